@@ -1,0 +1,150 @@
+"""Checkpoints, the original's and ours, behind one door: `open_checkpoint` and `Checkpoint.arrays`."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ecgan.checkpoint import native, original
+from ecgan.checkpoint.infer import ModelOverrides, infer_model
+from ecgan.config import ModelConfig
+from ecgan.errors import UserError
+from ecgan.files import sha256_of
+
+__all__ = ["Checkpoint", "ModelOverrides", "find_newest", "open_checkpoint", "open_pickles"]
+
+NETWORKS = ("G", "E", "D")
+_ORIGINAL_NAME = re.compile(r"(?P<epoch>.+)_net_(?P<network>[GED])\.pkl")
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A checkpoint on disk whose files have been found but whose tensors are read when asked for.
+
+    `files`: path by network. `model_source`: for each doubtful part of `model`, where it was taken
+    from, in words.
+    """
+
+    path: Path
+    files: dict[str, Path]
+    model: ModelConfig
+    model_source: str
+    sha256: dict[str, str] = field(repr=False)
+    is_original: bool
+    epoch: str = "latest"
+
+    def arrays(self, network: str) -> dict[str, np.ndarray]:
+        """Tensors of "G", "E", "D" or "G_ema" by name; raises UserError if they are missing or damaged."""
+        if network not in self.files:
+            raise UserError(f"checkpoint {self.path} has no network {network}")
+        if self.is_original:
+            return original.read_arrays(self.files[network])
+        return native.load_network(self.path, network, self.sha256[network])
+
+    @property
+    def generator(self) -> str:
+        """The generator to paint with: the moving average if there is one."""
+        return "G_ema" if "G_ema" in self.files else "G"
+
+    @cached_property
+    def painting_hash(self) -> str:
+        """SHA-256 over the tensors' files that change a picture: generator and encoder."""
+        return "+".join(self.sha256[name] for name in (self.generator, "E"))
+
+
+def open_checkpoint(path: Path, epoch: str = "latest", overrides: ModelOverrides | None = None) -> Checkpoint:
+    """Opens a folder of ours, or a folder or .pkl of the original.
+
+    `epoch` chooses among several checkpoints of the original in one folder; a .pkl names its own.
+    `overrides` says what the tensors of an original can't, where its opt.txt is missing or wrong.
+
+    Raises UserError if there is none, generator or encoder are missing, or they don't fit.
+    """
+    overrides = overrides or ModelOverrides()
+    if (path / native.DESCRIPTION).is_file():
+        return _open_native(path, overrides)
+    if path.is_file():
+        match = _ORIGINAL_NAME.fullmatch(path.name)
+        if not match:
+            raise UserError(f"{path}: a checkpoint file is named EPOCH_net_G.pkl (or _net_E, _net_D)")
+        return _open_original(path.parent, match["epoch"], overrides)
+    if path.is_dir():
+        return _open_original(path, epoch, overrides)
+    raise UserError(f"checkpoint {path} does not exist")
+
+
+def open_pickles(paths: Iterable[Path], overrides: ModelOverrides | None = None) -> Checkpoint:
+    """Opens files of the original wherever they lie; which network each is, its name or its tensors say."""
+    files: dict[str, Path] = {}
+    for path in paths:
+        match = _ORIGINAL_NAME.fullmatch(path.name)
+        network = match["network"] if match else _recognise(path)
+        if network in files:
+            raise UserError(f"{files[network]} and {path} are both network {network}")
+        files[network] = path
+    return _describe_original(next(iter(files.values())).parent, files, overrides or ModelOverrides())
+
+
+def find_newest(roots: Iterable[Path]) -> Path | None:
+    """The checkpoint below `roots` that was written last: a folder of ours or a generator of the original."""
+    found = [path for root in roots for path in root.glob(f"**/{native.DESCRIPTION}")]
+    found += [path for root in roots for path in root.glob("**/*_net_G.pkl")]
+    if not found:
+        return None
+    newest = max(found, key=lambda path: path.stat().st_mtime)
+    return newest.parent if newest.name == native.DESCRIPTION else newest
+
+
+def _open_native(path: Path, overrides: ModelOverrides) -> Checkpoint:
+    description = native.describe(path)
+    model = ModelConfig.from_dict(description["model"])
+    overrides.insist_on(model, path)
+    sha256 = {name.removesuffix(".safetensors"): digest for name, digest in description["sha256"].items()}
+    files = {name: path / f"{name}.safetensors" for name in sha256}
+    _insist_on_painting_networks(path, files)
+    return Checkpoint(path, files, model, f"model from {native.DESCRIPTION}", sha256, is_original=False)
+
+
+def _open_original(folder: Path, epoch: str, overrides: ModelOverrides) -> Checkpoint:
+    files = {name: folder / f"{epoch}_net_{name}.pkl" for name in NETWORKS}
+    files = {name: path for name, path in files.items() if path.is_file()}
+    if not files:
+        epochs = sorted(path.name.removesuffix("_net_G.pkl") for path in folder.glob("*_net_G.pkl"))
+        hint = f"; it has epochs {', '.join(epochs)} (--which_epoch)" if epochs else ""
+        raise UserError(f"no checkpoint in {folder}: neither {native.DESCRIPTION} nor {epoch}_net_G.pkl{hint}")
+    return dataclasses.replace(_describe_original(folder, files, overrides), epoch=epoch)
+
+
+def _describe_original(folder: Path, files: dict[str, Path], overrides: ModelOverrides) -> Checkpoint:
+    _insist_on_painting_networks(folder, files)
+    options_file = folder / "opt.txt"
+    options = original.read_options(options_file) if options_file.is_file() else {}
+    shapes: dict[str, dict[str, tuple[int, ...]]] = {
+        name: {key: array.shape for key, array in original.read_arrays(path).items()} for name, path in files.items()
+    }
+    model, source = infer_model(folder, shapes, options, overrides)
+    sha256 = {name: sha256_of(path) for name, path in files.items()}
+    return Checkpoint(folder, files, model, source, sha256, is_original=True)
+
+
+def _insist_on_painting_networks(path: Path, files: dict[str, Any]) -> None:
+    for name, role in (("G", "generator"), ("E", "style encoder")):
+        if name not in files:
+            raise UserError(f"checkpoint {path} has no {role} (network {name})")
+
+
+def _recognise(path: Path) -> str:
+    names = original.read_arrays(path)
+    for network, mark in (("G", "head_0.conv_0.weight_orig"), ("E", "fc_mu.weight")):
+        if mark in names:
+            return network
+    if any(name.startswith("sequential.discriminator_0.") for name in names):
+        return "D"
+    raise UserError(f"{path} holds none of the networks G, E, D")

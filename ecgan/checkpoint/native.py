@@ -1,0 +1,77 @@
+"""Our own checkpoints: a folder of safetensors, one per network, and checkpoint.json beside them.
+
+Loading one can't run code. `checkpoint.json` says the model's configuration, where the tensors
+came from and the SHA-256 of every file, so damage is noticed.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors import SafetensorError
+from safetensors.numpy import load_file, save_file
+
+from ecgan.config import ModelConfig
+from ecgan.errors import UserError
+from ecgan.files import TEMPORARY_SUFFIX, sha256_of, write_json
+
+DESCRIPTION = "checkpoint.json"
+FORMAT = 1
+
+
+def save(folder: Path, networks: dict[str, dict[str, np.ndarray]], model: ModelConfig, about: dict[str, Any]) -> None:
+    """Writes `folder`, whole or not at all. `networks`: tensors by name for each of "G", "E", "D", "G_ema".
+
+    Raises UserError if `folder` exists and is not empty; OSError if it can't be written.
+    """
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise UserError(f"{folder} exists already; choose another name or remove it")
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    temporary = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}{TEMPORARY_SUFFIX}")
+    try:
+        temporary.mkdir()
+        files = {}
+        for name, arrays in networks.items():
+            file = temporary / f"{name}.safetensors"
+            save_file({key: np.ascontiguousarray(array) for key, array in arrays.items()}, file)
+            files[file.name] = sha256_of(file)
+        write_json(
+            temporary / DESCRIPTION, {"format": FORMAT, "model": model.to_dict(), "about": about, "sha256": files}
+        )
+        os.replace(temporary, folder)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def describe(folder: Path) -> dict[str, Any]:
+    """The content of checkpoint.json; raises UserError if it is missing or not ours."""
+    path = folder / DESCRIPTION
+    try:
+        description = json.loads(path.read_text())
+        if description["format"] != FORMAT:
+            raise UserError(f"{path} has format {description['format']}; this version reads format {FORMAT}")
+        description["model"], description["sha256"], description["about"]
+    except OSError as error:
+        raise UserError(f"can't read {path}: {error.strerror}") from None
+    except (ValueError, KeyError, TypeError):
+        raise UserError(f"{path} is damaged: it is not the description of a checkpoint") from None
+    return description
+
+
+def load_network(folder: Path, name: str, sha256: str) -> dict[str, np.ndarray]:
+    """The tensors of network `name`; raises UserError if the file is missing or its checksum is not `sha256`."""
+    path = folder / f"{name}.safetensors"
+    try:
+        if sha256_of(path) != sha256:
+            raise UserError(f"{path} is damaged: its checksum is not the one in {DESCRIPTION}; copy it again")
+        return load_file(path)
+    except OSError as error:
+        raise UserError(f"can't read {path}: {error.strerror}") from None
+    except SafetensorError as error:
+        raise UserError(f"{path} is damaged: {error}") from None

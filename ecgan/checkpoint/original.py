@@ -1,0 +1,102 @@
+"""Reads checkpoints of the original: `latest_net_{G,D,E}.pkl` and the `opt.txt` beside them (SPEC section 5).
+
+A pickle can run code when it is loaded. The unpickler here knows NumPy arrays and Jittor's
+variables and nothing else, so a file from the network can't.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import pickle
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ecgan.errors import UserError
+
+#: What Jittor puts behind the pickle: 20 bytes SHA-1 of it, then these.
+MAGIC = b"HCAJSLHD"
+_SHA1_BYTES = 20
+
+
+def read_arrays(path: Path) -> dict[str, np.ndarray]:
+    """The tensors in `path` by name, float32.
+
+    Raises UserError if the file is missing, damaged, or a pickle of anything but named arrays.
+    """
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise UserError(f"can't read checkpoint {path}: {error.strerror}") from None
+    if not content.endswith(MAGIC):
+        raise UserError(f"{path} is not a checkpoint that Jittor saved, or was cut off: it does not end in its mark")
+    end = len(content) - len(MAGIC) - _SHA1_BYTES
+    if end <= 0 or hashlib.sha1(content[:end]).digest() != content[end : -len(MAGIC)]:
+        raise UserError(f"{path} is damaged: its checksum does not match its content; copy it again")
+    try:
+        value = _ArraysOnly(io.BytesIO(content[:end])).load()
+    except _Refused as refused:
+        raise UserError(f"{path} is refused: its pickle asks for {refused}, which no checkpoint needs") from None
+    except Exception as error:
+        raise UserError(f"{path} holds a pickle that can't be read: {error}") from None
+    if not isinstance(value, dict) or not value:
+        raise UserError(f"{path} holds {type(value).__name__} instead of named tensors")
+    arrays = {}
+    for name, array in value.items():
+        if not isinstance(name, str) or not isinstance(array, np.ndarray) or array.dtype.kind != "f":
+            raise UserError(f"{path}: entry {name!r} is not a tensor of floats")
+        arrays[name] = np.ascontiguousarray(array, dtype=np.float32)
+    return arrays
+
+
+def read_options(path: Path) -> dict[str, str]:
+    """The `name: value` lines of an opt.txt as text, without the remarks about defaults."""
+    options = {}
+    for line in path.read_text(errors="replace").splitlines():
+        if match := re.match(r"\s*(\w+): ?(.*?)\s*(\[default: .*\])?\s*$", line):
+            options[match[1]] = match[2].strip()
+    return options
+
+
+class _Refused(Exception):
+    pass
+
+
+def _variable(value: Any = None, *_rest: Any) -> Any:
+    """Stands in for Jittor's variable, which is pickled as a wrapper around its array."""
+    return value
+
+
+def _empty_array(_kind: Any, _shape: Any, _dtype: Any) -> np.ndarray:
+    """Stands in for NumPy's `_reconstruct`: an array that the pickle then fills."""
+    return np.empty((0,), np.int8)
+
+
+def _float_dtype(name: Any, *_rest: Any) -> np.dtype:
+    if not isinstance(name, str) or not re.fullmatch(r"[<>=|]?f[248]", name):
+        raise _Refused(f"an array of type {name!r}")
+    return np.dtype(name)
+
+
+class _ArraysOnly(pickle.Unpickler):
+    _ADMITTED = {
+        ("jittor", "jittor_core.Var"): _variable,
+        ("jittor_core", "Var"): _variable,
+        ("jittor.jittor_core", "Var"): _variable,
+        ("numpy.core.multiarray", "_reconstruct"): _empty_array,
+        ("numpy._core.multiarray", "_reconstruct"): _empty_array,
+        ("numpy", "ndarray"): np.ndarray,
+        ("numpy", "dtype"): _float_dtype,
+    }
+
+    def find_class(self, module: str, name: str) -> Any:
+        try:
+            return self._ADMITTED[module, name]
+        except KeyError:
+            raise _Refused(f"{module}.{name}") from None
+
+    def persistent_load(self, pid: Any) -> Any:
+        raise _Refused(f"something outside the file ({pid!r})")

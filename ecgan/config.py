@@ -1,0 +1,76 @@
+"""The shape of the networks: what a checkpoint must be told, or tells, about itself."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from ecgan.errors import UserError
+
+Upsampling = Literal["normal", "more", "most"]
+
+#: Number of x2 nearest upsamplings between the first feature map and the picture.
+UPSAMPLINGS: dict[str, int] = {"normal": 5, "more": 6, "most": 7}
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """Everything that decides the networks' tensors and the size of their pictures.
+
+    `width` x `height` is the size in pixels at which the networks run; both must be multiples of
+    2 ** UPSAMPLINGS[num_upsampling_layers]. `label_nc` counts the classes without the don't-care
+    class; with `contain_dontcare_label` mask value 255 is one class more, numbered `label_nc`.
+    """
+
+    width: int = 512
+    height: int = 384
+    label_nc: int = 29
+    contain_dontcare_label: bool = False
+    ngf: int = 64
+    ndf: int = 64
+    z_dim: int = 256
+    num_upsampling_layers: Upsampling = "more"
+    num_D: int = 2
+    n_layers_D: int = 4
+
+    def __post_init__(self) -> None:
+        if self.num_upsampling_layers not in UPSAMPLINGS:
+            raise UserError(
+                f"num_upsampling_layers is {self.num_upsampling_layers!r}; it must be one of {', '.join(UPSAMPLINGS)}"
+            )
+        for name in ("label_nc", "ngf", "ndf", "z_dim", "num_D", "n_layers_D"):
+            if getattr(self, name) < 1:
+                raise UserError(f"{name} is {getattr(self, name)}; it must be at least 1")
+        step = self.stride
+        if self.width < step or self.height < step or self.width % step or self.height % step:
+            raise UserError(
+                f"network size {self.width}x{self.height} does not fit num_upsampling_layers="
+                f"{self.num_upsampling_layers}: width and height must be multiples of {step}"
+            )
+
+    @property
+    def stride(self) -> int:
+        """Pixels of the picture to one position of the first feature map, along either axis."""
+        return int(2 ** UPSAMPLINGS[self.num_upsampling_layers])
+
+    @property
+    def latent_size(self) -> tuple[int, int]:
+        """(height, width) of the first feature map."""
+        return self.height // self.stride, self.width // self.stride
+
+    @property
+    def semantic_nc(self) -> int:
+        """Channels of the one-hot mask."""
+        return self.label_nc + int(self.contain_dontcare_label)
+
+    def to_dict(self) -> dict[str, Any]:
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> ModelConfig:
+        """Raises UserError on a key that is not ours."""
+        unknown = set(values) - {field.name for field in dataclasses.fields(cls)}
+        if unknown:
+            raise UserError(f"unknown key in the model configuration: {', '.join(sorted(unknown))}")
+        return cls(**values)

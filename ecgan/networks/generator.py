@@ -1,0 +1,99 @@
+"""Generator G: style code and semantic mask -> picture (SPEC section 2)."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from ecgan.config import ModelConfig
+from ecgan.networks.layers import conv3x3, lrelu, per_sample, upsample, xavier
+from ecgan.networks.segmap import Segmap
+from ecgan.networks.spade import SPADEBlock
+from ecgan.runtime import jt, nn
+
+
+class Pictures(NamedTuple):
+    """What G paints, each (N, 3, H, W). `image2` in (-1, 1) is the picture that is kept."""
+
+    image: jt.Var
+    image2: jt.Var
+    edge: jt.Var
+
+
+class Generator(nn.Module):
+    def __init__(self, config: ModelConfig) -> None:
+        ngf, classes = config.ngf, config.semantic_nc
+        self.config = config
+        h0, w0 = config.latent_size
+        self.fc = xavier(nn.Linear(config.z_dim, 16 * ngf * h0 * w0))
+
+        self.head_0 = SPADEBlock(16 * ngf, 16 * ngf, classes)
+        self.G_middle_0 = SPADEBlock(16 * ngf, 16 * ngf, classes)
+        self.G_middle_1 = SPADEBlock(16 * ngf, 16 * ngf, classes)
+        self.up_0 = SPADEBlock(16 * ngf, 8 * ngf, classes)
+        self.up_1 = SPADEBlock(8 * ngf, 4 * ngf, classes)
+        self.up_2 = SPADEBlock(4 * ngf, 2 * ngf, classes)
+        self.up_3 = SPADEBlock(2 * ngf, ngf, classes)
+        nf = ngf
+        if config.num_upsampling_layers == "most":
+            nf = ngf // 2
+            self.up_4 = SPADEBlock(ngf, nf, classes)
+
+        self.conv_img1, self.conv_edge1 = conv3x3(nf, 32), conv3x3(nf, 32)
+        self.conv_img2, self.conv_edge2 = conv3x3(32, 16), conv3x3(32, 16)
+        self.conv_img3, self.conv_edge3 = conv3x3(16, 8), conv3x3(16, 8)
+        self.conv_img4, self.conv_edge4 = conv3x3(8, 3), conv3x3(8, 3)
+        mixed = nf + 3 + 3 + classes
+        self.conv_comb1 = conv3x3(mixed, config.label_nc)
+        self.conv_comb2 = conv3x3(config.label_nc, mixed)
+        self.conv_comb = conv3x3(mixed, 3)
+        self.fc1 = xavier(nn.Linear(config.label_nc, config.label_nc))  # in the checkpoints, unused
+
+    def execute(self, z: jt.Var, segmap: Segmap) -> Pictures:
+        """z: (N, z_dim) style codes; segmap: the masks at the network's size."""
+        x = self._features(z, segmap)
+        image, edge = self._heads(x)
+        return Pictures(image, self._preserve_semantics(x, image, edge, segmap), edge)
+
+    def _features(self, z: jt.Var, segmap: Segmap) -> jt.Var:
+        """(N, ngf, H, W), or ngf / 2 channels with `most`."""
+        upsampling = self.config.num_upsampling_layers
+        h0, w0 = self.config.latent_size
+        x = self.fc(z) if self.is_training() else per_sample(self.fc, z)
+        x = x.reshape((z.shape[0], 16 * self.config.ngf, h0, w0))
+        x = upsample(self.head_0(x, segmap))
+        x = self.G_middle_0(x, segmap)
+        if upsampling != "normal":
+            x = upsample(x)
+        x = upsample(self.G_middle_1(x, segmap))
+        x = upsample(self.up_0(x, segmap))
+        x = upsample(self.up_1(x, segmap))
+        x = upsample(self.up_2(x, segmap))
+        x = self.up_3(x, segmap)
+        if upsampling == "most":
+            x = self.up_4(upsample(x), segmap)
+        return x
+
+    def _heads(self, x: jt.Var) -> tuple[jt.Var, jt.Var]:
+        """Image and edge map; the edge branch gates the image branch at every step."""
+        e1 = self.conv_edge1(lrelu(x))
+        e2 = self.conv_edge2(lrelu(e1))
+        e3 = self.conv_edge3(lrelu(e2))
+        edge = jt.tanh(self.conv_edge4(lrelu(e3)))
+
+        i1 = gate(self.conv_img1(lrelu(x)), e1)
+        i2 = gate(self.conv_img2(lrelu(i1)), e2)
+        i3 = gate(self.conv_img3(lrelu(i2)), e3)
+        image = gate(jt.tanh(self.conv_img4(lrelu(i3))), edge)
+        return image, edge
+
+    def _preserve_semantics(self, x: jt.Var, image: jt.Var, edge: jt.Var, segmap: Segmap) -> jt.Var:
+        one_hot = segmap.at(x.shape[2], x.shape[3])
+        f = self.conv_comb1(lrelu(jt.concat([x, image, edge, one_hot], dim=1)))
+        attention = jt.mean(f, dims=[2, 3], keepdims=True)
+        f = f * (1 + (jt.sigmoid(attention) if self.is_training() else per_sample(jt.sigmoid, attention)))
+        return jt.tanh(self.conv_comb(lrelu(self.conv_comb2(lrelu(f)))))
+
+
+def gate(x: jt.Var, attention: jt.Var) -> jt.Var:
+    """Attention-guided transfer: x * sigmoid(attention) + x, factored so that it rounds in one way only."""
+    return x * (1 + jt.sigmoid(attention))

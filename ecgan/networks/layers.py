@@ -1,0 +1,65 @@
+"""Pieces that E, G and D share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from ecgan.runtime import jt, nn
+
+#: Slope of every leaky ReLU of the model.
+LRELU_SLOPE = 0.2
+
+
+def lrelu(x: jt.Var) -> jt.Var:
+    return nn.leaky_relu(x, LRELU_SLOPE)
+
+
+def instance_norm(x: jt.Var) -> jt.Var:
+    """InstanceNorm without affine parameters (eps 1e-5) on (N, C, H, W)."""
+    return nn.instance_norm(x)
+
+
+def upsample(x: jt.Var) -> jt.Var:
+    """Nearest x2: (N, C, H, W) -> (N, C, 2H, 2W)."""
+    n, c, h, w = x.shape
+    return x.reindex([n, c, 2 * h, 2 * w], ["i0", "i1", "i2/2", "i3/2"])
+
+
+def per_sample(function: Callable[[jt.Var], jt.Var], x: jt.Var) -> jt.Var:
+    """`function` on each sample of x (N, …) by itself, in a kernel of its own.
+
+    A picture's bits must not depend on what else is in its batch, but those of a matrix product do,
+    and so do those of an exponential over a short vector, whose last elements are computed
+    differently from the others.
+    """
+    return jt.concat([function(x[i : i + 1].stop_fuse()).stop_fuse() for i in range(x.shape[0])], dim=0)
+
+
+class StoredSpectralConv(nn.Module):
+    """A convolution whose tensors carry the names of spectral normalisation.
+
+    The original wraps these layers in a spectral normalisation whose result it throws away, so
+    the weight that runs is `weight_orig`; `weight_u` and `weight_v` are carried along unused.
+    """
+
+    def __init__(self, fin: int, fout: int, kernel: int, stride: int = 1, padding: int = 0, bias: bool = True) -> None:
+        self.stride, self.padding = stride, padding
+        self.weight_orig = jt.init.xavier_gauss((fout, fin, kernel, kernel), gain=0.02)
+        self.bias = jt.zeros((fout,)) if bias else None
+        self.weight_u = jt.randn((fout,)).stop_grad()
+        self.weight_v = jt.randn((fin * kernel * kernel,)).stop_grad()
+
+    def execute(self, x: jt.Var) -> jt.Var:
+        return nn.conv2d(x, self.weight_orig, self.bias, self.stride, self.padding)
+
+
+def conv3x3(fin: int, fout: int) -> nn.Conv:
+    return xavier(nn.Conv(fin, fout, 3, padding=1))
+
+
+def xavier(layer: nn.Module) -> nn.Module:
+    """Initialises a convolution or linear layer as the model does: Xavier normal, gain 0.02, zero bias."""
+    layer.weight = jt.init.xavier_gauss(tuple(layer.weight.shape), gain=0.02)
+    if layer.bias is not None:
+        layer.bias = jt.zeros(tuple(layer.bias.shape))
+    return layer

@@ -1,0 +1,345 @@
+"""Starts Jittor: the only place that does.
+
+Jittor compiles itself on first import and each operator when it first runs, looks for oneDNN on
+the internet, takes over signals and `sys.exit`, and can end the process in the middle of its own
+import. `start` prepares what it needs, lets one process compile while the others wait, and hands
+back a Python that behaves. `from ecgan.runtime import jt` starts it with the defaults.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import hashlib
+import os
+import platform
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import sysconfig
+from collections.abc import Callable, Iterator
+from importlib import metadata
+from pathlib import Path
+from typing import Any, Literal
+
+from tqdm import tqdm
+
+from ecgan.errors import UserError
+from ecgan.files import exclusive_lock
+
+Device = Literal["auto", "cuda", "cpu"]
+
+jt: Any  # the module jittor, started on first use; see __getattr__
+nn: Any  # jittor.nn
+
+_started: str | None = None
+
+#: The folder, inside Jittor's home, in which Jittor looks for oneDNN before it downloads it.
+_ONEDNN_FOLDER = Path(".cache/jittor/mkl/dnnl_lnx_2.2.0_cpu_gomp")
+_SIGNALS_JITTOR_TAKES = (signal.SIGINT, signal.SIGCHLD, signal.SIGQUIT)
+_REBUILT = "jit_utils updated"
+#: What Jittor prints while it compiles: files done and in all.
+_PROGRESS = re.compile(rb"\((\d+)/(\d+)\)")
+
+
+def __getattr__(name: str) -> Any:
+    if name in ("jt", "nn"):
+        start()
+        return globals()[name]
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def cache_dir() -> Path:
+    """Where compiled code is kept: ECGAN_CACHE, else ecgan/ in the user's cache folder."""
+    if os.environ.get("ECGAN_CACHE"):
+        return Path(os.environ["ECGAN_CACHE"]).expanduser().absolute()
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache").absolute() / "ecgan"
+
+
+def start(device: Device = "auto", threads: int | None = None, parallel_compiler: bool = False) -> str:
+    """Imports Jittor, compiling it first if need be, and returns the device in use: "cuda" or "cpu".
+
+    `threads` bounds the CPU threads of this process (default: Jittor's, all cores); it only has an
+    effect on the first call. `parallel_compiler` lets Jittor fork processes to compile operators:
+    only for a process that does nothing but warm the cache, since they can outlive a killed parent.
+
+    Raises UserError if something that Jittor needs is missing, or `device` is "cuda" and CUDA does
+    not work.
+    """
+    global _started
+    if _started is not None:
+        if device not in ("auto", _started):
+            raise UserError(f"Jittor already runs on {_started} in this process; it can't change to {device}")
+        return _started
+    chosen = choose_device(device)
+    _check_requirements()
+    if threads is not None:
+        os.environ["OMP_NUM_THREADS"] = str(threads)
+    try:
+        _prepare(chosen)
+    except UserError as error:
+        if chosen != "cuda" or device == "cuda":
+            raise
+        print(f"CUDA does not work here, using the CPU. {error}", file=sys.stderr)
+        chosen = "cpu"
+        _prepare(chosen)
+    _import_jittor(chosen, parallel_compiler)
+    _started = chosen
+    return chosen
+
+
+def choose_device(device: Device) -> str:
+    """What "auto" means on this machine; raises UserError if "cuda" is asked for in vain."""
+    if device == "cpu":
+        return "cpu"
+    gpus, nvcc = gpu_count(), find_nvcc()
+    if gpus and nvcc:
+        return "cuda"
+    missing = "no GPU answers through the NVIDIA driver" if not gpus else "nvcc is not on the PATH"
+    if device == "cuda":
+        raise UserError(f"--device cuda: {missing}; see `python launch/doctor.py`, or use --device cpu")
+    if gpus:
+        print(f"{gpus} GPU(s) found, but {missing}: using the CPU", file=sys.stderr)
+    return "cpu"
+
+
+def gpu_count() -> int:
+    """GPUs that the NVIDIA driver offers to this process; 0 without a driver."""
+    try:
+        driver = ctypes.CDLL("libcuda.so.1")
+    except OSError:
+        return 0
+    count = ctypes.c_int(0)
+    if driver.cuInit(0) != 0 or driver.cuDeviceGetCount(ctypes.byref(count)) != 0:
+        return 0
+    return count.value
+
+
+def find_nvcc() -> str | None:
+    return shutil.which("nvcc") or shutil.which("/usr/local/cuda/bin/nvcc")
+
+
+def find_compiler() -> str | None:
+    return os.environ.get("cc_path") or shutil.which("g++")
+
+
+def find_python_config() -> str | None:
+    """The python3.X-config of the Python that runs, through which Jittor finds its headers."""
+    name = f"python3.{sys.version_info.minor}-config"
+    beside = Path(sysconfig.get_config_var("BINDIR") or "/usr/bin") / name
+    return str(beside) if beside.is_file() else shutil.which(name)
+
+
+def find_python_headers() -> Path | None:
+    header = Path(sysconfig.get_paths()["include"]) / "Python.h"
+    return header if header.is_file() else None
+
+
+def find_onednn() -> tuple[Path, Path] | None:
+    """(include folder, library) of the oneDNN wheels, which install into the environment's prefix."""
+    for prefix in (sys.prefix, sys.base_prefix):
+        include, library = Path(prefix) / "include", Path(prefix) / "lib" / "libdnnl.so.2"
+        if (include / "dnnl.hpp").is_file() and library.is_file():
+            return include, library
+    return None
+
+
+def is_compiled(device: str) -> bool:
+    """Whether Jittor's core has been compiled for this machine and `device`."""
+    return _stamp("core", device).is_file()
+
+
+def once(what: str, device: str, action: Callable[[], None]) -> None:
+    """Runs `action` unless it has been run for `what` and `device` on this machine; one process does, others wait.
+
+    `what` names everything that decides what is compiled.
+    """
+    stamp = _stamp(what, device)
+    if stamp.is_file():
+        return
+    with exclusive_lock(stamp.with_suffix(".lock"), lambda: _say("waiting for another process to compile")):
+        if not stamp.is_file():
+            action()
+            stamp.touch()
+
+
+def run_compiling(command: list[str], title: str, log: Path) -> None:
+    """Runs `command` (a Python that starts Jittor) with its compilation shown as progress.
+
+    Raises UserError that names `log`, where its output went, if it fails.
+    """
+    log.parent.mkdir(parents=True, exist_ok=True)
+    for _attempt in range(3):  # Jittor may rebuild its helpers and then ask to be started again
+        with (
+            open(log, "wb") as file,
+            subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+            ) as process,
+        ):
+            try:
+                _show_progress(process, title, file)
+            except BaseException:
+                process.kill()
+                raise
+        output = log.read_bytes()
+        if process.returncode == 0 and _REBUILT.encode() not in output:
+            return
+        if _REBUILT.encode() not in output:
+            break
+    lines = [line for line in output.decode(errors="replace").splitlines() if "rror" in line]
+    detail = f" ({lines[-1].strip()[:300]})" if lines else ""
+    raise UserError(f"{title} failed{detail}. The whole output is in {log}; `python launch/doctor.py` may tell more")
+
+
+def _show_progress(process: subprocess.Popen[bytes], title: str, log: Any) -> None:
+    assert process.stdout is not None
+    with tqdm(desc=title, unit="file", disable=None, leave=False) as bar:  # None: unless on a terminal
+        if bar.disable:
+            _say(title)
+        while block := process.stdout.read1(1 << 16):  # type: ignore[attr-defined]
+            log.write(block)
+            for done, total in _PROGRESS.findall(block):
+                bar.total, bar.n = int(total), int(done)
+                bar.refresh()
+
+
+def _say(message: str) -> None:
+    print(f"ecgan: {message}", file=sys.stderr, flush=True)
+
+
+def _check_requirements() -> None:
+    compiler = find_compiler()
+    if compiler is None:
+        raise UserError("no C++ compiler: install g++ (Debian: apt install g++; conda: gxx_linux-64) or set cc_path")
+    if find_python_config() is None or find_python_headers() is None:
+        raise UserError(
+            f"Python's headers are missing for {sys.executable}: install python3.{sys.version_info.minor}-dev "
+            "or use a Python that has them"
+        )
+    if find_onednn() is None:
+        raise UserError("oneDNN is missing: install this project with pip, which brings onednn-devel-cpu-gomp")
+
+
+def _stamp(what: str, device: str) -> Path:
+    """A file whose presence says that `what` is compiled for this machine, Python, compiler and Jittor."""
+    compiler = shutil.which(find_compiler() or "g++") or "g++"
+    parts = [
+        what,
+        device,
+        str(cache_dir()),
+        metadata.version("jittor"),
+        sys.version,
+        sys.prefix,
+        platform.platform() + platform.node(),
+        _cpu_model(),
+        str(Path(compiler).resolve()),
+        str(Path(compiler).stat().st_size) if Path(compiler).exists() else "",
+        os.environ.get("cc_flags", ""),
+        find_nvcc() or "" if device == "cuda" else "",
+    ]
+    digest = hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
+    return cache_dir() / "ready" / f"{device}-{digest}"
+
+
+def _cpu_model() -> str:
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line
+    return platform.processor()
+
+
+def _prepare(device: str) -> None:
+    """Sets what Jittor reads from the environment, links oneDNN, and compiles Jittor's core if it is not."""
+    home = cache_dir()
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+        _link_onednn(home)
+    except OSError as error:
+        raise UserError(f"can't use {home} for compiled code ({error.strerror}); set ECGAN_CACHE to a folder") from None
+    os.environ["JITTOR_HOME"] = str(home)
+    os.environ["cache_name"] = "default"  # else the branch of whatever git checkout surrounds the environment
+    os.environ["nvcc_path"] = (find_nvcc() or "") if device == "cuda" else ""
+    os.environ["python_config_path"] = find_python_config() or ""
+    mpicc = Path(sys.prefix) / "bin" / "mpicc"
+    if mpicc.is_file():
+        os.environ.setdefault("mpicc_path", str(mpicc))
+    if "ECGAN_COMPILING" not in os.environ:  # else this is the process that compiles
+        once("core", device, lambda: _compile_core(device, home))
+
+
+def _link_onednn(home: Path) -> None:
+    include, library = find_onednn()  # type: ignore[misc]  # _check_requirements has seen to it
+    folder = home / _ONEDNN_FOLDER
+    (folder / "lib").mkdir(parents=True, exist_ok=True)
+    for link, target in ((folder / "include", include), (folder / "lib" / "libmkldnn.so", library)):
+        if not link.is_symlink() or Path(os.readlink(link)) != target:
+            new = link.with_name(f".{link.name}.{os.getpid()}")
+            new.symlink_to(target)
+            new.replace(link)
+
+
+def _compile_core(device: str, home: Path) -> None:
+    program = "import sys; from ecgan import runtime as r; r.start(sys.argv[1], parallel_compiler=True); r.probe()"
+    os.environ["ECGAN_COMPILING"] = "1"
+    try:
+        run_compiling(
+            [sys.executable, "-c", program, device],
+            "compiling Jittor for this machine (about 3 minutes on 2 cores, once)",
+            home / "logs" / f"compile-{device}.log",
+        )
+    finally:
+        del os.environ["ECGAN_COMPILING"]
+
+
+def probe() -> float:
+    """Runs one small convolution on the device in use and returns a number that depends on it."""
+    x = jt.ones((1, 3, 8, 8))
+    return float(nn.conv2d(x, jt.ones((4, 3, 3, 3)), padding=1).sum().item())
+
+
+def _import_jittor(device: str, parallel_compiler: bool) -> None:
+    """Imports Jittor and undoes what the import does to the process."""
+    global jt, nn
+    _, library = find_onednn()  # type: ignore[misc]
+    ctypes.CDLL(str(library), ctypes.RTLD_GLOBAL)
+    if not parallel_compiler:
+        os.environ["DISABLE_MULTIPROCESSING"] = "1"
+        os.environ.setdefault("log_silent", "1")
+    handlers = {number: signal.getsignal(number) for number in _SIGNALS_JITTOR_TAKES}
+    sys_exit, excepthook = sys.exit, sys.excepthook
+    try:
+        with _home(os.environ["JITTOR_HOME"]):
+            import jittor
+            import jittor.nn
+    except SystemExit:
+        _stamp("core", device).unlink(missing_ok=True)
+        raise UserError("Jittor rebuilt itself while it was started: run the same command again") from None
+    finally:
+        sys.exit, sys.excepthook = sys_exit, excepthook
+        _restore(handlers)
+    jt, nn = jittor, jittor.nn
+    jittor.flags.use_cuda = int(device == "cuda")
+
+
+@contextlib.contextmanager
+def _home(folder: str) -> Iterator[None]:
+    """HOME during Jittor's import, which writes its settings there for every later Jittor of this user."""
+    before = os.environ.get("HOME")
+    os.environ["HOME"] = folder
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["HOME"]
+        else:
+            os.environ["HOME"] = before
+
+
+def _restore(handlers: dict[signal.Signals, Any]) -> None:
+    """Jittor ends the process on Ctrl-C, and whenever a child of it is killed; Python's handlers come back here."""
+    for number, handler in handlers.items():
+        with contextlib.suppress(ValueError, TypeError):  # not the main thread; a handler not set from Python
+            signal.signal(number, handler)

@@ -1,0 +1,87 @@
+"""Masks and references in, pictures out: E, the noise, G and colour transfer in one object (SPEC section 4)."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ecgan.checkpoint import Checkpoint
+from ecgan.colour import ColourTransfer, transfer_lab
+from ecgan.data.images import Size, resize_mask, resize_photo
+from ecgan.networks import Encoder, Generator, Segmap, load_arrays
+from ecgan.noise import style_noise
+from ecgan.runtime import jt
+
+
+class Synthesiser:
+    """A generator and style encoder in evaluation mode, loaded from a checkpoint once, used many times."""
+
+    def __init__(self, checkpoint: Checkpoint) -> None:
+        self.model = checkpoint.model
+        self.encoder, self.generator = Encoder(self.model), Generator(self.model)
+        load_arrays(self.encoder, checkpoint.arrays("E"), f"network E of {checkpoint.path}")
+        load_arrays(self.generator, checkpoint.arrays(checkpoint.generator), f"network G of {checkpoint.path}")
+        self.encoder.eval()
+        self.generator.eval()
+
+    @property
+    def size(self) -> Size:
+        """(width, height) at which the network runs."""
+        return self.model.width, self.model.height
+
+    def paint(
+        self,
+        masks: list[np.ndarray],
+        references: list[np.ndarray],
+        names: list[str],
+        seed: int = 0,
+        noise: float = 1.0,
+        colour_transfer: ColourTransfer = "lab",
+    ) -> list[np.ndarray]:
+        """One picture for each mask, (height, width, 3) uint8 RGB at the network's size.
+
+        `masks`: (H, W) uint8 class ids; `references`: (H, W, 3) uint8 RGB; both are resized as need
+        be. The style code is mu + noise * exp(logvar / 2) * eps, eps fixed by `seed` and the name.
+        A picture does not depend on the others in the list.
+        """
+        masks = [resize_mask(mask, self.size) for mask in masks]
+        references = [resize_photo(reference, self.size) for reference in references]
+        raw = self.generate(np.stack(masks), np.stack(references), names, seed, noise)
+        return [self.finish(*pair, colour_transfer) for pair in zip(raw, references, strict=True)]
+
+    def generate(
+        self, masks: np.ndarray, references: np.ndarray, names: list[str], seed: int, noise: float
+    ) -> np.ndarray:
+        """The networks alone: image2 as (N, 3, height, width) float32 in (-1, 1).
+
+        `masks`: (N, height, width) uint8; `references`: (N, height, width, 3) uint8; at the network's size.
+        """
+        eps = np.stack([style_noise(seed, name, self.model.z_dim) for name in names])
+        with jt.no_grad():
+            mu, logvar = self.encode(references)
+            z = jt.array(mu + np.float32(noise) * np.exp(logvar / 2) * eps)
+            return self.generator(z, Segmap(masks, self.model.semantic_nc)).image2.numpy()
+
+    @staticmethod
+    def finish(raw: np.ndarray, reference: np.ndarray, colour_transfer: ColourTransfer) -> np.ndarray:
+        """What follows the networks: (3, H, W) float32 -> (H, W, 3) uint8 RGB in the reference's colours."""
+        picture = to_uint8(raw)
+        return transfer_lab(picture, reference) if colour_transfer == "lab" else picture
+
+    def encode(self, photos: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """mu and logvar, each (N, z_dim) float32, of photos (N, H, W, 3) uint8 RGB.
+
+        Photo by photo: their bits must not depend on each other, and the encoder is cheap.
+        """
+        with jt.no_grad():
+            codes = [self.encoder(jt.array(to_network(photo[None]))) for photo in photos]
+            return np.concatenate([mu.numpy() for mu, _ in codes]), np.concatenate([lv.numpy() for _, lv in codes])
+
+
+def to_network(photos: np.ndarray) -> np.ndarray:
+    """(N, H, W, 3) uint8 -> (N, 3, H, W) float32 in [-1, 1]."""
+    return np.ascontiguousarray(photos.transpose(0, 3, 1, 2), dtype=np.float32) / 255 * 2 - 1
+
+
+def to_uint8(picture: np.ndarray) -> np.ndarray:
+    """(3, H, W) float32 in [-1, 1] -> (H, W, 3) uint8, truncated as in the original."""
+    return np.clip((picture.transpose(1, 2, 0) + 1) / 2 * 255, 0, 255).astype(np.uint8)

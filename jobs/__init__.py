@@ -1,0 +1,1 @@
+"""What one allocation runs: the plan of a run, its folder, its jobs, and the merging of what they made."""

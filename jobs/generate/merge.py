@@ -1,0 +1,189 @@
+"""Merging: a complete, verified set of pictures becomes the results folder, in one rename.
+
+The pictures lie in the run's `images/`, on the same file system as the results folder. Verified and
+with a manifest among them, that folder is renamed to the results folder; what was there before is
+renamed aside first and deleted last, so that at no moment a kill leaves less than one whole set.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import shutil
+from concurrent.futures import ThreadPoolExecutor
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import ecgan
+from ecgan.data.images import BadImage, check_picture
+from ecgan.errors import UserError
+from ecgan.files import sha256_of, write_json
+from ecgan.progress import progress_bar
+from jobs.generate.plan import Plan, Task, differences
+from jobs.generate.records import Record, made
+from jobs.run_dir import RunDir, now
+
+MANIFEST = "manifest.json"
+
+
+@dataclasses.dataclass(frozen=True)
+class Gap:
+    """A picture that the set lacks, and why."""
+
+    name: str
+    reason: str
+
+
+def verify(run: RunDir, plan: Plan, records: dict[str, Record]) -> list[Gap]:
+    """Checks that images/ holds exactly the plan's pictures: present, as recorded, decodable, of the right size.
+
+    Raises UserError if there are files that are not of this plan.
+    """
+    extra = sorted(set(os.listdir(run.images)) - set(plan.files) - {MANIFEST})
+    if extra:
+        raise UserError(f"{run.images} holds {extra[0]} ({len(extra)} such), which is not of this run: remove it")
+
+    def check(task: Task) -> Gap | None:
+        record, path = records.get(task.name), run.images / task.file(plan.painting.format)
+        if record is None or record.sha256 is None:
+            return Gap(task.name, (record and record.error) or "not made yet")
+        if not path.is_file():
+            return Gap(task.name, "its file is gone")
+        if sha256_of(path) != record.sha256:
+            return Gap(task.name, "its file is not the one that was written")
+        try:
+            check_picture(path, plan.painting.size)
+        except BadImage as error:
+            return Gap(task.name, str(error))
+        return None
+
+    gaps = []
+    with ThreadPoolExecutor(4) as pool, progress_bar(len(plan.tasks), "verifying", "picture") as bar:
+        for gap in pool.map(check, plan.tasks):
+            bar.update()
+            if gap:
+                gaps.append(gap)
+    return gaps
+
+
+def write_manifest(run: RunDir, plan: Plan, records: dict[str, Record], settings: dict[str, Any]) -> None:
+    """Puts manifest.json beside the pictures: where each came from, and with what all were made."""
+    painting = plan.painting
+    pictures = {
+        task.file(painting.format): {
+            "mask": task.mask,
+            "reference": task.reference,
+            "inputs": task.inputs,
+            "seed": painting.seed,
+            "shard": records[task.name].shard,
+            "sha256": records[task.name].sha256,
+            "seconds": records[task.name].seconds,
+        }
+        for task in plan.tasks
+    }
+    manifest = {
+        "created": now(),
+        "versions": {"ecgan": ecgan.__version__, "jittor": metadata.version("jittor")},
+        "checkpoint": {"path": painting.checkpoint, "sha256": painting.checkpoint_hash},
+        "config": settings,
+        "fingerprint": painting.fingerprint(),
+        "images": pictures,
+    }
+    write_json(run.images / MANIFEST, manifest)
+
+
+def swap_in(run: RunDir, results: Path) -> None:
+    """Renames images/ to `results`; what was there is gone afterwards. Raises UserError if it can't be renamed."""
+    try:
+        if results.exists():
+            os.rename(results, run.replaced)
+        os.rename(run.images, results)
+    except OSError as error:
+        restore(run, results)
+        raise UserError(f"can't rename to {results}: {error.strerror}; the pictures are in {run.images}") from None
+    shutil.rmtree(run.replaced, ignore_errors=True)
+
+
+def restore(run: RunDir, results: Path) -> None:
+    """After a kill between the renames: puts the old results back, or deletes them if the new ones are in place."""
+    if not run.replaced.exists():
+        return
+    if results.exists():
+        shutil.rmtree(run.replaced)
+    else:
+        os.rename(run.replaced, results)
+
+
+def read_manifest(results: Path) -> dict[str, Any] | None:
+    """The manifest of a results folder; None if it is not one of ours."""
+    try:
+        manifest = json.loads((results / MANIFEST).read_text())
+        return manifest if isinstance(manifest["images"], dict) else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def listed(results: Path, plan: Plan) -> dict[str, Record]:
+    """Records of `plan`'s pictures as the manifest in `results` has them; empty if it is of other settings."""
+    manifest = read_manifest(results)
+    if manifest is None or manifest["fingerprint"] != plan.painting.fingerprint():
+        return {}
+    entries = ((task.name, manifest["images"].get(task.file(plan.painting.format))) for task in plan.tasks)
+    return {
+        name: Record(name, entry["inputs"], entry["shard"], entry["sha256"], entry["seconds"])
+        for name, entry in entries
+        if entry is not None
+    }
+
+
+def is_complete(results: Path, plan: Plan) -> bool:
+    """Whether `results` holds exactly `plan`'s pictures already, undamaged and from the same inputs."""
+    return (
+        results.is_dir()
+        and set(os.listdir(results)) == {*plan.files, MANIFEST}
+        and len(made(results, plan, plan.tasks, listed(results, plan))) == len(plan.tasks)
+    )
+
+
+def adopt(run: RunDir, results: Path, plan: Plan, records: dict[str, Record]) -> None:
+    """Puts those pictures of `records` that only the results folder has into images/, as links where possible."""
+    for task in plan.tasks:
+        file = task.file(plan.painting.format)
+        if task.name not in records or sha256_if_any(run.images / file) == records[task.name].sha256:
+            continue
+        (run.images / file).unlink(missing_ok=True)
+        try:
+            os.link(results / file, run.images / file)
+        except OSError:  # a file system without hard links
+            shutil.copyfile(results / file, run.images / file)
+
+
+def sha256_if_any(path: Path) -> str | None:
+    return sha256_of(path) if path.is_file() else None
+
+
+def insist_on_replaceable(results: Path, plan: Plan, overwrite: bool) -> None:
+    """Raises UserError if swapping in `plan`'s pictures would lose something, or needs --overwrite to."""
+    if not results.exists():
+        return
+    if not results.is_dir():
+        raise UserError(f"{results} is a file; choose another --output_path")
+    manifest = read_manifest(results)
+    ours = set(manifest["images"]) | {MANIFEST} if manifest else set()
+    strange = sorted(set(os.listdir(results)) - ours - set(plan.files))
+    if strange:
+        raise UserError(
+            f"{results} holds {strange[0]} ({len(strange)} such), which would be deleted: choose another --output_path"
+        )
+    if overwrite or not any(results.iterdir()):
+        return
+    if manifest is None:
+        raise UserError(f"{results} holds pictures without a {MANIFEST}: --overwrite replaces them")
+    if manifest["fingerprint"] != plan.painting.fingerprint():
+        changed = differences(manifest["fingerprint"], plan.painting.fingerprint())
+        raise UserError(f"{results} holds pictures of other settings ({changed} differ): --overwrite replaces them")
+    dropped = sorted(set(manifest["images"]) - set(plan.files))
+    if dropped:
+        raise UserError(f"{results} holds {len(dropped)} more pictures ({dropped[0]}, …): --overwrite drops them")

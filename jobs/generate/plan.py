@@ -1,0 +1,145 @@
+"""The plan of a generation: which pictures, made how, in which shard. Saved as plan.json, read by every job."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from ecgan.checkpoint import Checkpoint, ModelOverrides, open_checkpoint
+from ecgan.colour import ColourTransfer
+from ecgan.config import ModelConfig
+from ecgan.data.images import Format, Size
+from ecgan.data.testset import Item
+from ecgan.errors import UserError
+from ecgan.files import write_json
+
+#: Grows when the same settings give other pictures than before.
+PICTURES_VERSION = 1
+#: Libraries that a picture's bytes depend on.
+_LIBRARIES = ("jittor", "onednn-cpu-gomp", "numpy", "pillow", "opencv-python-headless")
+
+
+@dataclass(frozen=True)
+class Painting:
+    """Everything but mask and reference that decides a picture's bytes, and where the checkpoint is.
+
+    `device` is "cpu" or "cuda", never "auto": pictures differ in their last bits between them.
+    """
+
+    checkpoint: str
+    checkpoint_hash: str
+    which_epoch: str
+    model: ModelConfig
+    device: str
+    seed: int
+    noise: float
+    colour_transfer: ColourTransfer
+    size: Size
+    format: Format
+    quality: int
+
+    def fingerprint(self) -> dict[str, Any]:
+        """Two runs make the same pictures if their fingerprints are equal."""
+        values = dataclasses.asdict(self)
+        del values["checkpoint"], values["which_epoch"]  # the hash says more
+        values["size"] = list(self.size)
+        values["quality"] = self.quality if self.format == "jpg" else None
+        values["pictures_version"] = PICTURES_VERSION
+        values["libraries"] = {name: metadata.version(name) for name in _LIBRARIES}
+        return values
+
+    def open_checkpoint(self) -> Checkpoint:
+        """Raises UserError if the checkpoint is no longer the one that was planned with."""
+        overrides = ModelOverrides((self.model.width, self.model.height), self.model.num_upsampling_layers)
+        checkpoint = open_checkpoint(Path(self.checkpoint), self.which_epoch, overrides)
+        if checkpoint.painting_hash != self.checkpoint_hash:
+            raise UserError(f"checkpoint {self.checkpoint} has changed since this run was planned; start it again")
+        return checkpoint
+
+
+@dataclass(frozen=True)
+class Task:
+    """One picture of the plan. `inputs`: SHA-256 of mask and reference; `shard`: None if it is made already."""
+
+    name: str
+    mask: str
+    reference: str
+    inputs: str
+    shard: int | None = None
+
+    def file(self, format: Format) -> str:
+        return f"{self.name}.{format}"
+
+
+@dataclass(frozen=True)
+class Plan:
+    painting: Painting
+    batch: int
+    tasks: tuple[Task, ...]
+
+    @property
+    def shards(self) -> int:
+        return 1 + max((task.shard for task in self.tasks if task.shard is not None), default=-1)
+
+    @property
+    def files(self) -> list[str]:
+        """Every file that the results folder must hold, the manifest aside."""
+        return [task.file(self.painting.format) for task in self.tasks]
+
+    def of_shard(self, shard: int) -> list[Task]:
+        return [task for task in self.tasks if task.shard == shard]
+
+    def save(self, path: Path) -> None:
+        write_json(path, {"fingerprint": self.painting.fingerprint(), **dataclasses.asdict(self)})
+
+    @classmethod
+    def load(cls, path: Path) -> Plan:
+        """Raises UserError if `path` is no plan of this version."""
+        try:
+            values = json.loads(path.read_text())
+            painting = values["painting"]
+            painting |= {"model": ModelConfig.from_dict(painting["model"]), "size": tuple(painting["size"])}
+            return cls(Painting(**painting), values["batch"], tuple(Task(**task) for task in values["tasks"]))
+        except (OSError, ValueError, KeyError, TypeError):
+            raise UserError(f"{path} is not a plan that this version can read") from None
+
+
+def saved_fingerprint(path: Path) -> dict[str, Any] | None:
+    """The fingerprint in a plan.json or manifest.json; None if there is no such file or it holds none."""
+    try:
+        return dict(json.loads(path.read_text())["fingerprint"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def differences(old: dict[str, Any], new: dict[str, Any]) -> str:
+    """In which settings two fingerprints differ, for a message."""
+    keys = [key for key in sorted(old.keys() | new.keys()) if old.get(key) != new.get(key)]
+    return ", ".join(keys)
+
+
+def split_into_shards(tasks: Sequence[Task], todo: set[str], shards: int) -> tuple[Task, ...]:
+    """Numbers the tasks named in `todo` in contiguous shards whose sizes differ by one at most."""
+    shards = min(shards, len(todo))
+    numbered, position = [], 0
+    for task in tasks:
+        if task.name not in todo:
+            numbered.append(dataclasses.replace(task, shard=None))
+            continue
+        numbered.append(dataclasses.replace(task, shard=position * shards // len(todo)))
+        position += 1
+    return tuple(numbered)
+
+
+def input_digest(item: Item) -> str:
+    """SHA-256 of the contents of mask and reference, so that an exchanged file is noticed."""
+    digest = hashlib.sha256()
+    for path in (item.mask, item.reference):
+        digest.update(hashlib.sha256(path.read_bytes()).digest())
+    return digest.hexdigest()

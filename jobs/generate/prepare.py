@@ -1,0 +1,195 @@
+"""From settings to a plan: finds and checks the input, sees what is made already, splits the rest into shards."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+from ecgan import runtime
+from ecgan.checkpoint import Checkpoint, ModelOverrides, find_newest, open_checkpoint
+from ecgan.data.testset import TestSet, check_pictures, find_test_set
+from ecgan.errors import UserError
+from ecgan.files import write_atomically
+from jobs.generate import merge, records
+from jobs.generate.plan import Painting, Plan, Task, differences, input_digest, saved_fingerprint, split_into_shards
+from jobs.generate.records import Record
+from jobs.generate.settings import GenerateSettings
+from jobs.run_dir import RunDir
+
+#: Bytes per pixel that a result takes at most in practice.
+_BYTES_PER_PIXEL = {"jpg": 1.5, "png": 3.2}
+_CHECKPOINT_ROOTS = ("runs", "checkpoints")
+_FAULTS_SHOWN = 40
+
+
+@dataclass(frozen=True)
+class Generation:
+    """A generation that is ready to be started. `made`: records of the pictures that exist already."""
+
+    settings: GenerateSettings
+    plan: Plan
+    results: Path
+    run: RunDir
+    checkpoint: Checkpoint
+    made: dict[str, Record]
+    failed_before: dict[str, Record]
+    is_complete: bool
+
+    @property
+    def todo(self) -> list[Task]:
+        return [task for task in self.plan.tasks if task.shard is not None]
+
+
+def output_paths(settings: GenerateSettings) -> tuple[Path, RunDir]:
+    """The results folder, links resolved, and the run's folder beside it on the same file system."""
+    results = Path(settings.output_path).expanduser().resolve()
+    return results, RunDir(results.with_name(results.name + ".run"))
+
+
+def prepare(settings: GenerateSettings) -> Generation:
+    """Checks everything and writes nothing. Raises UserError with all faults of the input in one message."""
+    results, run = output_paths(settings)
+    device = runtime.choose_device(settings.device)
+    checkpoint = _open_checkpoint(settings)
+    for name in ("input_path", "img_path", "checkpoint"):
+        _insist_outside(results, name, getattr(settings, name))
+    tasks, faulty = _find_tasks(settings, checkpoint)
+    painting = Painting(
+        checkpoint=str(checkpoint.path.absolute()),
+        checkpoint_hash=checkpoint.painting_hash,
+        which_epoch=checkpoint.epoch,
+        model=checkpoint.model,
+        device=device,
+        seed=settings.seed,
+        noise=settings.noise,
+        colour_transfer=settings.colour_transfer,
+        size=settings.picture_size or (checkpoint.model.width, checkpoint.model.height),
+        format=settings.format,
+        quality=settings.quality,
+    )
+    plan = Plan(painting, settings.batch, tasks)
+    merge.insist_on_replaceable(results, plan, settings.overwrite)
+    made = {} if settings.overwrite else _made_before(run, results, plan)
+    in_results = merge.is_complete(results, plan) and not settings.overwrite
+    todo = {task.name for task in tasks} - set(made) - set(faulty)
+    if settings.retry_failed:
+        todo &= _failed_names(run)
+    _insist_on_space(results, painting, len(todo))
+    plan = dataclasses.replace(plan, tasks=split_into_shards(tasks, todo, settings.shards))
+    return Generation(settings, plan, results, run, checkpoint, made, faulty, in_results)
+
+
+def lay_out(generation: Generation) -> None:
+    """Writes the plan into the run's folder and clears it of everything that is not part of it. Needs the lock."""
+    run, plan = generation.run, generation.plan
+    run.clear_temporaries()
+    merge.adopt(run, generation.results, plan, generation.made)
+    kept = {task.file(plan.painting.format) for task in plan.tasks if task.name in generation.made}
+    for path in run.images.iterdir():
+        if path.name not in kept:
+            shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
+    records.compact(run, generation.failed_before | generation.made)
+    write_atomically(run.config, yaml.safe_dump(dataclasses.asdict(generation.settings), sort_keys=False))
+    plan.save(run.plan)
+
+
+def _open_checkpoint(settings: GenerateSettings) -> Checkpoint:
+    overrides = ModelOverrides(settings.network, settings.num_upsampling_layers)
+    if settings.checkpoint:
+        return open_checkpoint(Path(settings.checkpoint).expanduser(), settings.which_epoch, overrides)
+    newest = find_newest(Path(root) for root in _CHECKPOINT_ROOTS)
+    if newest is None:
+        raise UserError(f"no checkpoint below {' or '.join(_CHECKPOINT_ROOTS)}: say --checkpoint FOLDER_OR_PKL")
+    return open_checkpoint(newest, settings.which_epoch, overrides)
+
+
+def _insist_outside(results: Path, name: str, value: str | None) -> None:
+    """The results folder is replaced as a whole, so no input may lie in it."""
+    if value is not None and Path(value).expanduser().resolve().is_relative_to(results):
+        raise UserError(f"--output_path {results} holds --{name} {value} and would replace it: choose another")
+
+
+def _find_tasks(settings: GenerateSettings, checkpoint: Checkpoint) -> tuple[tuple[Task, ...], dict[str, Record]]:
+    """All pictures, and records of those whose input is bad (which raises unless bad input is to be skipped)."""
+    found = find_test_set(Path(settings.input_path).expanduser(), Path(settings.img_path).expanduser())
+    items = found.items[: settings.how_many]
+    faults = list(found.faults)
+    broken = {fault.name for fault in faults}
+    faults += check_pictures([item for item in items if item.name not in broken], checkpoint.model)
+    if not items and not faults:
+        raise UserError(f"--input_path {settings.input_path}: there are no masks")
+    if faults and (settings.on_bad_input == "stop" or not items):
+        raise UserError(_report(TestSet(items, tuple(faults)), settings))
+    reasons = {fault.name: fault.reason for fault in reversed(faults) if fault.name is not None}
+    tasks = tuple(
+        Task(
+            item.name,
+            str(item.mask.absolute()),
+            str(item.reference.absolute()),
+            "" if item.name in reasons else input_digest(item),
+        )
+        for item in items
+    )
+    faulty = [task.name for task in tasks if task.name in reasons]
+    return tasks, {name: Record(name, "", -1, error=reasons[name]) for name in faulty}
+
+
+def _report(found: TestSet, settings: GenerateSettings) -> str:
+    lines = [f"  {fault.reason}" for fault in found.faults[:_FAULTS_SHOWN]]
+    if len(found.faults) > _FAULTS_SHOWN:
+        lines.append(f"  … and {len(found.faults) - _FAULTS_SHOWN} more")
+    affected = len({fault.name for fault in found.faults if fault.name is not None})
+    hint = (
+        f"\nMend them, or --on_bad_input skip to make the other {len(found.items) - affected} pictures."
+        if (0 < affected < len(found.items))
+        else ""
+    )
+    return f"{len(found.faults)} fault(s) in the input, nothing was done:\n" + "\n".join(lines) + hint
+
+
+def _made_before(run: RunDir, results: Path, plan: Plan) -> dict[str, Record]:
+    """Records of the pictures that need not be made again, from an unfinished run and from the results folder.
+
+    Raises UserError if an unfinished run of other settings holds pictures.
+    """
+    fingerprint = plan.painting.fingerprint()
+    gathered = records.gather(run)
+    old = saved_fingerprint(run.plan)
+    if old is not None and old != fingerprint:
+        if run.images.is_dir() and any(record.sha256 for record in gathered.values()) and any(run.images.iterdir()):
+            raise UserError(
+                f"{run.path} holds an unfinished run of other settings ({differences(old, fingerprint)} differ): "
+                "--overwrite starts anew, another --output_path keeps it"
+            )
+        gathered = {}
+    listed = merge.listed(results, plan)
+    here = records.made(run.images, plan, plan.tasks, gathered)
+    there = records.made(results, plan, (task for task in plan.tasks if task.name not in here), listed)
+    return {name: gathered[name] for name in here} | {name: listed[name] for name in there}
+
+
+def _failed_names(run: RunDir) -> set[str]:
+    if not run.failures.is_file():
+        raise UserError(f"--retry_failed: there is no {run.failures}; run without it first")
+    return {json.loads(line)["name"] for line in run.failures.read_text().splitlines()}
+
+
+def _insist_on_space(results: Path, painting: Painting, pictures: int) -> None:
+    needed = int(pictures * painting.size[0] * painting.size[1] * _BYTES_PER_PIXEL[painting.format])
+    folder = results.parent
+    while not folder.exists():
+        folder = folder.parent
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise UserError(f"--output_path {results}: {folder} is not writable")
+    free = shutil.disk_usage(folder).free
+    if needed > free:
+        raise UserError(
+            f"--output_path {results}: {pictures} pictures may take {needed >> 20} MiB, "
+            f"{folder} has {free >> 20} MiB free"
+        )

@@ -1,0 +1,75 @@
+"""What the user asks of a generation: every option of `launch/generate.py`, with its default."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from ecgan.colour import ColourTransfer
+from ecgan.config import Upsampling
+from ecgan.data.images import Format, Size
+from ecgan.errors import UserError
+from ecgan.runtime import Device
+
+
+def option(default: Any, help: str) -> Any:
+    return field(default=default, metadata={"help": help})
+
+
+@dataclass(frozen=True)
+class GenerateSettings:
+    input_path: str = option("data/test", "test set: folder with label_to_img.json and the masks' folder")
+    img_path: str = option("data/train/imgs", "folder of the reference photos")
+    checkpoint: str | None = option(None, "folder or .pkl; by default the newest below runs/ and checkpoints/")
+    which_epoch: str = option("latest", "which checkpoint of the original, where its folder holds several")
+    output_path: str = option("results", "folder that gets the pictures, all of them or none")
+    shards: int = option(1, "parts into which the masks are split")
+    workers: int | None = option(None, "processes on this machine; by default what GPUs, cores and memory allow")
+    cluster: Literal["auto", "slurm", "local"] = option("auto", "where to run")
+    device: Device = option("auto", "what to compute on")
+    batch: int = option(1, "pictures that go through the network together; changes speed and memory, no picture")
+    seed: int = option(0, "seed of the noise in the styles")
+    noise: float = option(1.0, "scale of that noise: 1 as in the original, 0 for the reference's mean style")
+    colour_transfer: ColourTransfer = option("lab", "give the picture the reference's colour statistics, or not")
+    size: str | None = option(None, "WIDTHxHEIGHT of the pictures; by default the network's own")
+    format: Format = option("jpg", "file format of the pictures")
+    quality: int = option(95, "JPEG quality, 1 to 100")
+    how_many: int | None = option(None, "only the first so many masks, by name")
+    network_size: str | None = option(None, "WIDTHxHEIGHT of an original's network that has no opt.txt")
+    num_upsampling_layers: Upsampling | None = option(None, "upsampling layers of an original that has no opt.txt")
+    on_bad_input: Literal["stop", "skip"] = option("stop", "bad input: stop before any work, or make all the others")
+    overwrite: bool = option(False, "make every picture anew and replace a results folder of other settings")
+    retry_failed: bool = option(False, "make only the pictures that failed in the last run")
+    dry_run: bool = option(False, "print the plan and do nothing")
+
+    def __post_init__(self) -> None:
+        for name in ("shards", "workers", "batch", "how_many"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise UserError(f"--{name} is {value}; it must be at least 1")
+        if not 1 <= self.quality <= 100:
+            raise UserError(f"--quality is {self.quality}; it must be 1 to 100")
+        if self.noise < 0:
+            raise UserError(f"--noise is {self.noise}; it must not be negative")
+        if self.overwrite and self.retry_failed:
+            raise UserError("--overwrite makes all pictures anew, --retry_failed only some: give one of them")
+        self.picture_size, self.network  # noqa: B018  # raise now if they are malformed
+
+    @property
+    def picture_size(self) -> Size | None:
+        return parse_size("--size", self.size)
+
+    @property
+    def network(self) -> Size | None:
+        return parse_size("--network_size", self.network_size)
+
+
+def parse_size(name: str, text: str | None) -> Size | None:
+    """ "512x384" -> (512, 384); raises UserError naming the option."""
+    if text is None:
+        return None
+    match = re.fullmatch(r"(\d+)[xX](\d+)", text.strip())
+    if not match or not int(match[1]) or not int(match[2]):
+        raise UserError(f"{name} is {text!r}; it must be WIDTHxHEIGHT in pixels, as 512x384")
+    return int(match[1]), int(match[2])

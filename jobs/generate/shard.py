@@ -1,0 +1,189 @@
+"""One shard of a generation: reading ahead, painting, writing behind.
+
+read (threads) -> encode style, generate (this thread) -> colour transfer, encode file, write under
+a temporary name, rename, record (one thread behind).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+import time
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ecgan import runtime
+from ecgan.data.images import BadImage, encode, read_mask, read_photo, resize_mask, resize_photo
+from ecgan.errors import UserError
+from ecgan.files import write_atomically
+from ecgan.warm import warm_painting
+from jobs import stop
+from jobs.generate import records
+from jobs.generate.plan import Painting, Plan, Task
+from jobs.generate.records import Record
+from jobs.progress import Progress
+from jobs.run_dir import RunDir
+
+_READERS = 2
+#: Batches that are read ahead of the network, and that may wait behind it to be written.
+_AHEAD = _BEHIND = 2
+
+
+@dataclass(frozen=True)
+class GenerateShard:
+    """Makes the pictures of shard number `shard` of the plan in `run_dir`; picklable, called where it shall run."""
+
+    run_dir: Path
+    shard: int
+
+    def __call__(self) -> int:
+        """Returns how many pictures failed. Called again, it goes on where it ended.
+
+        Raises stop.Stopped if it was asked to stop, and UserError if no picture can be painted or written.
+        """
+        run = RunDir(self.run_dir)
+        plan = Plan.load(run.plan)
+        tasks = plan.of_shard(self.shard)
+        try:
+            made = records.made(run.images, plan, tasks, records.gather(run))
+            progress = Progress(run.shards / f"{self.shard}.json", len(tasks))
+            progress.count(done=len(made))
+            painter = _load_painter(plan.painting)
+            progress.enter("running")
+            finished = _Shard(run, plan, self.shard, progress, painter).make([t for t in tasks if t.name not in made])
+            progress.enter("done" if finished else "stopped")
+        except OSError as error:
+            where = error.filename or run.path
+            raise UserError(
+                f"{where}: {error.strerror}; finished pictures are kept, mend this and run again"
+            ) from error
+        if not finished:
+            raise stop.Stopped
+        return progress.failed
+
+
+@lru_cache(maxsize=1)
+def _load_painter(painting: Painting) -> Any:
+    """The networks, once for all shards that this process runs. Starts Jittor."""
+    checkpoint = painting.open_checkpoint()
+    runtime.start(painting.device)  # type: ignore[arg-type]
+    stop.listen()
+    warm_painting(checkpoint.model, painting.device)
+    from ecgan.synthesis import Synthesiser  # needs Jittor, so not before it is started on the right device
+
+    return Synthesiser(checkpoint)
+
+
+@dataclass(frozen=True)
+class _Input:
+    """A task with its mask and reference, both at the network's size."""
+
+    task: Task
+    mask: np.ndarray
+    reference: np.ndarray
+
+
+class _Shard:
+    def __init__(self, run: RunDir, plan: Plan, number: int, progress: Progress, painter: Any) -> None:
+        self._images, self._records = run.images, records.shard_file(run, number)
+        self._plan, self._number, self._progress, self._painter = plan, number, progress, painter
+        self._recording = threading.Lock()
+
+    def make(self, tasks: list[Task]) -> bool:
+        """Whether all was made or failed; False if it was asked to stop before that."""
+        behind: deque[Future[None]] = deque()
+        with ThreadPoolExecutor(_READERS) as readers, ThreadPoolExecutor(1) as writer:
+            for batch in self._batches(tasks, readers):
+                if stop.requested():
+                    return False  # leaving the pools waits for what they have begun
+                started = time.monotonic()
+                for entry, raw in self._paint(batch):
+                    seconds = (time.monotonic() - started) / len(batch)
+                    behind.append(writer.submit(self._write, entry, raw, seconds))
+                while len(behind) > _BEHIND * self._plan.batch:
+                    behind.popleft().result()
+            for future in behind:
+                future.result()
+        return True
+
+    def _batches(self, tasks: list[Task], readers: Executor) -> Iterator[list[_Input]]:
+        """Full batches of readable inputs, in order; what can't be read is recorded as failed."""
+        pending: deque[tuple[Task, Future[_Input | BadImage]]] = deque()
+        waiting = iter(tasks)
+        batch: list[_Input] = []
+        while True:
+            while len(pending) < (1 + _AHEAD) * self._plan.batch and (task := next(waiting, None)):
+                pending.append((task, readers.submit(self._read, task)))
+            if not pending:
+                break
+            task, future = pending.popleft()
+            entry = future.result()
+            if isinstance(entry, BadImage):
+                self._fail(task, str(entry))
+                continue
+            batch.append(entry)
+            if len(batch) == self._plan.batch:
+                yield batch
+                batch = []
+        if batch:
+            yield batch
+
+    def _read(self, task: Task) -> _Input | BadImage:
+        size = self._painter.size
+        try:
+            mask = read_mask(Path(task.mask), self._painter.model)
+            reference = read_photo(Path(task.reference))
+        except BadImage as error:
+            return error
+        return _Input(task, resize_mask(mask, size), resize_photo(reference, size))
+
+    def _paint(self, batch: list[_Input]) -> Iterator[tuple[_Input, np.ndarray]]:
+        """The network's raw output for each input; a batch that fails is tried picture by picture."""
+        painting = self._plan.painting
+        try:
+            raw = self._painter.generate(
+                np.stack([entry.mask for entry in batch]),
+                np.stack([entry.reference for entry in batch]),
+                [entry.task.name for entry in batch],
+                painting.seed,
+                painting.noise,
+            )
+        except RuntimeError as error:
+            if len(batch) == 1:
+                self._fail(batch[0].task, f"the network failed: {error}")
+            else:
+                for entry in batch:
+                    yield from self._paint([entry])
+            return
+        for entry, picture in zip(batch, raw, strict=True):
+            if np.isfinite(picture).all():
+                yield entry, picture
+            else:
+                self._fail(entry.task, "the network's output is not finite: the checkpoint may be broken")
+
+    def _write(self, entry: _Input, raw: np.ndarray, seconds: float) -> None:
+        painting = self._plan.painting
+        started = time.monotonic()
+        picture = resize_photo(self._painter.finish(raw, entry.reference, painting.colour_transfer), painting.size)
+        content = encode(picture, painting.format, painting.quality)
+        write_atomically(self._images / entry.task.file(painting.format), content)
+        seconds += time.monotonic() - started
+        digest = hashlib.sha256(content).hexdigest()
+        self._record(Record(entry.task.name, entry.task.inputs, self._number, digest, round(seconds, 3)))
+        self._progress.count(done=1)
+
+    def _fail(self, task: Task, reason: str) -> None:
+        print(f"{task.name} failed: {reason}", flush=True)
+        self._record(Record(task.name, task.inputs, self._number, error=reason))
+        self._progress.count(failed=1)
+
+    def _record(self, record: Record) -> None:
+        with self._recording:  # pictures are recorded by the writer, failures by the painting thread
+            records.append(self._records, record)

@@ -1,0 +1,75 @@
+"""What every command line shares: options from a dataclass, exit status, errors without tracebacks."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import signal
+import sys
+import typing
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+from jsonargparse import ArgumentParser
+
+from ecgan.errors import UserError
+
+DONE, SOME_FAILED, WRONG_USAGE, STOPPED, INTERRUPTED = 0, 1, 2, 75, 130
+
+Settings = TypeVar("Settings")
+
+
+class Terminated(Exception):
+    """SIGTERM came."""
+
+
+def parse(cls: type[Settings], description: str, arguments: Sequence[str] | None = None) -> Settings:
+    """Options and defaults of the dataclass `cls`, from the command line and a YAML file (--config).
+
+    Unknown options, unknown keys and wrong types end the process with status 2 and a message naming them.
+    """
+    parser = ArgumentParser(description=description, allow_abbrev=False)
+    parser.add_argument("--config", action="config", help="YAML file with any of the options below")
+    hints = typing.get_type_hints(cls)
+    for field in dataclasses.fields(cls):  # type: ignore[arg-type]
+        how: dict[str, Any] = {"default": field.default, "help": field.metadata["help"]}
+        how |= {"action": "store_true"} if hints[field.name] is bool else {"type": hints[field.name]}
+        parser.add_argument(f"--{field.name}", **how)
+    namespace = parser.parse_args(normalise(sys.argv[1:] if arguments is None else arguments))
+    return cls(**{field.name: namespace[field.name] for field in dataclasses.fields(cls)})  # type: ignore[arg-type]
+
+
+def normalise(arguments: Sequence[str]) -> list[str]:
+    """Options may be written with hyphens for underscores, and `color` for `colour`."""
+    result = []
+    for argument in arguments:
+        if argument.startswith("--"):
+            name, equals, value = argument.partition("=")
+            name = "--" + name[2:].replace("-", "_").replace("color", "colour")
+            argument = name + equals + value
+        result.append(argument)
+    return result
+
+
+def run(main: Callable[[], int]) -> typing.NoReturn:
+    """Runs a command and exits with its status; the user's mistakes are one line on standard error."""
+
+    def terminate(*_: Any) -> None:
+        raise Terminated
+
+    signal.signal(signal.SIGTERM, terminate)
+    try:
+        status = main()
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        status = WRONG_USAGE
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        status = INTERRUPTED
+    except Terminated:
+        print("stopped by SIGTERM; the same command goes on from here", file=sys.stderr)
+        status = STOPPED
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        status = SOME_FAILED
+    sys.exit(status)

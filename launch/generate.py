@@ -1,0 +1,141 @@
+"""Turns masks and reference photos into one verified folder of pictures, in shards.
+
+python launch/generate.py --shards 8
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import sys
+
+try:
+    from ecgan import runtime
+    from ecgan.errors import UserError
+    from ecgan.memory import painting_memory
+    from ecgan.progress import progress_bar
+    from jobs.generate import merge, records
+    from jobs.generate.prepare import Generation, lay_out, output_paths, prepare
+    from jobs.generate.settings import GenerateSettings
+    from jobs.generate.shard import GenerateShard
+    from jobs.progress import read_all
+    from launch.command import DONE, SOME_FAILED, parse, run
+    from slurm import resources
+    from slurm.local import LocalPool, Outcome
+except ModuleNotFoundError as missing:
+    sys.exit(f"error: {missing}: run `make setup` once, then .venv/bin/python launch/generate.py")
+
+_NAMES_SHOWN = 20
+
+
+def main() -> int:
+    settings = parse(GenerateSettings, "Generates a picture for every mask of a test set.")
+    if settings.cluster == "slurm":
+        raise UserError("--cluster slurm: this version generates on one machine only; use --cluster local")
+    if settings.dry_run:
+        print_plan(prepare(settings))
+        return DONE
+
+    results, run_dir = output_paths(settings)
+    run_dir.create()
+    lock = run_dir.lock()
+    try:
+        merge.restore(run_dir, results)
+        generation = prepare(settings)
+        print_plan(generation)
+        if generation.is_complete:
+            print(f"{results} is complete and verified: nothing to do")
+            return DONE
+        lay_out(generation)
+        outcomes = make(generation, lock)
+        return finish(generation, outcomes)
+    finally:
+        os.close(lock)
+
+
+def workers_of(generation: Generation) -> list[dict[str, str]]:
+    """The environment of each worker of the pool: its GPU or its share of the cores."""
+    settings, painting = generation.settings, generation.plan.painting
+    gpus = runtime.gpu_count() if painting.device == "cuda" else 0
+    memory = painting_memory(painting.model, settings.batch)
+    count = settings.workers or resources.default_workers(gpus, memory)
+    return resources.environments(max(1, min(count, generation.plan.shards)), gpus)
+
+
+def print_plan(generation: Generation) -> None:
+    settings, plan, todo = generation.settings, generation.plan, generation.todo
+    workers = workers_of(generation)
+    each = f"{workers[0]['OMP_NUM_THREADS']} thread(s)" if plan.painting.device == "cpu" else "one GPU"
+    asked = f" (of {settings.shards} asked for: no more than pictures)" if 0 < len(todo) < settings.shards else ""
+    print(f"checkpoint  {generation.checkpoint.path} ({generation.checkpoint.model_source})")
+    print(f"pictures    {len(plan.tasks)}: {len(generation.made)} made already, {len(todo)} to do")
+    if generation.failed_before:
+        print(f"skipped     {len(generation.failed_before)} with bad input")
+    print(f"shards      {plan.shards}{asked}")
+    print(f"workers     {len(workers)} on this machine ({plan.painting.device}), {each} each")
+    print(f"size        {plan.painting.size[0]}x{plan.painting.size[1]} {plan.painting.format}")
+    print(f"results     {generation.results}")
+    print(f"run         {generation.run.path}", flush=True)
+
+
+def make(generation: Generation, lock: int) -> list[Outcome]:
+    """Runs every shard on this machine, with one bar over all; raises what interrupts it, workers ended."""
+    run_dir, plan = generation.run, generation.plan
+    before = len(plan.tasks) - len(generation.todo)
+    pool = LocalPool(workers_of(generation), run_dir.logs, keep_open=[lock])
+    with progress_bar(len(plan.tasks), "generating", "picture", initial=before) as bar:
+
+        def tick() -> None:
+            shards = read_all(run_dir.shards)
+            done, failed = (sum(shard[key] for shard in shards) for key in ("done", "failed"))
+            if before + done + failed > bar.n:
+                bar.update(before + done + failed - bar.n)
+                run_dir.write_status("running", total=len(plan.tasks), done=before + done, failed=failed)
+
+        try:
+            outcomes = pool.run([GenerateShard(run_dir.path, shard) for shard in range(plan.shards)], tick)
+            tick()
+        except BaseException:
+            run_dir.write_status("stopped", total=len(plan.tasks))
+            print(f"stopping: finished pictures are kept in {run_dir.images}", file=sys.stderr)
+            raise
+    return outcomes
+
+
+def finish(generation: Generation, outcomes: list[Outcome]) -> int:
+    """Says what went wrong; merges if nothing did."""
+    run_dir, plan = generation.run, generation.plan
+    gathered = records.gather(run_dir)
+    failures = records.write_failures(run_dir, plan, gathered)
+    for message in dict.fromkeys(outcome.message for outcome in outcomes if outcome.message):
+        print(f"error: {message} (log in {run_dir.logs})", file=sys.stderr)
+    gaps = merge.verify(run_dir, plan, gathered)
+    if gaps:
+        report(generation, gaps)
+        run_dir.write_status("incomplete", total=len(plan.tasks), missing=len(gaps), failed=len(failures))
+        return SOME_FAILED
+    merge.write_manifest(run_dir, plan, gathered, dataclasses.asdict(generation.settings))
+    merge.swap_in(run_dir, generation.results)
+    run_dir.write_status("done", total=len(plan.tasks), done=len(plan.tasks), failed=0)
+    print(f"done: {len(plan.tasks)} pictures, verified, in {generation.results}")
+    return DONE
+
+
+def report(generation: Generation, gaps: list[merge.Gap]) -> None:
+    """Names every missing picture: on the screen the first, in missing.txt all."""
+    run_dir = generation.run
+    lines = [f"{gap.name}: {gap.reason}" for gap in gaps]
+    (run_dir.path / "missing.txt").write_text("\n".join(lines) + "\n")
+    print(f"incomplete: {len(gaps)} of {len(generation.plan.tasks)} pictures are missing:", file=sys.stderr)
+    for line in lines[:_NAMES_SHOWN]:
+        print(f"  {line}", file=sys.stderr)
+    if len(lines) > _NAMES_SHOWN:
+        print(f"  … all of them in {run_dir.path / 'missing.txt'}", file=sys.stderr)
+    print(
+        f"{generation.results} is as it was; the same command makes what is missing, --retry_failed only what failed",
+        file=sys.stderr,
+    )
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,52 @@
+"""What this machine has to give: cores, memory, GPUs; and how a pool of workers shares it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+_CGROUP_LIMITS = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
+
+
+def cores() -> int:
+    """CPU cores that this process may use."""
+    return len(os.sched_getaffinity(0))
+
+
+def available_memory() -> int:
+    """Bytes that can be taken without swapping, also where a control group sets a limit."""
+    available = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    for line in Path("/proc/meminfo").read_text().splitlines():
+        if line.startswith("MemAvailable:"):
+            available = int(line.split()[1]) * 1024
+    for path in _CGROUP_LIMITS:
+        if path.is_file() and (limit := path.read_text().strip()).isdigit():
+            available = min(available, int(limit))
+    return available
+
+
+def gpus(count: int) -> list[str]:
+    """Names of the `count` GPUs that this process sees, as CUDA_VISIBLE_DEVICES wants them."""
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    names = visible.split(",") if visible else [str(index) for index in range(count)]
+    return names[:count]
+
+
+def default_workers(gpu_count: int, memory_per_worker: int) -> int:
+    """One for each GPU; without GPUs as many as cores and memory carry, at least one."""
+    if gpu_count:
+        return gpu_count
+    return max(1, min(cores(), available_memory() // memory_per_worker))
+
+
+def environments(workers: int, gpu_count: int) -> list[dict[str, str]]:
+    """For each worker the environment that gives it its GPU, or its share of the cores."""
+    names = gpus(gpu_count)
+    threads = max(1, cores() // workers)
+    shares = []
+    for index in range(workers):
+        share = {"OMP_NUM_THREADS": str(threads), "OPENBLAS_NUM_THREADS": "1"}
+        if names:
+            share["CUDA_VISIBLE_DEVICES"] = names[index % len(names)]
+        shares.append(share)
+    return shares

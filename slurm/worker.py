@@ -1,0 +1,62 @@
+"""A worker of the local pool: `python -m slurm.worker FD` runs the jobs that come over the connection FD.
+
+It ends when its connection does, so that no worker outlives a launcher that was killed.
+"""
+
+from __future__ import annotations
+
+import os
+import queue
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable
+from multiprocessing.connection import Connection
+from typing import Any
+
+from ecgan.errors import UserError
+from jobs import stop
+
+#: Seconds a running job has to stop once the launcher is gone.
+_GRACE = 3
+
+
+def main(descriptor: int) -> None:
+    connection = Connection(descriptor)
+    jobs: queue.Queue[Callable[[], Any] | None] = queue.Queue()
+    threading.Thread(target=_listen, args=(connection, jobs), daemon=True).start()
+    stop.listen()
+    while (job := jobs.get()) is not None:
+        connection.send(_run(job))
+
+
+def _run(job: Callable[[], Any]) -> tuple[str, Any]:
+    """("done", result), ("stopped", None), ("hopeless", message) for an error that the user must mend, or
+    ("failed", message)."""
+    try:
+        return "done", job()
+    except stop.Stopped:
+        return "stopped", None
+    except UserError as error:
+        print(error, flush=True)
+        return "hopeless", str(error)
+    except Exception as error:
+        traceback.print_exc()
+        return "failed", f"{type(error).__name__}: {error}"
+
+
+def _listen(connection: Connection, jobs: queue.Queue[Callable[[], Any] | None]) -> None:
+    try:
+        while True:
+            jobs.put(connection.recv())
+    except (EOFError, OSError):
+        pass
+    jobs.put(None)
+    stop.request()
+    time.sleep(_GRACE)
+    os._exit(1)
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]))
