@@ -175,13 +175,17 @@ def run_compiling(command: list[str], title: str, log: Path) -> None:
         with (
             open(log, "wb") as file,
             subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,  # so that its compilers can be ended with it
             ) as process,
         ):
             try:
                 _show_progress(process, title, file)
             except BaseException:
-                process.kill()
+                os.killpg(process.pid, signal.SIGKILL)
                 raise
         output = log.read_bytes()
         if process.returncode == 0 and _REBUILT.encode() not in output:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import json
 import os
@@ -72,8 +73,12 @@ class RunDir:
         return descriptor
 
     def write_status(self, state: str, **details: Any) -> None:
-        """What `status.py` shows. `state`: running, done, incomplete, stopped or failed."""
-        write_json(self.status, {"state": state, "updated": now(), **details})
+        """What `status.py` shows. `state`: running, done, incomplete, stopped or failed.
+
+        A disk too full for it is no reason to stop: who writes results will say so.
+        """
+        with contextlib.suppress(OSError):
+            write_json(self.status, {"state": state, "updated": now(), **details})
 
     def clear_temporaries(self) -> None:
         """Removes what killed processes left half written. Only while holding the lock."""

@@ -33,6 +33,9 @@ def parse(cls: type[Settings], description: str, arguments: Sequence[str] | None
     hints = typing.get_type_hints(cls)
     for field in dataclasses.fields(cls):  # type: ignore[arg-type]
         how: dict[str, Any] = {"default": field.default, "help": field.metadata["help"]}
+        if field.metadata["positional"]:
+            parser.add_argument(field.name, nargs="+", type=str, help=field.metadata["help"])
+            continue
         how |= {"action": "store_true"} if hints[field.name] is bool else {"type": hints[field.name]}
         parser.add_argument(f"--{field.name}", **how)
     namespace = parser.parse_args(normalise(sys.argv[1:] if arguments is None else arguments))
@@ -60,16 +63,19 @@ def run(main: Callable[[], int]) -> typing.NoReturn:
     signal.signal(signal.SIGTERM, terminate)
     try:
         status = main()
+    except BrokenPipeError:  # whoever read our output has gone
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        status = SOME_FAILED
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         status = WRONG_USAGE
+    except OSError as error:
+        print(f"error: {error.filename or 'system'}: {error.strerror}", file=sys.stderr)
+        status = SOME_FAILED
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         status = INTERRUPTED
     except Terminated:
         print("stopped by SIGTERM; the same command goes on from here", file=sys.stderr)
         status = STOPPED
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        status = SOME_FAILED
     sys.exit(status)

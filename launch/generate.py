@@ -105,10 +105,13 @@ def make(generation: Generation, lock: int) -> list[Outcome]:
 def finish(generation: Generation, outcomes: list[Outcome]) -> int:
     """Says what went wrong; merges if nothing did."""
     run_dir, plan = generation.run, generation.plan
-    gathered = records.gather(run_dir)
-    failures = records.write_failures(run_dir, plan, gathered)
     for message in dict.fromkeys(outcome.message for outcome in outcomes if outcome.message):
         print(f"error: {message} (log in {run_dir.logs})", file=sys.stderr)
+    if any(outcome.state == "hopeless" for outcome in outcomes):
+        run_dir.write_status("failed", total=len(plan.tasks))
+        return SOME_FAILED
+    gathered = records.gather(run_dir)
+    failures = records.write_failures(run_dir, plan, gathered)
     gaps = merge.verify(run_dir, plan, gathered)
     if gaps:
         report(generation, gaps)

@@ -14,9 +14,11 @@ def controller_answers() -> tuple[bool, str]:
     if shutil.which("sinfo") is None:
         return False, "no Slurm commands on the PATH"
     try:
-        answer = subprocess.run(["sinfo", "--noheader"], capture_output=True, text=True, timeout=_PATIENCE)
+        answer = _ask(["sinfo", "--noheader"])
     except subprocess.TimeoutExpired:
         return False, f"the Slurm controller did not answer within {_PATIENCE} s"
+    except OSError as error:
+        return False, f"sinfo can't be run: {error.strerror}"
     if answer.returncode:
         return False, f"sinfo failed: {answer.stderr.strip()[:200]}"
     return True, f"a Slurm controller answers, {len(answer.stdout.splitlines())} partition line(s)"
@@ -27,7 +29,11 @@ def mpi_plugins() -> list[str]:
     if shutil.which("srun") is None:
         return []
     try:
-        answer = subprocess.run(["srun", "--mpi=list"], capture_output=True, text=True, timeout=_PATIENCE)
-    except subprocess.TimeoutExpired:
+        answer = _ask(["srun", "--mpi=list"])
+    except (subprocess.TimeoutExpired, OSError):
         return []
     return [line.strip() for line in (answer.stdout + answer.stderr).splitlines()[1:] if line.strip()]
+
+
+def _ask(command: list[str]) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=_PATIENCE)

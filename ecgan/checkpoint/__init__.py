@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
+from glob import glob
 from pathlib import Path
 from typing import Any
 
@@ -94,8 +95,8 @@ def open_pickles(paths: Iterable[Path], overrides: ModelOverrides | None = None)
 
 def find_newest(roots: Iterable[Path]) -> Path | None:
     """The checkpoint below `roots` that was written last: a folder of ours or a generator of the original."""
-    found = [path for root in roots for path in root.glob(f"**/{native.DESCRIPTION}")]
-    found += [path for root in roots for path in root.glob("**/*_net_G.pkl")]
+    names = (native.DESCRIPTION, "*_net_G.pkl")  # the module glob follows links to folders, Path.glob does not
+    found = [Path(path) for root in roots for name in names for path in glob(f"{root}/**/{name}", recursive=True)]
     if not found:
         return None
     newest = max(found, key=lambda path: path.stat().st_mtime)

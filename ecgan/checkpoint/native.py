@@ -15,7 +15,8 @@ from typing import Any
 
 import numpy as np
 from safetensors import SafetensorError
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import load_file
+from safetensors.numpy import save as save_tensors
 
 from ecgan.config import ModelConfig
 from ecgan.errors import UserError
@@ -39,7 +40,7 @@ def save(folder: Path, networks: dict[str, dict[str, np.ndarray]], model: ModelC
         files = {}
         for name, arrays in networks.items():
             file = temporary / f"{name}.safetensors"
-            save_file({key: np.ascontiguousarray(array) for key, array in arrays.items()}, file)
+            file.write_bytes(save_tensors({key: np.ascontiguousarray(array) for key, array in arrays.items()}))
             files[file.name] = sha256_of(file)
         write_json(
             temporary / DESCRIPTION, {"format": FORMAT, "model": model.to_dict(), "about": about, "sha256": files}

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from dataclasses import dataclass
+from typing import Literal
 
 from ecgan.colour import ColourTransfer
 from ecgan.config import Upsampling
 from ecgan.data.images import Format, Size
 from ecgan.errors import UserError
 from ecgan.runtime import Device
-
-
-def option(default: Any, help: str) -> Any:
-    return field(default=default, metadata={"help": help})
+from jobs.options import option, parse_size
 
 
 @dataclass(frozen=True)
@@ -63,13 +59,3 @@ class GenerateSettings:
     @property
     def network(self) -> Size | None:
         return parse_size("--network_size", self.network_size)
-
-
-def parse_size(name: str, text: str | None) -> Size | None:
-    """ "512x384" -> (512, 384); raises UserError naming the option."""
-    if text is None:
-        return None
-    match = re.fullmatch(r"(\d+)[xX](\d+)", text.strip())
-    if not match or not int(match[1]) or not int(match[2]):
-        raise UserError(f"{name} is {text!r}; it must be WIDTHxHEIGHT in pixels, as 512x384")
-    return int(match[1]), int(match[2])

@@ -6,6 +6,7 @@ a temporary name, rename, record (one thread behind).
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import threading
 import time
@@ -55,7 +56,7 @@ class GenerateShard:
             made = records.made(run.images, plan, tasks, records.gather(run))
             progress = Progress(run.shards / f"{self.shard}.json", len(tasks))
             progress.count(done=len(made))
-            painter = _load_painter(plan.painting)
+            painter = _load_painter(plan.painting, plan.batch)
             progress.enter("running")
             finished = _Shard(run, plan, self.shard, progress, painter).make([t for t in tasks if t.name not in made])
             progress.enter("done" if finished else "stopped")
@@ -70,12 +71,12 @@ class GenerateShard:
 
 
 @lru_cache(maxsize=1)
-def _load_painter(painting: Painting) -> Any:
+def _load_painter(painting: Painting, batch: int) -> Any:
     """The networks, once for all shards that this process runs. Starts Jittor."""
     checkpoint = painting.open_checkpoint()
     runtime.start(painting.device)  # type: ignore[arg-type]
     stop.listen()
-    warm_painting(checkpoint.model, painting.device)
+    warm_painting(checkpoint.model, painting.device, batch)
     from ecgan.synthesis import Synthesiser  # needs Jittor, so not before it is started on the right device
 
     return Synthesiser(checkpoint)
@@ -145,28 +146,32 @@ class _Shard:
         return _Input(task, resize_mask(mask, size), resize_photo(reference, size))
 
     def _paint(self, batch: list[_Input]) -> Iterator[tuple[_Input, np.ndarray]]:
-        """The network's raw output for each input; a batch that fails is tried picture by picture."""
-        painting = self._plan.painting
-        try:
-            raw = self._painter.generate(
-                np.stack([entry.mask for entry in batch]),
-                np.stack([entry.reference for entry in batch]),
-                [entry.task.name for entry in batch],
-                painting.seed,
-                painting.noise,
-            )
-        except RuntimeError as error:
-            if len(batch) == 1:
-                self._fail(batch[0].task, f"the network failed: {error}")
-            else:
-                for entry in batch:
-                    yield from self._paint([entry])
-            return
-        for entry, picture in zip(batch, raw, strict=True):
-            if np.isfinite(picture).all():
-                yield entry, picture
+        """The networks' output for each input. What fails together is tried again alone.
+
+        The last batch is filled up with copies: the operators of every other size would be compiled anew.
+        """
+        together = None
+        with contextlib.suppress(RuntimeError):
+            together = self._generate([*batch, *batch[-1:] * (self._plan.batch - len(batch))])
+        for index, entry in enumerate(batch):
+            try:
+                raw = together[index] if together is not None else self._generate([entry])[0]
+            except RuntimeError as error:
+                self._fail(entry.task, f"the network failed: {error}")
+                continue
+            if np.isfinite(raw).all():
+                yield entry, raw
             else:
                 self._fail(entry.task, "the network's output is not finite: the checkpoint may be broken")
+
+    def _generate(self, batch: list[_Input]) -> np.ndarray:
+        return self._painter.generate(
+            np.stack([entry.mask for entry in batch]),
+            np.stack([entry.reference for entry in batch]),
+            [entry.task.name for entry in batch],
+            self._plan.painting.seed,
+            self._plan.painting.noise,
+        )
 
     def _write(self, entry: _Input, raw: np.ndarray, seconds: float) -> None:
         painting = self._plan.painting

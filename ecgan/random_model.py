@@ -1,0 +1,46 @@
+"""A checkpoint of random weights, the same on every machine: for trying things and for tests, not for pictures.
+
+python -m ecgan.random_model FOLDER WIDTHxHEIGHT NGF SEED
+"""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from ecgan.checkpoint import native
+from ecgan.config import ModelConfig
+from ecgan.networks import Discriminator, Encoder, Generator
+from ecgan.runtime import nn
+
+
+def random_arrays(network: nn.Module, seed: int) -> dict[str, np.ndarray]:
+    """Values for every tensor of `network` that keep its activations near 1, a function of name, shape and seed."""
+    return {name: _random(name, tuple(var.shape), seed) for name, var in network.state_dict().items()}
+
+
+def save_random(folder: Path, model: ModelConfig, seed: int = 0) -> None:
+    """Writes a checkpoint of ours with random E, G and D. Raises UserError if `folder` is not empty."""
+    networks = {"G": Generator(model), "E": Encoder(model), "D": Discriminator(model)}
+    arrays = {name: random_arrays(network, seed) for name, network in networks.items()}
+    native.save(folder, arrays, model, about={"source": f"random weights, seed {seed}"})
+
+
+def _random(name: str, shape: tuple[int, ...], seed: int) -> np.ndarray:
+    digest = hashlib.sha256(f"{seed}/{name}".encode()).digest()
+    generator = np.random.Generator(np.random.Philox(key=int.from_bytes(digest[:16], "little")))
+    if name.endswith("running_var"):
+        return generator.uniform(0.7, 1.5, shape).astype(np.float32)
+    values = generator.standard_normal(shape)
+    if len(shape) == 1:  # biases, running means
+        return (0.1 * values).astype(np.float32)
+    gain = 0.35 if name == "conv_comb.weight" else 1.0
+    return (gain * values / np.sqrt(np.prod(shape[1:]))).astype(np.float32)
+
+
+if __name__ == "__main__":
+    width, height = map(int, sys.argv[2].split("x"))
+    save_random(Path(sys.argv[1]), ModelConfig(width, height, ngf=int(sys.argv[3]), ndf=8), int(sys.argv[4]))

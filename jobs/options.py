@@ -1,0 +1,25 @@
+"""Declaring a command's options as fields of a dataclass, so that files, command lines and tests share them."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import field
+from typing import Any
+
+from ecgan.data.images import Size
+from ecgan.errors import UserError
+
+
+def option(default: Any, help: str, positional: bool = False) -> Any:
+    """A field with its help text. `positional`: a list of one or more words without a name."""
+    return field(default=default, metadata={"help": help, "positional": positional})
+
+
+def parse_size(name: str, text: str | None) -> Size | None:
+    """ "512x384" -> (512, 384); raises UserError naming the option."""
+    if text is None:
+        return None
+    match = re.fullmatch(r"(\d+)[xX](\d+)", text.strip())
+    if not match or not int(match[1]) or not int(match[2]):
+        raise UserError(f"{name} is {text!r}; it must be WIDTHxHEIGHT in pixels, as 512x384")
+    return int(match[1]), int(match[2])

@@ -1,0 +1,55 @@
+"""Turns a checkpoint of the original into one of ours: safetensors and JSON, which can't run code when loaded.
+
+python launch/convert.py latest_net_G.pkl latest_net_E.pkl latest_net_D.pkl OUT
+"""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+try:
+    from ecgan.checkpoint import ModelOverrides, native, open_checkpoint, open_pickles
+    from ecgan.config import Upsampling
+    from ecgan.errors import UserError
+    from jobs.options import option, parse_size
+    from launch.command import DONE, parse, run
+except ModuleNotFoundError as missing:
+    sys.exit(f"error: {missing}: run `make setup` once, then .venv/bin/python launch/convert.py")
+
+
+@dataclass(frozen=True)
+class ConvertSettings:
+    paths: tuple[str, ...] = option(
+        (), "the .pkl files, or a folder of them; then the folder to write", positional=True
+    )
+    which_epoch: str = option("latest", "which checkpoint, where a folder holds several")
+    network_size: str | None = option(None, "WIDTHxHEIGHT of a network that has no opt.txt")
+    num_upsampling_layers: Upsampling | None = option(None, "upsampling layers of a network that has no opt.txt")
+
+
+def main() -> int:
+    settings = parse(ConvertSettings, "Turns a checkpoint of the original into one of ours.")
+    *sources, out = map(Path, settings.paths)
+    if not sources:
+        raise UserError("give the files to convert first and the folder to write last")
+    overrides = ModelOverrides(parse_size("--network_size", settings.network_size), settings.num_upsampling_layers)
+    if len(sources) == 1 and sources[0].is_dir():
+        checkpoint = open_checkpoint(sources[0], settings.which_epoch, overrides)
+    else:
+        checkpoint = open_pickles(sources, overrides)
+    if not checkpoint.is_original:
+        raise UserError(f"{checkpoint.path} is one of ours already")
+    arrays = {network: checkpoint.arrays(network) for network in checkpoint.files}
+    about = {"source": [path.name for path in checkpoint.files.values()], "model": checkpoint.model_source}
+    try:
+        native.save(out, arrays, checkpoint.model, about)
+    except OSError as error:
+        raise UserError(f"can't write {out}: {error.strerror}") from None
+    print(f"networks {', '.join(arrays)} in {out}: {checkpoint.model_source}")
+    return DONE
+
+
+if __name__ == "__main__":
+    run(main)

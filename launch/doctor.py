@@ -1,0 +1,66 @@
+"""Says what this machine has, what it lacks and how to get it, and what can run here.
+
+python launch/doctor.py --warm
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+try:
+    from ecgan import runtime
+    from ecgan.checkpoint import open_checkpoint
+    from ecgan.errors import UserError
+    from jobs.options import option
+    from launch import checks
+    from launch.command import DONE, SOME_FAILED, parse, run
+except ModuleNotFoundError as missing:
+    sys.exit(f"error: {missing}: run `make setup` once, then .venv/bin/python launch/doctor.py")
+
+
+@dataclass(frozen=True)
+class DoctorSettings:
+    device: runtime.Device = option("auto", "what is to be computed on")
+    warm: bool = option(False, "compile Jittor now instead of on the first run (about 3 minutes on 2 cores, once)")
+    checkpoint: str | None = option(None, "with --warm: folder or .pkl whose model's operators are compiled, too")
+
+    def __post_init__(self) -> None:
+        if self.checkpoint is not None and not self.warm:
+            raise UserError("--checkpoint says what to compile: give --warm with it")
+
+
+def main() -> int:
+    settings = parse(DoctorSettings, "Says what this machine has, what it lacks, and what can run here.")
+    model = open_checkpoint(Path(settings.checkpoint).expanduser()).model if settings.checkpoint else None
+    device: str = settings.device if settings.device != "auto" else runtime.choose_device("auto")
+
+    rows = checks.requirements() + checks.cuda_parts(settings.device)
+    if settings.warm and all(row.state != "missing" for row in rows):
+        row, used = checks.warm(settings.device, model)
+        rows.append(row)
+        device = used or device
+    compiled = checks.compiled(device)
+    rows += [compiled, *checks.mpi_parts(), *checks.slurm_parts(), *checks.room()]
+    print_table(rows)
+
+    where = f"on {device}" if compiled.state == "ok" else f"on {device} once Jittor is compiled"
+    verdicts = checks.verdicts(rows, where)
+    print(*verdicts, sep="\n")
+    generating, training, _ = verdicts
+    return DONE if generating.can_run and training.can_run else SOME_FAILED
+
+
+def print_table(rows: Sequence[checks.Row]) -> None:
+    width = max(len(row.name) for row in rows)
+    for row in rows:
+        print(f"{row.state:<7}  {row.name:<{width}}  {row.found}")
+        if row.how:
+            print(f"{'':<7}  {'':<{width}}  -> {row.how}")
+    print()
+
+
+if __name__ == "__main__":
+    run(main)

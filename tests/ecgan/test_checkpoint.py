@@ -1,0 +1,135 @@
+"""Finding, opening, saving and converting checkpoints."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import ROOT
+from test_original_pickles import write
+
+from ecgan.checkpoint import ModelOverrides, find_newest, native, open_checkpoint
+from ecgan.checkpoint.infer import infer_model
+from ecgan.config import ModelConfig
+from ecgan.errors import UserError
+
+
+@pytest.fixture
+def as_original(tiny_checkpoint: Path, tmp_path: Path) -> Path:
+    """The tiny checkpoint in the original's format, with no opt.txt."""
+    checkpoint = open_checkpoint(tiny_checkpoint)
+    folder = tmp_path / "original"
+    folder.mkdir()
+    for network in ("G", "E", "D"):
+        write(folder / f"20_net_{network}.pkl", checkpoint.arrays(network))
+    return folder
+
+
+def test_saved_checkpoint_comes_back(tmp_path: Path, tiny_checkpoint: Path) -> None:
+    first = open_checkpoint(tiny_checkpoint)
+    native.save(tmp_path / "copy", {name: first.arrays(name) for name in "GED"}, first.model, {})
+    second = open_checkpoint(tmp_path / "copy")
+    assert second.model == first.model and second.painting_hash == first.painting_hash
+    assert np.array_equal(second.arrays("G")["fc.weight"], first.arrays("G")["fc.weight"])
+    with pytest.raises(UserError, match="exists already"):
+        native.save(tmp_path / "copy", {}, first.model, {})
+
+
+def test_moving_average_is_painted_with(tmp_path: Path, tiny_checkpoint: Path) -> None:
+    first = open_checkpoint(tiny_checkpoint)
+    networks = {"G": first.arrays("G"), "G_ema": first.arrays("G"), "E": first.arrays("E")}
+    native.save(tmp_path / "ema", networks, first.model, {})
+    assert first.generator == "G"
+    assert open_checkpoint(tmp_path / "ema").generator == "G_ema"
+
+
+def test_damaged_checkpoint_is_named(tmp_path: Path, tiny_checkpoint: Path) -> None:
+    folder = tmp_path / "copy"
+    shutil.copytree(tiny_checkpoint, folder)
+    content = bytearray((folder / "E.safetensors").read_bytes())
+    content[-5] ^= 1
+    (folder / "E.safetensors").write_bytes(content)
+    with pytest.raises(UserError, match="E.safetensors is damaged"):
+        open_checkpoint(folder).arrays("E")
+    (folder / "E.safetensors").unlink()
+    with pytest.raises(UserError, match="E.safetensors"):
+        open_checkpoint(folder).arrays("E")
+    (folder / "checkpoint.json").write_text("{}")
+    with pytest.raises(UserError, match="checkpoint.json is damaged"):
+        open_checkpoint(folder)
+
+
+def test_size_of_an_original_without_options_must_fit(as_original: Path) -> None:
+    with pytest.raises(UserError, match="8 positions.*default.*--network_size"):
+        open_checkpoint(as_original, "20")
+    overrides = ModelOverrides((128, 64), "normal")
+    model = open_checkpoint(as_original, "20", overrides).model
+    assert (model.width, model.height, model.num_upsampling_layers) == (128, 64, "normal")
+    assert open_checkpoint(as_original / "20_net_E.pkl", overrides=overrides).model == model
+    with pytest.raises(UserError, match="it has epochs 20"):
+        open_checkpoint(as_original)
+
+
+def test_shapes_tell_dont_care_class_and_upsampling() -> None:
+    shapes = {
+        "G": {
+            "head_0.conv_0.weight_orig": (512, 512, 3, 3),
+            "head_0.norm_0.mlp_shared.0.weight": (128, 30, 3, 3),
+            "conv_comb1.weight": (29, 68, 3, 3),
+            "up_4.conv_0.weight_orig": (16, 32, 3, 3),
+            "fc.weight": (512 * 4 * 3, 256),
+        },
+        "E": {"fc_mu.weight": (256, 4096)},
+    }
+    model, source = infer_model(Path("x"), shapes, {}, ModelOverrides())
+    assert model == ModelConfig(ngf=32, contain_dontcare_label=True, num_upsampling_layers="most")
+    assert "the tensors" in source and "512x384 from the default" in source
+
+
+def test_converting_keeps_every_tensor(as_original: Path, tmp_path: Path, tiny_checkpoint: Path) -> None:
+    pickles = sorted(map(str, as_original.glob("*.pkl")))
+    command = [sys.executable, str(ROOT / "launch" / "convert.py"), *pickles, str(tmp_path / "out")]
+    command += ["--network-size", "128x64", "--num_upsampling_layers", "normal"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "128x64 from --network_size" in done.stdout
+    first, second = open_checkpoint(tiny_checkpoint), open_checkpoint(tmp_path / "out")
+    for network in ("G", "E", "D"):
+        before, after = first.arrays(network), second.arrays(network)
+        assert before.keys() == after.keys()
+        assert all(np.array_equal(before[name], after[name]) for name in before)
+    again = subprocess.run(command, capture_output=True, text=True)
+    assert again.returncode == 2 and "exists already" in again.stderr
+
+
+def test_newest_checkpoint_is_found_through_links(tmp_path: Path, tiny_checkpoint: Path, as_original: Path) -> None:
+    assert find_newest([tmp_path / "nothing"]) is None
+    (tmp_path / "runs").mkdir()
+    (tmp_path / "runs" / "link").symlink_to(as_original)
+    shutil.copytree(tiny_checkpoint, tmp_path / "runs" / "ours")
+    os.utime(tmp_path / "runs" / "ours" / "checkpoint.json", (1, 1))
+    assert find_newest([tmp_path / "runs"]) == tmp_path / "runs" / "link" / "20_net_G.pkl"
+    os.utime(tmp_path / "runs" / "ours" / "checkpoint.json")
+    assert find_newest([tmp_path / "runs"]) == tmp_path / "runs" / "ours"
+
+
+def test_tensors_that_do_not_fit_are_named(tiny_checkpoint: Path) -> None:
+    from ecgan.networks import Encoder, load_arrays
+
+    checkpoint = open_checkpoint(tiny_checkpoint)
+    arrays = checkpoint.arrays("E")
+    arrays["fc_mu.bias"] = arrays["fc_mu.bias"][:-1]
+    arrays["extra"] = arrays.pop("fc_var.bias")
+    with pytest.raises(UserError, match="(?s)fc_var.bias is missing.*extra is not part.*fc_mu.bias has shape"):
+        load_arrays(Encoder(checkpoint.model), arrays, "E")
+
+
+def test_description_is_readable(tiny_checkpoint: Path) -> None:
+    description = json.loads((tiny_checkpoint / "checkpoint.json").read_text())
+    assert description["model"]["ngf"] == 4 and set(description["sha256"]) == {f"{n}.safetensors" for n in "GED"}

@@ -1,0 +1,316 @@
+"""`launch/generate.py` as its user has it: real processes, real kills, real files."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from conftest import DataFolder, draw_mask, wait_until
+from PIL import Image
+
+Folder = Callable[[int], DataFolder]
+
+
+def test_pictures_do_not_depend_on_shards_workers_or_batch(data_folder: Folder) -> None:
+    data = data_folder(11)
+    one = data.generate("--shards", 1, "--workers", 1)
+    assert one.returncode == 0, one.stderr
+    assert sorted(data.pictures()) == [f"m{i:03}.jpg" for i in range(11)]
+    eight = data.generate("--shards", 8, "--workers", 2, "--batch", 3, "--output_path", "eight")
+    assert eight.returncode == 0, eight.stderr
+    assert data.pictures("eight") == data.pictures()
+    assert len(set(data.pictures().values())) == 11
+
+
+def test_manifest_says_where_each_picture_came_from(data_folder: Folder) -> None:
+    data = data_folder(2)
+    assert data.generate("--seed", 5, "--size", "60x40").returncode == 0
+    manifest = json.loads((data.results / "manifest.json").read_text())
+    entry = manifest["images"]["m001.jpg"]
+    assert Path(entry["mask"]) == data.masks / "m001.png"
+    assert Path(entry["reference"]) == data.photos / "photo1.jpg"
+    assert entry["seed"] == 5 and entry["shard"] == 0 and entry["seconds"] > 0
+    assert subprocess.check_output(["sha256sum", data.results / "m001.jpg"], text=True).startswith(entry["sha256"])
+    assert manifest["config"]["seed"] == 5 and manifest["checkpoint"]["sha256"] and manifest["versions"]["jittor"]
+    assert Image.open(data.results / "m001.jpg").size == (60, 40)
+
+
+def test_rerun_does_only_what_is_missing(data_folder: Folder) -> None:
+    data = data_folder(6)
+    assert data.generate("--how-many", 3).returncode == 0
+    before = data.pictures()
+    more = data.generate("--shards", 2)
+    assert "6: 3 made already, 3 to do" in more.stdout
+    assert more.returncode == 0 and len(data.pictures()) == 6
+    assert {name: data.pictures()[name] for name in before} == before
+    again = data.generate("--shards", 5)
+    assert again.returncode == 0 and "nothing to do" in again.stdout
+
+
+def test_damaged_picture_and_exchanged_mask_are_made_again(data_folder: Folder) -> None:
+    data = data_folder(4)
+    assert data.generate().returncode == 0
+    good = data.pictures()
+    (data.results / "m001.jpg").write_bytes(good["m001.jpg"][:-200])
+    Image.fromarray(draw_mask(77)).save(data.masks / "m002.png")
+    repaired = data.generate()
+    assert "2 made already, 2 to do" in repaired.stdout and repaired.returncode == 0
+    assert data.pictures()["m001.jpg"] == good["m001.jpg"]
+    assert data.pictures()["m002.jpg"] != good["m002.jpg"]
+    assert data.pictures()["m003.jpg"] == good["m003.jpg"]
+
+
+def test_killed_worker_is_replaced(data_folder: Folder) -> None:
+    data = data_folder(40)
+    job = data.start("--shards", 2, "--workers", 2)
+    wait_until(lambda: len(data.made()) >= 3)
+    os.kill(data.workers()[0], signal.SIGKILL)
+    _, errors = job.communicate(timeout=120)
+    assert job.returncode == 0, errors
+    killed = data.pictures()
+    assert data.generate("--output_path", "whole").returncode == 0
+    assert killed == data.pictures("whole")
+
+
+def test_worker_that_always_dies_is_reported(data_folder: Folder) -> None:
+    data = data_folder(60)
+    job = data.start("--shards", 1, "--workers", 1)
+
+    def kill() -> bool:
+        for worker in data.workers():
+            os.kill(worker, signal.SIGKILL)
+        return job.poll() is not None
+
+    wait_until(kill)
+    _, errors = job.communicate(timeout=60)
+    assert job.returncode == 1
+    assert "killed by SIGKILL" in errors and "60 of 60 pictures are missing" in errors
+    assert not data.results.exists()
+
+
+@pytest.mark.parametrize("sent, status", [(signal.SIGINT, 130), (signal.SIGTERM, 75), (signal.SIGKILL, -9)])
+def test_stopped_job_leaves_no_orphans_and_can_go_on(data_folder: Folder, sent: signal.Signals, status: int) -> None:
+    data = data_folder(60)
+    job = data.start("--shards", 3, "--workers", 2)
+    wait_until(lambda: len(data.made()) >= 4)
+    started = time.monotonic()
+    job.send_signal(sent)
+    _, errors = job.communicate(timeout=30)
+    wait_until(lambda: not data.workers(), 5 - (time.monotonic() - started))
+    assert job.returncode == status
+    assert "Traceback" not in errors
+    assert not data.results.exists()
+    kept = len(data.made())
+    assert 4 <= kept < 60
+
+    rest = data.generate("--shards", 5)
+    assert rest.returncode == 0, rest.stderr
+    assert f"60: {kept} made already" in rest.stdout or sent == signal.SIGKILL  # one may lack its record then
+    assert data.generate("--output_path", "whole").returncode == 0
+    assert data.pictures() == data.pictures("whole")
+
+
+def test_all_faults_of_the_input_come_in_one_report_before_any_work(data_folder: Folder) -> None:
+    data = data_folder(6)
+    truncate(data.masks / "m000.png")
+    Image.fromarray(draw_mask(1) * 0 + 77).save(data.masks / "m001.png")
+    references = json.loads(data.references.read_text())
+    del references["m002.png"]
+    references["m003.png"] = "nowhere.jpg"
+    references["ghost.png"] = "photo0.jpg"
+    data.references.write_text(json.dumps(references))
+    job = data.generate("--shards", 2)
+    assert job.returncode == 2
+    for part in ("m000.png: unreadable or truncated", "m001.png: class 77 outside 0..28", "m002.png: no reference"):
+        assert part in job.stderr
+    assert "nowhere.jpg: does not exist" in job.stderr and "ghost.png: named in" in job.stderr
+    assert "Traceback" not in job.stderr
+    assert not data.results.exists() and not data.made()
+
+
+def test_bad_input_can_be_skipped_and_mended_later(data_folder: Folder) -> None:
+    data = data_folder(5)
+    whole = (data.masks / "m001.png").read_bytes()
+    truncate(data.masks / "m001.png")
+    job = data.generate("--shards", 2, "--on_bad_input", "skip")
+    assert job.returncode == 1
+    assert "m001: " in job.stderr and "1 of 5 pictures are missing" in job.stderr
+    assert not data.results.exists() and len(data.made()) == 4
+    (failure,) = [json.loads(line) for line in (data.run / "failures.jsonl").read_text().splitlines()]
+    assert failure["name"] == "m001" and "truncated" in failure["reason"]
+
+    (data.masks / "m001.png").write_bytes(whole)
+    (data.run / "images" / "m004.jpg").unlink()
+    retried = data.generate("--retry-failed")
+    assert "1 to do" in retried.stdout and retried.returncode == 1
+    assert "m004: its file is gone" in retried.stderr or "m004: not made yet" in retried.stderr
+    assert data.generate().returncode == 0
+    assert len(data.pictures()) == 5
+
+
+def test_picture_that_fails_while_running_does_not_stop_the_others(data_folder: Folder) -> None:
+    data = data_folder(30)
+    job = data.start("--shards", 1)
+    wait_until(lambda: len(data.made()) >= 1)
+    truncate(data.masks / "m029.png")
+    _, errors = job.communicate(timeout=60)
+    assert job.returncode == 1
+    assert "m029" in errors and "1 of 30 pictures are missing" in errors
+    assert len(data.made()) == 29
+
+
+def test_existing_results_are_never_lost_by_surprise(data_folder: Folder) -> None:
+    data = data_folder(2)
+    data.results.mkdir()
+    (data.results / "thesis.txt").write_text("mine")
+    refused = data.generate("--overwrite")
+    assert refused.returncode == 2 and "thesis.txt" in refused.stderr
+    assert (data.results / "thesis.txt").read_text() == "mine"
+    (data.results / "thesis.txt").unlink()
+
+    (data.results / "m000.jpg").write_bytes(b"by the original")
+    refused = data.generate()
+    assert refused.returncode == 2 and "--overwrite" in refused.stderr
+    assert data.generate("--overwrite").returncode == 0
+    first = data.pictures()
+
+    refused = data.generate("--seed", 9)
+    assert refused.returncode == 2 and "seed" in refused.stderr
+    assert data.pictures() == first
+    assert data.generate("--seed", 9, "--overwrite").returncode == 0
+    assert data.pictures().keys() == first.keys() and data.pictures() != first
+    refused = data.generate("--seed", 9, "--how_many", 1)
+    assert refused.returncode == 2 and "1 more pictures" in refused.stderr
+
+
+def test_unfinished_pictures_of_other_settings_are_not_reused(data_folder: Folder) -> None:
+    data = data_folder(60)
+    job = data.start()
+    wait_until(lambda: len(data.made()) >= 2)
+    job.terminate()
+    job.communicate(timeout=30)
+    refused = data.generate("--seed", 9)
+    assert refused.returncode == 2 and "seed differ" in refused.stderr
+    anew = data.generate("--seed", 9, "--overwrite", "--how_many", 4)
+    assert "4: 0 made already" in anew.stdout and anew.returncode == 0
+
+
+def test_second_launcher_is_kept_out(data_folder: Folder) -> None:
+    data = data_folder(60)
+    job = data.start()
+    wait_until(lambda: len(data.made()) >= 1)
+    second = data.generate()
+    assert second.returncode == 2 and f"in use by process {job.pid}" in second.stderr
+    job.terminate()
+    job.communicate(timeout=30)
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of one megabyte."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", folder], capture_output=True)
+    if mounted.returncode:
+        pytest.skip("a small file system can't be mounted here (it needs root)")
+    yield folder
+    subprocess.run(["umount", "--lazy", folder], check=True)
+
+
+def test_full_disk_loses_nothing(data_folder: Folder, small_disk: Path) -> None:
+    data = data_folder(60)
+    job = data.start("--output_path", small_disk / "results", "--workers", 1)
+    images = small_disk / "results.run" / "images"
+    wait_until(lambda: len(list(images.glob("*.jpg"))) >= 2)
+    filler = small_disk / "filler"
+    with pytest.raises(OSError), open(filler, "wb", buffering=0) as file:
+        while True:
+            file.write(bytes(4096))
+    _, errors = job.communicate(timeout=60)
+    assert job.returncode == 1
+    assert "No space left on device" in errors and "Traceback" not in errors
+    assert not (small_disk / "results").exists()
+    filler.unlink()
+    assert data.generate("--output_path", small_disk / "results").returncode == 0
+    assert data.generate().returncode == 0
+    assert data.pictures() == {path.name: path.read_bytes() for path in (small_disk / "results").glob("*.jpg")}
+
+
+def test_space_is_checked_before_the_start(data_folder: Folder, small_disk: Path) -> None:
+    data = data_folder(1)
+    job = data.generate("--output_path", small_disk / "results", "--size", "2000x2000")
+    assert job.returncode == 2 and "MiB free" in job.stderr
+
+
+def test_output_that_can_not_be_written(data_folder: Folder) -> None:
+    data = data_folder(1)
+    for path in ("/proc/results", data.references / "results"):
+        job = data.generate("--output_path", path)
+        assert job.returncode == 2 and "--output_path" in job.stderr and "Traceback" not in job.stderr
+
+
+def test_results_may_not_swallow_their_input(data_folder: Folder) -> None:
+    data = data_folder(1)
+    job = data.generate("--output_path", data.photos, "--overwrite")
+    assert job.returncode == 2 and "--img_path" in job.stderr
+    assert len(list(data.photos.iterdir())) == 3
+
+
+def test_number_of_shards(data_folder: Folder) -> None:
+    data = data_folder(3)
+    none = data.generate("--shards", 0)
+    assert none.returncode == 2 and "--shards is 0" in none.stderr
+    many = data.generate("--shards", 5000)
+    assert many.returncode == 0 and "3 (of 5000 asked for" in many.stdout
+
+
+def test_no_masks(data_folder: Folder) -> None:
+    data = data_folder(0)
+    job = data.generate()
+    assert job.returncode == 2 and "no masks" in job.stderr
+
+
+def test_dry_run_prints_the_plan_and_writes_nothing(data_folder: Folder) -> None:
+    data = data_folder(3)
+    before = sorted(data.path.rglob("*"))
+    job = data.generate("--dry-run", "--shards", 2)
+    assert job.returncode == 0 and "3: 0 made already, 3 to do" in job.stdout and "results.run" in job.stdout
+    assert sorted(data.path.rglob("*")) == before
+
+
+def test_configuration_file_and_its_mistakes(data_folder: Folder) -> None:
+    data = data_folder(2)
+    config = data.path / "mine.yaml"
+    config.write_text("seed: 3\nformat: png\n")
+    assert data.generate("--config", config).returncode == 0
+    assert len(list(data.results.glob("*.png"))) == 2
+    config.write_text("sead: 3\n")
+    wrong = data.generate("--config", config)
+    assert wrong.returncode == 2 and "sead" in wrong.stderr
+    wrong = data.generate("--batch", "many")
+    assert wrong.returncode == 2 and "batch" in wrong.stderr
+
+
+def test_defaults_fit_the_layout_of_the_original(data_folder: Folder) -> None:
+    data = data_folder(2)
+    (data.path / "checkpoints").mkdir()
+    (data.path / "checkpoints" / "landscape").symlink_to(data.checkpoint)
+    command = [part for part in data.command("--shards", 8) if part not in ("--checkpoint", str(data.checkpoint))]
+    job = subprocess.run(command, cwd=data.path, capture_output=True, text=True)
+    assert job.returncode == 0, job.stderr
+    assert len(data.pictures()) == 2
+
+
+def test_slurm_is_refused_until_it_is_there(data_folder: Folder) -> None:
+    job = data_folder(1).generate("--cluster", "slurm")
+    assert job.returncode == 2 and "--cluster local" in job.stderr
+
+
+def truncate(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-40])

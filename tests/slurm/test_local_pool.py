@@ -1,0 +1,131 @@
+"""The pool of worker processes, with jobs that are nothing but Python."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from ecgan.errors import UserError
+from jobs import stop
+from slurm.local import ATTEMPTS, LocalPool
+from slurm.resources import environments
+
+
+@dataclass
+class Write:
+    """Notes that it ran, with the value of a variable of its environment."""
+
+    path: Path
+    variable: str = "OMP_NUM_THREADS"
+
+    def __call__(self) -> int:
+        self.path.write_text(os.environ[self.variable])
+        return os.getpid()
+
+
+@dataclass
+class Fail:
+    error: type[Exception]
+
+    def __call__(self) -> None:
+        raise self.error("because")
+
+
+@dataclass
+class Die:
+    """Kills its own process as long as `lives` files are missing."""
+
+    folder: Path
+    lives: int
+
+    def __call__(self) -> str:
+        for life in range(self.lives):
+            if not (self.folder / f"life{life}").exists():
+                (self.folder / f"life{life}").touch()
+                os.kill(os.getpid(), signal.SIGKILL)
+        return "alive"
+
+
+@dataclass
+class Wait:
+    """Waits to be stopped; politely or not."""
+
+    started: Path
+    polite: bool
+
+    def __call__(self) -> None:
+        self.started.write_text(str(os.getpid()))
+        while not (self.polite and stop.requested()):
+            time.sleep(0.02)
+        raise stop.Stopped
+
+
+@pytest.fixture(autouse=True)
+def _jobs_importable(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Jobs are pickled by reference, so workers must find this file."""
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent))
+
+
+def pool(folder: Path, workers: int) -> LocalPool:
+    return LocalPool(environments(workers, gpu_count=0), folder)
+
+
+def nothing() -> None:
+    pass
+
+
+def test_jobs_queue_for_workers_and_keep_their_order(tmp_path: Path) -> None:
+    outcomes = pool(tmp_path, 2).run([Write(tmp_path / str(number)) for number in range(7)], nothing)
+    assert [outcome.state for outcome in outcomes] == ["done"] * 7
+    assert all((tmp_path / str(number)).read_text().isdigit() for number in range(7))
+    assert len({outcome.result for outcome in outcomes}) <= 2
+
+
+def test_gpus_are_dealt_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,6,7")
+    assert [share["CUDA_VISIBLE_DEVICES"] for share in environments(5, gpu_count=3)] == ["4", "6", "7", "4", "6"]
+    assert all("CUDA_VISIBLE_DEVICES" not in share for share in environments(2, gpu_count=0))
+
+
+def test_failure_of_one_job_is_its_own(tmp_path: Path) -> None:
+    outcomes = pool(tmp_path, 1).run([Fail(ValueError), Write(tmp_path / "ran")], nothing)
+    assert [outcome.state for outcome in outcomes] == ["failed", "done"]
+    assert outcomes[0].message == "ValueError: because"
+    assert "Traceback" in (tmp_path / "worker-0.log").read_text()
+
+
+def test_users_mistake_stops_all_without_traceback(tmp_path: Path) -> None:
+    outcomes = pool(tmp_path, 1).run([Fail(UserError), Write(tmp_path / "ran")], nothing)
+    assert [outcome.state for outcome in outcomes] == ["hopeless", "stopped"]
+    assert not (tmp_path / "ran").exists()
+    assert "Traceback" not in (tmp_path / "worker-0.log").read_text()
+
+
+def test_job_survives_its_worker_but_not_for_ever(tmp_path: Path) -> None:
+    for name in ("once", "always"):
+        (tmp_path / name).mkdir()
+    jobs = [Die(tmp_path / "once", 1), Die(tmp_path / "always", 99), Write(tmp_path / "ran")]
+    once, always, other = pool(tmp_path, 2).run(jobs, nothing)
+    assert (once.state, once.result) == ("done", "alive")
+    assert always.state == "lost" and "SIGKILL" in always.message
+    assert len(list((tmp_path / "always").iterdir())) == ATTEMPTS
+    assert other.state == "done"
+
+
+@pytest.mark.parametrize("polite", [True, False])
+def test_interruption_ends_workers_in_time(tmp_path: Path, polite: bool) -> None:
+    started = tmp_path / "started"
+
+    def interrupt() -> None:
+        if started.exists():
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        pool(tmp_path, 1).run([Wait(started, polite)], interrupt)
+    assert not Path(f"/proc/{started.read_text()}").exists()
+    assert time.time() - started.stat().st_mtime < 5
