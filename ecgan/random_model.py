@@ -37,8 +37,14 @@ def _random(name: str, shape: tuple[int, ...], seed: int) -> np.ndarray:
     values = generator.standard_normal(shape)
     if len(shape) == 1:  # biases, running means
         return (0.1 * values).astype(np.float32)
-    gain = 0.35 if name == "conv_comb.weight" else 1.0
-    return (gain * values / np.sqrt(np.prod(shape[1:]))).astype(np.float32)
+    return (_gain(name) * values / np.sqrt(np.prod(shape[1:]))).astype(np.float32)
+
+
+def _gain(name: str) -> float:
+    """What makes masks visible in the pictures and keeps those within range."""
+    if "mlp_shared" in name:
+        return 5.0  # of its many inputs, one-hot planes, all but a few are zero
+    return {"fc.weight": 0.2, "conv_comb.weight": 0.3}.get(name, 1.0)
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ import hashlib
 import os
 import platform
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -77,14 +78,12 @@ def start(device: Device = "auto", threads: int | None = None, parallel_compiler
     _check_requirements()
     if threads is not None:
         os.environ["OMP_NUM_THREADS"] = str(threads)
-    try:
-        _prepare(chosen)
-    except UserError as error:
-        if chosen != "cuda" or device == "cuda":
-            raise
-        print(f"CUDA does not work here, using the CPU. {error}", file=sys.stderr)
-        chosen = "cpu"
-        _prepare(chosen)
+    # Threads that wait for each other spin by default, and where cores are shared, they spin on the core that
+    # the last one needs: five times slower was measured. A short spin costs nothing on an idle machine.
+    os.environ.setdefault("GOMP_SPINCOUNT", "10000")
+    if chosen == "cuda" and device == "auto":
+        chosen = _cuda_or_cpu()
+    _prepare(chosen)
     _import_jittor(chosen, parallel_compiler)
     _started = chosen
     return chosen
@@ -102,6 +101,33 @@ def choose_device(device: Device) -> str:
         raise UserError(f"--device cuda: {missing}; see `python launch/doctor.py`, or use --device cpu")
     if gpus:
         print(f"{gpus} GPU(s) found, but {missing}: using the CPU", file=sys.stderr)
+    return "cpu"
+
+
+def usable_device(device: Device) -> str:
+    """What `start(device)` would use, "cuda" or "cpu", found out without Jittor in this process.
+
+    Where there is a GPU this starts Jittor in a child, compiling it if need be. Raises UserError as `start` does.
+    """
+    if choose_device(device) == "cpu":
+        return "cpu"
+    child = subprocess.run([sys.executable, "-m", "ecgan.runtime", device], stdout=subprocess.PIPE, text=True)
+    if child.returncode:
+        raise UserError(f"--device {device} can't be used here; `python launch/doctor.py` may tell more")
+    return child.stdout.split()[-1]
+
+
+def _cuda_or_cpu() -> str:
+    """Prepares CUDA; if that fails, now or before, says so in one line and settles for the CPU."""
+    failed = _stamp("core", "cuda").with_suffix(".failed")
+    if not failed.is_file():
+        try:
+            _prepare("cuda")
+            return "cuda"
+        except UserError as error:
+            failed.parent.mkdir(parents=True, exist_ok=True)
+            failed.write_text(str(error))
+    _say(f"CUDA does not work here, using the CPU: {failed.read_text()} (delete {failed} to try again)")
     return "cpu"
 
 
@@ -214,6 +240,10 @@ def _say(message: str) -> None:
 
 
 def _check_requirements() -> None:
+    if re.search(r"\s", str(metadata.distribution("jittor").locate_file("jittor"))):
+        raise UserError(
+            f"Jittor can't compile below a folder with a space in its name: install it elsewhere than {sys.prefix}"
+        )
     compiler = find_compiler()
     if compiler is None:
         raise UserError("no C++ compiler: install g++ (Debian: apt install g++; conda: gxx_linux-64) or set cc_path")
@@ -257,7 +287,7 @@ def _cpu_model() -> str:
 
 def _prepare(device: str) -> None:
     """Sets what Jittor reads from the environment, links oneDNN, and compiles Jittor's core if it is not."""
-    home = cache_dir()
+    home = _jittor_home(device)
     try:
         home.mkdir(parents=True, exist_ok=True)
         _link_onednn(home)
@@ -271,7 +301,12 @@ def _prepare(device: str) -> None:
     if mpicc.is_file():
         os.environ.setdefault("mpicc_path", str(mpicc))
     if "ECGAN_COMPILING" not in os.environ:  # else this is the process that compiles
-        once("core", device, lambda: _compile_core(device, home))
+        once("core", device, lambda: _compile_core(device))
+
+
+def _jittor_home(device: str) -> Path:
+    """A home of its own for each device: what Jittor shares between them it would rebuild whenever they change."""
+    return cache_dir() / f"jittor-{device}"
 
 
 def _link_onednn(home: Path) -> None:
@@ -285,14 +320,14 @@ def _link_onednn(home: Path) -> None:
             new.replace(link)
 
 
-def _compile_core(device: str, home: Path) -> None:
+def _compile_core(device: str) -> None:
     program = "import sys; from ecgan import runtime as r; r.start(sys.argv[1], parallel_compiler=True); r.probe()"
     os.environ["ECGAN_COMPILING"] = "1"
     try:
         run_compiling(
             [sys.executable, "-c", program, device],
             "compiling Jittor for this machine (about 3 minutes on 2 cores, once)",
-            home / "logs" / f"compile-{device}.log",
+            cache_dir() / "logs" / f"compile-{device}.log",
         )
     finally:
         del os.environ["ECGAN_COMPILING"]
@@ -321,11 +356,28 @@ def _import_jittor(device: str, parallel_compiler: bool) -> None:
     except SystemExit:
         _stamp("core", device).unlink(missing_ok=True)
         raise UserError("Jittor rebuilt itself while it was started: run the same command again") from None
+    except Exception as error:
+        raise UserError(f"Jittor can't start on {device}: {error}; see `python launch/doctor.py`") from error
     finally:
         sys.exit, sys.excepthook = sys_exit, excepthook
         _restore(handlers)
     jt, nn = jittor, jittor.nn
     jittor.flags.use_cuda = int(device == "cuda")
+    jittor.flags.python_path = str(_python_with_home(_jittor_home(device)))
+
+
+def _python_with_home(home: Path) -> Path:
+    """A stand-in for Python with which Jittor compiles operators: the real one would write to the user's HOME."""
+    script, content = (
+        home / "python",
+        f'#!/bin/sh\nHOME={shlex.quote(str(home))} exec {shlex.quote(sys.executable)} "$@"\n',
+    )
+    if not script.is_file() or script.read_text() != content:
+        new = script.with_name(f".python.{os.getpid()}")
+        new.write_text(content)
+        new.chmod(0o755)
+        new.replace(script)
+    return script
 
 
 @contextlib.contextmanager
@@ -347,3 +399,10 @@ def _restore(handlers: dict[signal.Signals, Any]) -> None:
     for number, handler in handlers.items():
         with contextlib.suppress(ValueError, TypeError):  # not the main thread; a handler not set from Python
             signal.signal(number, handler)
+
+
+if __name__ == "__main__":
+    try:
+        print(start(sys.argv[1] if len(sys.argv) > 1 else "auto"))  # type: ignore[arg-type]
+    except UserError as failure:
+        sys.exit(f"error: {failure}")

@@ -15,7 +15,7 @@ try:
     from ecgan.memory import painting_memory
     from ecgan.progress import progress_bar
     from jobs.generate import merge, records
-    from jobs.generate.prepare import Generation, lay_out, output_paths, prepare
+    from jobs.generate.prepare import Generation, check, examine, lay_out
     from jobs.generate.settings import GenerateSettings
     from jobs.generate.shard import GenerateShard
     from jobs.progress import read_all
@@ -32,19 +32,19 @@ def main() -> int:
     settings = parse(GenerateSettings, "Generates a picture for every mask of a test set.")
     if settings.cluster == "slurm":
         raise UserError("--cluster slurm: this version generates on one machine only; use --cluster local")
+    request = check(settings)
     if settings.dry_run:
-        print_plan(prepare(settings))
+        print_plan(examine(request))
         return DONE
 
-    results, run_dir = output_paths(settings)
-    run_dir.create()
-    lock = run_dir.lock()
+    request.run.create()
+    lock = request.run.lock()
     try:
-        merge.restore(run_dir, results)
-        generation = prepare(settings)
+        merge.restore(request.run, request.results)
+        generation = examine(request)
         print_plan(generation)
         if generation.is_complete:
-            print(f"{results} is complete and verified: nothing to do")
+            print(f"{request.results} is complete and verified: nothing to do")
             return DONE
         lay_out(generation)
         outcomes = make(generation, lock)
@@ -55,7 +55,7 @@ def main() -> int:
 
 def workers_of(generation: Generation) -> list[dict[str, str]]:
     """The environment of each worker of the pool: its GPU or its share of the cores."""
-    settings, painting = generation.settings, generation.plan.painting
+    settings, painting = generation.request.settings, generation.plan.painting
     gpus = runtime.gpu_count() if painting.device == "cuda" else 0
     memory = painting_memory(painting.model, settings.batch)
     count = settings.workers or resources.default_workers(gpus, memory)
@@ -63,30 +63,34 @@ def workers_of(generation: Generation) -> list[dict[str, str]]:
 
 
 def print_plan(generation: Generation) -> None:
-    settings, plan, todo = generation.settings, generation.plan, generation.todo
+    request, plan, todo = generation.request, generation.plan, generation.todo
     workers = workers_of(generation)
     each = f"{workers[0]['OMP_NUM_THREADS']} thread(s)" if plan.painting.device == "cpu" else "one GPU"
-    asked = f" (of {settings.shards} asked for: no more than pictures)" if 0 < len(todo) < settings.shards else ""
-    print(f"checkpoint  {generation.checkpoint.path} ({generation.checkpoint.model_source})")
+    shards = request.settings.shards
+    asked = f" (of {shards} asked for: no more than pictures)" if 0 < len(todo) < shards else ""
+    print(f"checkpoint  {request.checkpoint.path} ({request.checkpoint.model_source})")
     print(f"pictures    {len(plan.tasks)}: {len(generation.made)} made already, {len(todo)} to do")
-    if generation.failed_before:
-        print(f"skipped     {len(generation.failed_before)} with bad input")
+    if request.faulty:
+        print(f"skipped     {len(request.faulty)} with bad input")
     print(f"shards      {plan.shards}{asked}")
     print(f"workers     {len(workers)} on this machine ({plan.painting.device}), {each} each")
     print(f"size        {plan.painting.size[0]}x{plan.painting.size[1]} {plan.painting.format}")
-    print(f"results     {generation.results}")
-    print(f"run         {generation.run.path}", flush=True)
+    print(f"results     {request.results}")
+    print(f"run         {request.run.path}", flush=True)
 
 
 def make(generation: Generation, lock: int) -> list[Outcome]:
     """Runs every shard on this machine, with one bar over all; raises what interrupts it, workers ended."""
-    run_dir, plan = generation.run, generation.plan
+    run_dir, plan = generation.request.run, generation.plan
     before = len(plan.tasks) - len(generation.todo)
     pool = LocalPool(workers_of(generation), run_dir.logs, keep_open=[lock])
     with progress_bar(len(plan.tasks), "generating", "picture", initial=before) as bar:
 
         def tick() -> None:
             shards = read_all(run_dir.shards)
+            if all(shard["state"] == "starting" for shard in shards):
+                bar.unpause()  # loading and compiling are not painting: rate and ETA leave them out
+                return
             done, failed = (sum(shard[key] for shard in shards) for key in ("done", "failed"))
             if before + done + failed > bar.n:
                 bar.update(before + done + failed - bar.n)
@@ -104,12 +108,13 @@ def make(generation: Generation, lock: int) -> list[Outcome]:
 
 def finish(generation: Generation, outcomes: list[Outcome]) -> int:
     """Says what went wrong; merges if nothing did."""
-    run_dir, plan = generation.run, generation.plan
+    run_dir, plan = generation.request.run, generation.plan
     for message in dict.fromkeys(outcome.message for outcome in outcomes if outcome.message):
         print(f"error: {message} (log in {run_dir.logs})", file=sys.stderr)
     if any(outcome.state == "hopeless" for outcome in outcomes):
         run_dir.write_status("failed", total=len(plan.tasks))
         return SOME_FAILED
+    run_dir.clear_temporaries()  # a worker that was killed may have left one
     gathered = records.gather(run_dir)
     failures = records.write_failures(run_dir, plan, gathered)
     gaps = merge.verify(run_dir, plan, gathered)
@@ -117,16 +122,16 @@ def finish(generation: Generation, outcomes: list[Outcome]) -> int:
         report(generation, gaps)
         run_dir.write_status("incomplete", total=len(plan.tasks), missing=len(gaps), failed=len(failures))
         return SOME_FAILED
-    merge.write_manifest(run_dir, plan, gathered, dataclasses.asdict(generation.settings))
-    merge.swap_in(run_dir, generation.results)
+    merge.write_manifest(run_dir, plan, gathered, dataclasses.asdict(generation.request.settings))
+    merge.swap_in(run_dir, generation.request.results)
     run_dir.write_status("done", total=len(plan.tasks), done=len(plan.tasks), failed=0)
-    print(f"done: {len(plan.tasks)} pictures, verified, in {generation.results}")
+    print(f"done: {len(plan.tasks)} pictures, verified, in {generation.request.results}")
     return DONE
 
 
 def report(generation: Generation, gaps: list[merge.Gap]) -> None:
     """Names every missing picture: on the screen the first, in missing.txt all."""
-    run_dir = generation.run
+    run_dir = generation.request.run
     lines = [f"{gap.name}: {gap.reason}" for gap in gaps]
     (run_dir.path / "missing.txt").write_text("\n".join(lines) + "\n")
     print(f"incomplete: {len(gaps)} of {len(generation.plan.tasks)} pictures are missing:", file=sys.stderr)
@@ -135,7 +140,8 @@ def report(generation: Generation, gaps: list[merge.Gap]) -> None:
     if len(lines) > _NAMES_SHOWN:
         print(f"  … all of them in {run_dir.path / 'missing.txt'}", file=sys.stderr)
     print(
-        f"{generation.results} is as it was; the same command makes what is missing, --retry_failed only what failed",
+        f"{generation.request.results} is as it was; the same command makes what is missing, "
+        "--retry_failed only what failed",
         file=sys.stderr,
     )
 

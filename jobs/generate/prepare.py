@@ -29,16 +29,30 @@ _FAULTS_SHOWN = 40
 
 
 @dataclass(frozen=True)
-class Generation:
-    """A generation that is ready to be started. `made`: records of the pictures that exist already."""
+class Request:
+    """What is asked for, checked, whatever has been made of it before. `faulty`: pictures whose input is bad.
+
+    `results` has its links resolved; `run` lies beside it, on the same file system.
+    """
 
     settings: GenerateSettings
+    checkpoint: Checkpoint
     plan: Plan
+    faulty: dict[str, Record]
     results: Path
     run: RunDir
-    checkpoint: Checkpoint
+
+
+@dataclass(frozen=True)
+class Generation:
+    """A request and what is left to do of it. `made`: records of the pictures that exist already.
+
+    `request.plan` has no shards yet, `plan` has.
+    """
+
+    request: Request
+    plan: Plan
     made: dict[str, Record]
-    failed_before: dict[str, Record]
     is_complete: bool
 
     @property
@@ -46,16 +60,13 @@ class Generation:
         return [task for task in self.plan.tasks if task.shard is not None]
 
 
-def output_paths(settings: GenerateSettings) -> tuple[Path, RunDir]:
-    """The results folder, links resolved, and the run's folder beside it on the same file system."""
+def check(settings: GenerateSettings) -> Request:
+    """Checks checkpoint, input and output, and writes nothing.
+
+    Raises UserError, with all faults of the input in one message.
+    """
     results = Path(settings.output_path).expanduser().resolve()
-    return results, RunDir(results.with_name(results.name + ".run"))
-
-
-def prepare(settings: GenerateSettings) -> Generation:
-    """Checks everything and writes nothing. Raises UserError with all faults of the input in one message."""
-    results, run = output_paths(settings)
-    device = runtime.choose_device(settings.device)
+    device = runtime.usable_device(settings.device)
     checkpoint = _open_checkpoint(settings)
     for name in ("input_path", "img_path", "checkpoint"):
         _insist_outside(results, name, getattr(settings, name))
@@ -75,27 +86,35 @@ def prepare(settings: GenerateSettings) -> Generation:
     )
     plan = Plan(painting, settings.batch, tasks)
     merge.insist_on_replaceable(results, plan, settings.overwrite)
+    return Request(settings, checkpoint, plan, faulty, results, RunDir(results.with_name(results.name + ".run")))
+
+
+def examine(request: Request) -> Generation:
+    """Sees what is made already and splits the rest into shards. Writes nothing; it stays true while the lock is held.
+
+    Raises UserError if an unfinished run of other settings is in the way, or there is no space for the rest.
+    """
+    settings, plan, results, run = request.settings, request.plan, request.results, request.run
     made = {} if settings.overwrite else _made_before(run, results, plan)
-    in_results = merge.is_complete(results, plan) and not settings.overwrite
-    todo = {task.name for task in tasks} - set(made) - set(faulty)
+    todo = {task.name for task in plan.tasks} - set(made) - set(request.faulty)
     if settings.retry_failed:
         todo &= _failed_names(run)
-    _insist_on_space(results, painting, len(todo))
-    plan = dataclasses.replace(plan, tasks=split_into_shards(tasks, todo, settings.shards))
-    return Generation(settings, plan, results, run, checkpoint, made, faulty, in_results)
+    _insist_on_space(results, plan.painting, len(todo))
+    sharded = dataclasses.replace(plan, tasks=split_into_shards(plan.tasks, todo, settings.shards))
+    return Generation(request, sharded, made, merge.is_complete(results, plan) and not settings.overwrite)
 
 
 def lay_out(generation: Generation) -> None:
     """Writes the plan into the run's folder and clears it of everything that is not part of it. Needs the lock."""
-    run, plan = generation.run, generation.plan
+    run, plan = generation.request.run, generation.plan
     run.clear_temporaries()
-    merge.adopt(run, generation.results, plan, generation.made)
+    merge.adopt(run, generation.request.results, plan, generation.made)
     kept = {task.file(plan.painting.format) for task in plan.tasks if task.name in generation.made}
     for path in run.images.iterdir():
         if path.name not in kept:
             shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
-    records.compact(run, generation.failed_before | generation.made)
-    write_atomically(run.config, yaml.safe_dump(dataclasses.asdict(generation.settings), sort_keys=False))
+    records.compact(run, generation.request.faulty | generation.made)
+    write_atomically(run.config, yaml.safe_dump(dataclasses.asdict(generation.request.settings), sort_keys=False))
     plan.save(run.plan)
 
 

@@ -75,7 +75,6 @@ def _load_painter(painting: Painting, batch: int) -> Any:
     """The networks, once for all shards that this process runs. Starts Jittor."""
     checkpoint = painting.open_checkpoint()
     runtime.start(painting.device)  # type: ignore[arg-type]
-    stop.listen()
     warm_painting(checkpoint.model, painting.device, batch)
     from ecgan.synthesis import Synthesiser  # needs Jittor, so not before it is started on the right device
 

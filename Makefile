@@ -1,0 +1,39 @@
+# Each target sets up what it needs, once.
+PYTHON ?= $(shell for p in python3.11 python3.12 python3.10 python3; do \
+	$$p -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 12))' 2>/dev/null && echo $$p && break; done)
+BIN := .venv/bin
+
+.PHONY: setup jittor demo test test-slurm bench lint clean
+
+setup: .venv/.installed
+
+.venv/.installed: pyproject.toml constraints.txt
+	@test -n "$(PYTHON)" || { echo "Python 3.10, 3.11 or 3.12 is needed; say make PYTHON=/path/to/python3.11"; exit 1; }
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch $@
+
+# Compiles Jittor's core for this machine; says what is missing if that can't be.
+jittor: setup
+	@$(BIN)/python -m ecgan.runtime auto > /dev/null || { $(BIN)/python launch/doctor.py; exit 1; }
+
+demo: jittor
+	$(BIN)/python launch/demo.py
+
+test: jittor
+	$(BIN)/python -m pytest
+
+# The tests that need a real Slurm cluster come with launching on one.
+test-slurm: setup
+	@echo "test-slurm: no tests of a real Slurm cluster yet"
+
+bench: jittor
+	$(BIN)/python bench/generator.py
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+clean:
+	rm -rf .venv demo build *.egg-info

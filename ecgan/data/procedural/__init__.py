@@ -1,0 +1,23 @@
+"""Landscapes drawn by code, photo and exact mask together: training data that anybody may use.
+
+The layout of a scene decides its mask, the style (time of day, weather, season) its colours. So a
+mask says nothing about colours and a reference nothing about layout, as in the contest.
+"""
+
+from ecgan.data.procedural.paint import paint
+from ecgan.data.procedural.scene import compose, draw
+from ecgan.data.procedural.style import SEASONS, TIMES, WEATHERS, Style, pick_style
+from ecgan.data.procedural.write import write_test_set, write_training_set
+
+__all__ = [
+    "SEASONS",
+    "TIMES",
+    "WEATHERS",
+    "Style",
+    "compose",
+    "draw",
+    "paint",
+    "pick_style",
+    "write_test_set",
+    "write_training_set",
+]

@@ -1,0 +1,38 @@
+"""Puts a scene together: land, then things, then paint."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ecgan.data.images import Size
+from ecgan.data.procedural.ground import lay_out_ground
+from ecgan.data.procedural.layout import Layout
+from ecgan.data.procedural.paint import paint
+from ecgan.data.procedural.plan import plan_scene
+from ecgan.data.procedural.plants import plants
+from ecgan.data.procedural.structures import structures
+from ecgan.data.procedural.style import Style, pick_style
+from ecgan.data.procedural.things import stamp_all
+from ecgan.errors import UserError
+
+#: Pixels: in smaller pictures there is nothing to be told apart.
+_SMALLEST = 32
+
+
+def draw(seed: int, size: Size = (512, 384), style: Style | None = None) -> tuple[np.ndarray, np.ndarray]:
+    """A photo, (height, width, 3) uint8 RGB, and its mask, (height, width) uint8 class ids.
+
+    `seed` decides the layout, and the style unless one is given; the same seed is the same scene at
+    any size. Raises UserError if `size` (width, height) is too small.
+    """
+    layout = compose(seed, size)
+    return paint(layout, style or pick_style(seed)), layout.labels
+
+
+def compose(seed: int, size: Size = (512, 384)) -> Layout:
+    """The layout alone, which `paint` can paint in any style. Raises UserError if `size` is too small."""
+    if min(size) < _SMALLEST:
+        raise UserError(f"size {size[0]}x{size[1]}: a scene needs at least {_SMALLEST} pixels either way")
+    layout = lay_out_ground(plan_scene(seed), size)
+    stamp_all(layout, [*plants(layout), *structures(layout)])
+    return layout

@@ -1,0 +1,157 @@
+"""Plan, records and merging one by one, with the moments between two renames that a kill can hit."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from conftest import draw_photo
+from PIL import Image
+
+from ecgan.config import ModelConfig
+from ecgan.errors import UserError
+from ecgan.files import sha256_of
+from jobs.generate import merge, records
+from jobs.generate.plan import Painting, Plan, Task, differences, split_into_shards
+from jobs.generate.records import Record
+from jobs.run_dir import RunDir
+
+SIZE = (32, 32)
+
+
+def painting(seed: int = 0) -> Painting:
+    return Painting("c", "hash", "latest", ModelConfig(), "cpu", seed, 1.0, "lab", SIZE, "png", 95)
+
+
+def plan_of(count: int, seed: int = 0) -> Plan:
+    tasks = tuple(Task(f"t{i}", f"m{i}.png", "r.jpg", f"inputs{i}", 0) for i in range(count))
+    return Plan(painting(seed), 1, tasks)
+
+
+@pytest.fixture
+def made_run(tmp_path: Path) -> tuple[RunDir, Plan, dict[str, Record]]:
+    """A run of three pictures, all made."""
+    run, plan = RunDir(tmp_path / "results.run"), plan_of(3)
+    run.create()
+    for index, task in enumerate(plan.tasks):
+        path = run.images / task.file("png")
+        Image.fromarray(draw_photo(index, SIZE)).save(path)
+        records.append(records.shard_file(run, 0), Record(task.name, task.inputs, 0, sha256_of(path), 0.1))
+    return run, plan, records.gather(run)
+
+
+@pytest.mark.parametrize("count, shards", [(1000, 8), (7, 3), (3, 8), (1, 1), (10, 10)])
+def test_shards_are_even_and_complete(count: int, shards: int) -> None:
+    tasks = plan_of(count).tasks
+    todo = {task.name for task in tasks}
+    split = split_into_shards(tasks, todo, shards)
+    sizes = Counter(task.shard for task in split)
+    assert set(sizes) == set(range(min(shards, count)))
+    assert max(sizes.values()) - min(sizes.values()) <= 1
+    assert [task.shard for task in split] == sorted(task.shard or 0 for task in split)
+
+
+def test_what_is_made_gets_no_shard() -> None:
+    split = split_into_shards(plan_of(5).tasks, {"t1", "t4"}, 8)
+    assert [task.shard for task in split] == [None, 0, None, None, 1]
+    assert Plan(painting(), 1, split_into_shards(plan_of(2).tasks, set(), 4)).shards == 0
+
+
+def test_plan_comes_back_from_its_file(tmp_path: Path) -> None:
+    plan = plan_of(4)
+    plan.save(tmp_path / "plan.json")
+    assert Plan.load(tmp_path / "plan.json") == plan
+    (tmp_path / "plan.json").write_text("{")
+    with pytest.raises(UserError, match="plan.json is not a plan"):
+        Plan.load(tmp_path / "plan.json")
+
+
+def test_fingerprint_changes_with_what_changes_pictures() -> None:
+    first, other = painting().fingerprint(), painting(seed=1).fingerprint()
+    assert differences(first, other) == "seed"
+    assert json.loads(json.dumps(first)) == first
+    assert {"checkpoint_hash", "noise", "size", "format", "device", "libraries", "model"} <= first.keys()
+
+
+def test_line_cut_short_by_a_kill_is_not_a_record(made_run: tuple[RunDir, Plan, dict[str, Record]]) -> None:
+    run, plan, gathered = made_run
+    path = records.shard_file(run, 0)
+    path.write_text(path.read_text()[:-30])
+    assert set(records.gather(run)) == {"t0", "t1"}
+    assert records.made(run.images, plan, plan.tasks, records.gather(run)) == {"t0", "t1"}
+    assert records.made(run.images, plan, plan.tasks, gathered) == {"t0", "t1", "t2"}
+
+
+def test_later_record_wins(made_run: tuple[RunDir, Plan, dict[str, Record]]) -> None:
+    run, plan, gathered = made_run
+    records.compact(run, {"t0": Record("t0", "inputs0", -1, error="bad"), "t1": gathered["t1"]})
+    assert records.gather(run)["t0"].error == "bad"
+    records.append(records.shard_file(run, 4), gathered["t0"])
+    assert records.gather(run)["t0"].error is None
+    assert records.write_failures(run, plan, records.gather(run)) == []
+
+
+def test_verification_names_every_gap(made_run: tuple[RunDir, Plan, dict[str, Record]]) -> None:
+    run, plan, gathered = made_run
+    assert merge.verify(run, plan, gathered) == []
+    (run.images / "t0.png").unlink()
+    (run.images / "t1.png").write_bytes(b"something else")
+    del gathered["t2"]
+    assert [(gap.name, gap.reason) for gap in merge.verify(run, plan, gathered)] == [
+        ("t0", "its file is gone"),
+        ("t1", "its file is not the one that was written"),
+        ("t2", "not made yet"),
+    ]
+    gathered["t1"] = Record("t1", "inputs1", 0, sha256_of(run.images / "t1.png"))
+    assert any("unreadable" in gap.reason for gap in merge.verify(run, plan, gathered))
+    (run.images / "stranger.png").touch()
+    with pytest.raises(UserError, match="stranger.png"):
+        merge.verify(run, plan, gathered)
+
+
+def test_new_results_replace_old_ones(made_run: tuple[RunDir, Plan, dict[str, Record]], tmp_path: Path) -> None:
+    run, plan, gathered = made_run
+    results = tmp_path / "results"
+    results.mkdir()
+    (results / "old.png").touch()
+    merge.write_manifest(run, plan, gathered, {})
+    merge.swap_in(run, results)
+    assert merge.is_complete(results, plan) and not (results / "old.png").exists() and not run.replaced.exists()
+    assert not merge.is_complete(results, plan_of(2))
+    assert not merge.is_complete(results, plan_of(3, seed=1))
+
+
+def test_kill_between_the_renames_is_mended(made_run: tuple[RunDir, Plan, dict[str, Record]], tmp_path: Path) -> None:
+    run, plan, gathered = made_run
+    results = tmp_path / "results"
+    run.replaced.mkdir()
+    (run.replaced / "old.png").touch()
+    merge.restore(run, results)  # old ones aside, new ones not in place
+    assert (results / "old.png").exists() and not run.replaced.exists()
+
+    run.replaced.mkdir()
+    merge.restore(run, results)  # new ones in place, old ones not deleted
+    assert (results / "old.png").exists() and not run.replaced.exists()
+    merge.restore(run, results)  # nothing to mend
+    assert (results / "old.png").exists()
+
+
+def test_results_that_can_not_be_renamed_stay(made_run: tuple[RunDir, Plan, dict[str, Record]], tmp_path: Path) -> None:
+    run, plan, gathered = made_run
+    with pytest.raises(UserError, match="pictures are in"):
+        merge.swap_in(run, tmp_path / "no" / "such" / "folder")
+    assert len(list(run.images.glob("*.png"))) == 3
+
+
+def test_lock_is_free_again_when_its_holder_is_gone(tmp_path: Path) -> None:
+    import os
+
+    run = RunDir(tmp_path / "run")
+    run.create()
+    first = run.lock()
+    with pytest.raises(UserError, match=f"in use by process {os.getpid()}"):
+        run.lock()
+    os.close(first)
+    os.close(run.lock())
