@@ -36,12 +36,12 @@ def contact_sheet(
     sheet = Image.new("RGB", (width, top + len(rows) * (tile[1] + _GAP)), _BACKGROUND)
     draw = ImageDraw.Draw(sheet)
     for column, heading in enumerate(headings):
-        centre = _GAP + column * (tile[0] + _GAP) + tile[0] / 2
-        draw.text((centre, top / 2), heading, fill=_INK, font=font, anchor="mm")
+        left, upper, right, lower = font.getbbox(heading)
+        corner = (_GAP + column * (tile[0] + _GAP) + (tile[0] - right - left) / 2, (top - lower - upper) / 2)
+        draw.text(corner, heading, fill=_INK, font=font)
     for number, row in enumerate(rows):
         for column, picture in enumerate(row):
-            corner = (_GAP + column * (tile[0] + _GAP), top + number * (tile[1] + _GAP))
-            _paste(sheet, picture, corner, tile)
+            _paste(sheet, picture, (_GAP + column * (tile[0] + _GAP), top + number * (tile[1] + _GAP)), tile)
     return sheet
 
 

@@ -200,26 +200,22 @@ def run_compiling(command: list[str], title: str, log: Path) -> None:
     for _attempt in range(3):  # Jittor may rebuild its helpers and then ask to be started again
         with (
             open(log, "wb") as file,
-            subprocess.Popen(
-                command,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,  # so that its compilers can be ended with it
+            subprocess.Popen(  # in our process group: whoever ends that ends the compilers, too
+                command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
             ) as process,
         ):
             try:
                 _show_progress(process, title, file)
             except BaseException:
-                os.killpg(process.pid, signal.SIGKILL)
+                process.kill()
                 raise
         output = log.read_bytes()
         if process.returncode == 0 and _REBUILT.encode() not in output:
             return
         if _REBUILT.encode() not in output:
             break
-    lines = [line for line in output.decode(errors="replace").splitlines() if "rror" in line]
-    detail = f" ({lines[-1].strip()[:300]})" if lines else ""
+    lines = [line for line in output.decode(errors="replace").splitlines() if "error:" in line.lower()]
+    detail = f" ({lines[0].strip()[:300]})" if lines else ""
     raise UserError(f"{title} failed{detail}. The whole output is in {log}; `python launch/doctor.py` may tell more")
 
 

@@ -54,6 +54,12 @@ def normalise(arguments: Sequence[str]) -> list[str]:
     return result
 
 
+def use_cache(folder: str | None) -> None:
+    """Keeps compiled code in `folder`, also for every process that is started from here."""
+    if folder is not None:
+        os.environ["ECGAN_CACHE"] = folder
+
+
 def run(main: Callable[[], int]) -> typing.NoReturn:
     """Runs a command and exits with its status; the user's mistakes are one line on standard error."""
 

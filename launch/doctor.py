@@ -16,7 +16,7 @@ try:
     from ecgan.errors import UserError
     from jobs.options import option
     from launch import checks
-    from launch.command import DONE, SOME_FAILED, parse, run
+    from launch.command import DONE, SOME_FAILED, parse, run, use_cache
 except ModuleNotFoundError as missing:
     sys.exit(f"error: {missing}: run `make setup` once, then .venv/bin/python launch/doctor.py")
 
@@ -24,6 +24,7 @@ except ModuleNotFoundError as missing:
 @dataclass(frozen=True)
 class DoctorSettings:
     device: runtime.Device = option("auto", "what is to be computed on")
+    cache_dir: str | None = option(None, "folder of compiled code; by default ECGAN_CACHE or ~/.cache/ecgan")
     warm: bool = option(False, "compile Jittor now instead of on the first run (about 3 minutes on 2 cores, once)")
     checkpoint: str | None = option(None, "with --warm: folder or .pkl whose model's operators are compiled, too")
 
@@ -34,6 +35,7 @@ class DoctorSettings:
 
 def main() -> int:
     settings = parse(DoctorSettings, "Says what this machine has, what it lacks, and what can run here.")
+    use_cache(settings.cache_dir)
     model = open_checkpoint(Path(settings.checkpoint).expanduser()).model if settings.checkpoint else None
     device: str = settings.device if settings.device != "auto" else runtime.choose_device("auto")
 

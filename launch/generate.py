@@ -19,7 +19,7 @@ try:
     from jobs.generate.settings import GenerateSettings
     from jobs.generate.shard import GenerateShard
     from jobs.progress import read_all
-    from launch.command import DONE, SOME_FAILED, parse, run
+    from launch.command import DONE, SOME_FAILED, parse, run, use_cache
     from slurm import resources
     from slurm.local import LocalPool, Outcome
 except ModuleNotFoundError as missing:
@@ -32,6 +32,7 @@ def main() -> int:
     settings = parse(GenerateSettings, "Generates a picture for every mask of a test set.")
     if settings.cluster == "slurm":
         raise UserError("--cluster slurm: this version generates on one machine only; use --cluster local")
+    use_cache(settings.cache_dir)
     request = check(settings)
     if settings.dry_run:
         print_plan(examine(request))

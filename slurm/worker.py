@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import queue
+import signal
 import sys
 import threading
 import time
@@ -55,6 +56,8 @@ def _listen(connection: Connection, jobs: queue.Queue[Callable[[], Any] | None])
     jobs.put(None)
     stop.request()
     time.sleep(_GRACE)
+    if os.getpgrp() == os.getpid():  # as the pool starts us: our group is ourselves and what we have started
+        os.killpg(os.getpid(), signal.SIGKILL)
     os._exit(1)
 
 

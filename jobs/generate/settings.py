@@ -35,6 +35,7 @@ class GenerateSettings:
     network_size: str | None = option(None, "WIDTHxHEIGHT of an original's network that has no opt.txt")
     num_upsampling_layers: Upsampling | None = option(None, "upsampling layers of an original that has no opt.txt")
     on_bad_input: Literal["stop", "skip"] = option("stop", "bad input: stop before any work, or make all the others")
+    cache_dir: str | None = option(None, "folder of compiled code; by default ECGAN_CACHE or ~/.cache/ecgan")
     overwrite: bool = option(False, "make every picture anew and replace a results folder of other settings")
     retry_failed: bool = option(False, "make only the pictures that failed in the last run")
     dry_run: bool = option(False, "print the plan and do nothing")

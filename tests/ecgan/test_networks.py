@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -88,6 +89,30 @@ def test_picture_does_not_depend_on_its_batch(tiny_checkpoint: Path, batch: int)
         together = painter.generate(masks[part], photos[part], names[part], 0, 1.0)
         for picture, expected in zip(together, alone[part], strict=True):
             assert np.array_equal(picture, expected)
+
+
+def test_inputs_of_another_size_are_resized(tiny_checkpoint: Path) -> None:
+    from ecgan.data.images import resize_mask, resize_photo
+    from ecgan.synthesis import Synthesiser
+
+    painter = Synthesiser(open_checkpoint(tiny_checkpoint))
+    mask, photo = draw_mask(1, (300, 200)), draw_photo(1, (90, 120))
+    (picture,) = painter.paint([mask], [photo], ["x"])
+    (expected,) = painter.paint([resize_mask(mask, painter.size)], [resize_photo(photo, painter.size)], ["x"])
+    assert picture.shape == (64, 128, 3) and np.array_equal(picture, expected)
+
+
+def test_noise_and_colour_transfer_change_the_picture(tiny_checkpoint: Path) -> None:
+    from ecgan.synthesis import Synthesiser
+
+    painter = Synthesiser(open_checkpoint(tiny_checkpoint))
+
+    def paint(**options: Any) -> bytes:
+        return painter.paint([draw_mask(1)], [draw_photo(1)], ["x"], **options)[0].tobytes()
+
+    variants = [paint(), paint(seed=1), paint(noise=0.0), paint(noise=2.0), paint(colour_transfer="none")]
+    assert len(set(variants)) == len(variants)
+    assert paint(noise=0.0) == paint(noise=0.0, seed=5)
 
 
 def test_agrees_with_the_recorded_fixture(tiny_checkpoint: Path) -> None:

@@ -262,6 +262,47 @@ def test_results_may_not_swallow_their_input(data_folder: Folder) -> None:
     assert len(list(data.photos.iterdir())) == 3
 
 
+def test_one_mask(data_folder: Folder) -> None:
+    data = data_folder(1)
+    job = data.generate("--shards", 8)
+    assert job.returncode == 0 and "1 (of 8 asked for" in job.stdout
+    assert list(data.pictures()) == ["m000.jpg"]
+
+
+def test_interruption_while_compiling_ends_the_compilers(data_folder: Folder, tmp_path: Path) -> None:
+    data = data_folder(2)
+    cache = tmp_path / "cold cache"
+    job = data.start("--cache_dir", cache)
+
+    def users_of_the_cache() -> list[str]:
+        return [line for line in processes() if str(cache) in line]
+
+    wait_until(lambda: any("cc1plus" in line for line in users_of_the_cache()))
+    job.send_signal(signal.SIGINT)
+    _, errors = job.communicate(timeout=30)
+    assert job.returncode == 130 and "Traceback" not in errors
+    wait_until(lambda: not users_of_the_cache(), 2)
+
+
+def processes() -> list[str]:
+    return subprocess.check_output(["ps", "-ww", "-eo", "args"], text=True).splitlines()
+
+
+def test_real_masks_survive_a_kill(original: Path, landscape_mini: Path, tmp_path: Path) -> None:
+    """Real masks and photos, resized to the network's size, with the original's own checkpoint."""
+    data = DataFolder(tmp_path, 0, original)
+    paths = ("--input_path", landscape_mini / "test", "--img_path", landscape_mini / "train/imgs", "--how_many", 12)
+    job = data.start(*paths, "--shards", 4)
+    wait_until(lambda: len(data.made()) >= 3, 300)
+    for worker in data.workers():
+        os.kill(worker, signal.SIGKILL)
+    job.kill()
+    job.communicate(timeout=30)
+    assert data.generate(*paths, "--shards", 3).returncode == 0
+    assert data.generate(*paths, "--batch", 2, "--output_path", "whole").returncode == 0
+    assert data.pictures() == data.pictures("whole") and len(data.pictures()) == 12
+
+
 def test_number_of_shards(data_folder: Folder) -> None:
     data = data_folder(3)
     none = data.generate("--shards", 0)

@@ -31,7 +31,7 @@ _MATERIAL_OF = {
     "waterfall": Material.FALL,
     "path": Material.PATH,
     "lake": Material.WATER,
-    "field": Material.CROP_B,
+    "field": Material.CROP_A,
     "road": Material.ROAD,
 }
 _MATERIALS = np.array([_MATERIAL_OF.get(name, Material.EARTH) for name in NAMES], np.uint8)
@@ -46,7 +46,7 @@ def lay_out_ground(plan: Plan, size: Size) -> Layout:
     labels = classify(sight)
     material = _MATERIALS[labels]
     wet = material == Material.WATER
-    detail = _detail(sight, detail_tile(), sight.ground, flat=1)
+    detail = _detail(sight, detail_tile(), sight.view.of(relief.ground + relief.canopy), flat=1)
     still = np.zeros_like(sight.z)
     mirror, mirror_depth = _mirror(sight, wet)
     layout = Layout(
@@ -145,7 +145,7 @@ def _plough(layout: Layout, sight: Sight) -> None:
         return
     field = layout.labels == FIELD
     number, across = sight.parcels
-    layout.material[field & (number < 0.26)] = Material.CROP_A
+    layout.material[field & (number > 0.26)] = Material.CROP_B
     layout.material[field & (number > 0.5)] = Material.CROP_C
     near = 1 - smoothstep(60, 260, layout.depth)
     layout.tone += np.sin(across * np.float32(2 * np.pi / 2.4)) * near * np.float32(0.8) * field

@@ -54,8 +54,8 @@ def plants(layout: Layout) -> list[Thing]:
 def _grow(
     layout: Layout, rng: np.random.Generator, count: int, start: float, end: float, kinds: tuple[str, ...], wooded: bool
 ) -> list[Thing]:
-    """`count` tries between `start` and `end` metres ahead, evenly over the ground; bad places are left empty."""
-    plan, camera = layout.plan, layout.camera
+    """`count` tries between `start` and `end` metres ahead, inside or outside the forest; bad places stay empty."""
+    plan, camera, large = layout.plan, layout.camera, kinds == ("trees",)
     z = rng.uniform(start, end, count) if wooded else np.exp(rng.uniform(np.log(start), np.log(end), count))
     x = rng.uniform(-0.55, 0.55, count) * camera.width / camera.focal * z
     chance = rng.random((count, 5))
@@ -64,13 +64,12 @@ def _grow(
     x, z = x.astype(np.float32)[:, None], z.astype(np.float32)[:, None]
     ground, hill = ground_at(plan, x, z)
     good = (ground > 0.25) & (ground < 0.8 * camera.eye + 0.05 * z)
-    good &= (forest_field(plan, x, z, hill, 0 * hill) > 0) == wooded
+    good &= (forest_field(plan, x, z, hill, np.zeros_like(hill)) > 0) == wooded
     # Nothing large may stand in the middle before everything else.
-    good &= (kinds != ("trees",)) | (z > 4 * camera.near) | (np.abs(x) > 0.24 * z * camera.width / camera.focal)
-    if plan.water is not None:
-        good &= shore_distance(plan, x, z) > (2.5 if kinds == ("trees",) else 0.4)
+    good &= (not large) | (z > 4 * camera.near) | (np.abs(x) > 0.24 * z * camera.width / camera.focal)
+    good &= shore_distance(plan, x, z) > (2.5 if large else 0.4)
     if plan.track is not None:
-        good &= np.abs(x - track_axis(plan, z)) > track_half_width(plan) + (3 if kinds == ("trees",) else 0.8)
+        good &= np.abs(x - track_axis(plan, z)) > track_half_width(plan) + (3 if large else 0.8)
     if plan.cliff:
         good &= (z < 0.4 * plan.cliff_at) | (z > 1.2 * plan.cliff_at)
     if not wooded:

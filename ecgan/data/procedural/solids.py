@@ -222,8 +222,8 @@ def bale(layout: Layout, frame: Frame, label: int) -> None:
     ring = np.stack([radius * np.cos(turn), radius + radius * np.sin(turn), 0 * turn - half], axis=1)
     upper = turn <= np.pi + 0.01
     skin = np.concatenate([ring[upper], ring[upper][::-1] + np.array([0, 0, 2 * half])])
-    plate(layout, frame, skin, label, Material.STRAW, rough=0.6)
-    plate(layout, frame, ring, label, Material.STRAW, tone=-0.25, rough=0.6)
+    plate(layout, frame, skin, label, Material.STRAW, tone=0.15)
+    plate(layout, frame, ring, label, Material.STRAW, tone=-0.2)
 
 
 def arches(layout: Layout, frame: Frame, length: float, height: float, depth: float, count: int, label: int) -> None:
@@ -291,7 +291,7 @@ def pier(layout: Layout, frame: Frame, length: float, width: float, label: int) 
 _BARRIERS = {
     "fence": (Material.WOOD, ((0.45, 0.62), (0.95, 1.12)), 0.09),
     "railing": (Material.STEEL, ((0.5, 0.56), (1.0, 1.1)), 0.05),
-    "wall": (Material.STONE, ((-0.3, 1.15),), 0.0),
+    "wall": (Material.STONE, ((-0.05, 1.15),), 0.0),
 }
 
 

@@ -14,7 +14,7 @@ from ecgan.data.procedural.layout import Layout
 from ecgan.data.procedural.materials import Material
 from ecgan.data.procedural.sprites import Sprite
 
-#: A thing hides what is no more than this nearer than its middle: the ground that it stands on.
+#: A thing hides what is nearer by no more than this, the uneven ground that it stands on.
 _SLACK = 0.985
 
 
@@ -32,15 +32,15 @@ def stamp_sprite(
     width, height = (max(1, round(camera.pixels(side, z))) for side in size)
     if height < 2 or width > 2 * camera.width or height > 2 * camera.height:
         return
-    picture = sprite.scaled(width, height)
     left = round(float(camera.column(x, z)) - width / 2)
     # A little into the ground, which is uneven.
     bottom = round(float(camera.row(y, z)) + 0.04 * height)
-    cover = picture.surface[..., 0] > 0.5
     inside = _clip(layout, left, bottom - height, width, height)
-    if inside is None:
+    if inside is None or (layout.depth[inside[0]] < z * _SLACK).all():
         return
     here, part = inside
+    picture = sprite.scaled(width, height)
+    cover = picture.surface[..., 0] > 0.5
     shown = cover[part] & (layout.depth[here] > z * _SLACK)
     _, bright, right, up = np.moveaxis(picture.surface[part], 2, 0)
     near = np.sqrt(np.maximum(1 - right**2 - up**2, 0))
@@ -65,9 +65,9 @@ def stamp_face(
     if filled is None:
         return
     here, cover = filled
-    shown = cover & (layout.depth[here] > middle * _SLACK * 0.98)
+    shown = cover & (layout.depth[here] > float(z.min()) * _SLACK)
     bright = layout.tone[here] * np.float32(rough) + np.float32(tone)
-    normal = _normal(corners.reshape(-1, 3)[: corners.shape[-2]])
+    normal = _normal(corners.reshape(-1, 3)[: corners.shape[-2]], camera.eye)
     _put(layout, here, shown, label, material, middle, y.mean(), bright, normal)
     image = _fill(layout, columns, camera.row(-y, z)) if layout.plan.water is not None else None
     if image is not None:
@@ -110,6 +110,7 @@ def _put(
     np.copyto(layout.depth[here], np.float32(depth), where=shown)
     np.copyto(layout.altitude[here], np.float32(altitude), where=shown)
     np.copyto(layout.tone[here], tone, where=shown)
+    np.copyto(layout.shade[here], np.float32(1), where=shown)
     for plane, part in zip(layout.normal, normal, strict=True):
         np.copyto(plane[here], part, where=shown)
 
@@ -160,10 +161,10 @@ def _mirror(layout: Layout, cover: np.ndarray, left: int, top: int, z: float) ->
     np.copyto(layout.mirror_depth[here], np.float32(z), where=shown)
 
 
-def _normal(corners: np.ndarray) -> np.ndarray:
+def _normal(corners: np.ndarray, eye: float) -> np.ndarray:
     """Towards the camera's side: right, up, to the camera."""
     normal = np.cross(corners[1] - corners[0], corners[2] - corners[0])
     normal = normal / (np.linalg.norm(normal) + 1e-9)
-    if normal @ corners.mean(axis=0) > 0:
+    if normal @ (corners.mean(axis=0) - np.array([0, eye, 0])) > 0:
         normal = -normal
     return np.array([normal[0], normal[1], -normal[2]], np.float32)

@@ -25,10 +25,8 @@ from ecgan.palette import class_id
 
 HOUSE, BUILDING, BRIDGE, PIER, BOAT, SHIP, PERSON, FENCE, RAILING, WALL, OTHER = (
     class_id(name)
-    for name in (
-        "house", "building", "bridge", "pier", "boat", "ship", "person", "fence", "railing", "wall", "other",
-    )
-)  # fmt: skip
+    for name in "house building bridge pier boat ship person fence railing wall other".split()  # noqa: SIM905
+)
 _WALLS = (Material.PLASTER, Material.PLASTER, Material.BRICK, Material.WOOD)
 _ROOFS = (Material.ROOF_RED, Material.ROOF_RED, Material.ROOF_GREY)
 
@@ -47,12 +45,15 @@ class Site:
     def chance(self, share: float) -> bool:
         return bool(self.rng.random() < share)
 
+    def pick(self, *options: Material) -> Material:
+        return options[int(self.rng.integers(len(options)))]
+
     def height(self, x: float, z: float) -> float:
         return float(ground_at(self.plan, *_at(x, z))[0][0, 0])
 
     def shore(self, x: float, z: float) -> float:
         """Metres to the water's edge, negative in water."""
-        return float(shore_distance(self.plan, *_at(x, z))[0, 0]) if self.plan.water is not None else 1e3
+        return float(shore_distance(self.plan, *_at(x, z))[0, 0])
 
     def off_track(self, x: float, z: float) -> float:
         """Metres to the edge of the road or path."""
@@ -74,6 +75,7 @@ class Site:
 
 
 def structures(layout: Layout) -> list[Thing]:
+    """In no order. `layout` is that of the land."""
     site = Site(layout)
     found: list[Thing] = []
     for kinds, make in _MAKERS:
@@ -104,7 +106,7 @@ def _houses(site: Site) -> list[Thing]:
             continue
         taken.append(foot)
         size = (site.rng.uniform(9, 15), site.rng.uniform(3.2, 6), site.rng.uniform(7, 10))
-        wall, roof = site.rng.choice(_WALLS), site.rng.choice(_ROOFS)
+        wall, roof = site.pick(*_WALLS), site.pick(*_ROOFS)
         frame = Frame(foot, float(site.rng.uniform(-0.9, 0.9)))
         stamp = partial(solids.house, frame=frame, size=size, wall=wall, roof=roof, label=HOUSE)
         found.append(_grounded(stamp, foot, 1.5 * size[0]))
@@ -123,7 +125,7 @@ def _buildings(site: Site) -> list[Thing]:
         if site.off_track(x, z) < 14 or site.shore(x, z) < 15:
             continue
         size = (site.rng.uniform(14, 30), site.rng.uniform(14, 52), site.rng.uniform(12, 20))
-        wall = site.rng.choice((Material.CONCRETE, Material.CONCRETE, Material.PLASTER, Material.BRICK))
+        wall = site.pick(Material.CONCRETE, Material.CONCRETE, Material.PLASTER, Material.BRICK)
         frame = Frame((x, site.height(x, z), z), float(site.rng.uniform(-0.5, 0.5)))
         found.append(Thing(z, partial(solids.building, frame=frame, size=size, wall=wall, label=BUILDING)))
     return found
@@ -166,7 +168,7 @@ def _boats(site: Site) -> list[Thing]:
             continue
         sail = site.chance(0.6 if site.plan.kind != "river" else 0.15)
         length = float(site.rng.uniform(7, 11) if sail else site.rng.uniform(4.5, 6.5))
-        hull = site.rng.choice((Material.HULL_WHITE, Material.HULL_DARK, Material.WOOD, Material.CLOTH_RED))
+        hull = site.pick(Material.HULL_WHITE, Material.HULL_DARK, Material.WOOD, Material.CLOTH_RED)
         frame = Frame((foot[0], -0.1, foot[2]), float(site.rng.choice([0, np.pi]) + site.rng.uniform(-0.5, 0.5)))
         stamp = partial(solids.boat, frame=frame, length=length, hull=hull, sail=sail, label=BOAT)
         found.append(Thing(foot[2], stamp))
@@ -193,7 +195,7 @@ def _people(site: Site) -> list[Thing]:
         if foot is None:
             continue
         height = float(site.rng.uniform(1.6, 1.9))
-        cloth = site.rng.choice((Material.CLOTH_RED, Material.CLOTH_BLUE, Material.HULL_WHITE))
+        cloth = site.pick(Material.CLOTH_RED, Material.CLOTH_BLUE, Material.HULL_WHITE)
         stamp = partial(solids.person, frame=Frame(foot, 0.0), height=height, cloth=cloth, label=PERSON)
         found.append(_grounded(stamp, foot, 0.9))
     return found
@@ -203,18 +205,10 @@ def _barriers(site: Site) -> list[Thing]:
     """A fence or wall along the track, or across the land; a railing before the water."""
     if not site.chance(0.45):
         return []
-    plan, near = site.plan, site.near
-    kind = str(site.rng.choice(["fence", "wall"]))
-    if plan.kind in ("lake", "coast"):
+    kind = "fence" if site.chance(0.5) else "wall"
+    if site.plan.kind in ("lake", "coast"):
         kind = "railing"
-    if plan.track is not None:
-        z = np.geomspace(1.05 * near, 9 * near, 40)
-        side = float(site.rng.choice([-1, 1])) * (track_half_width(plan) + float(site.rng.uniform(1.2, 4)))
-        x = track_axis(plan, z[:, None].astype(np.float32))[:, 0] + side
-    else:
-        wide = 0.62 * site.layout.camera.width / site.layout.camera.focal
-        x = np.linspace(-wide, wide, 34) * 1.35 * near
-        z = 1.3 * near + x * float(site.rng.uniform(-0.3, 0.3))
+    x, z = _barrier_line(site)
     points = np.stack([x, [site.height(*place) for place in zip(x, z, strict=True)], z], axis=1)
     label = {"fence": FENCE, "wall": WALL, "railing": RAILING}[kind]
     found = []
@@ -223,6 +217,19 @@ def _barriers(site: Site) -> list[Thing]:
             line = np.stack([one, other])
             found.append(Thing(float(line[:, 2].mean()), partial(solids.barrier, line=line, kind=kind, label=label)))
     return found
+
+
+def _barrier_line(site: Site) -> tuple[np.ndarray, np.ndarray]:
+    """(n,) metres each: x and z of its posts."""
+    plan, camera, near = site.plan, site.layout.camera, site.near
+    if plan.track is not None:
+        z = np.geomspace(1.05 * near, 9 * near, 40)
+        aside = track_half_width(plan) + float(site.rng.uniform(1.2, 4))
+        axis = track_axis(plan, z[:, None].astype(np.float32))[:, 0]
+        return axis + (aside if site.chance(0.5) else -aside), z
+    wide = 0.62 * camera.width / camera.focal
+    x = np.linspace(-wide, wide, 34) * 1.35 * near
+    return x, 1.3 * near + x * float(site.rng.uniform(-0.3, 0.3))
 
 
 def _bales(site: Site) -> list[Thing]:
@@ -247,6 +254,7 @@ def _grounded(stamp: Callable[[Layout], None], foot: Point, width: float) -> Thi
     return Thing(foot[2], shadow_and_stamp)
 
 
+#: What there may be in which kinds of scene.
 _MAKERS: tuple[tuple[tuple[str, ...], Callable[[Site], list[Thing]]], ...] = (
     (("village", "fields", "river", "lake"), _houses),
     (("village", "coast"), _buildings),

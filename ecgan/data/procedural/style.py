@@ -31,11 +31,12 @@ class Style:
 
 
 def pick_style(seed: int) -> Style:
+    """The style of a scene that is given none."""
     rng = stream(seed, "style")
     return Style(
-        time=rng.choice(TIMES, p=_TIME_ODDS),
-        weather=rng.choice(WEATHERS, p=_WEATHER_ODDS),
-        season=rng.choice(SEASONS, p=_SEASON_ODDS),
+        time=TIMES[rng.choice(len(TIMES), p=_TIME_ODDS)],
+        weather=WEATHERS[rng.choice(len(WEATHERS), p=_WEATHER_ODDS)],
+        season=SEASONS[rng.choice(len(SEASONS), p=_SEASON_ODDS)],
         variation=int(rng.integers(1 << 31)),
     )
 
@@ -44,9 +45,10 @@ def pick_style(seed: int) -> Style:
 class Light:
     """Colours are (3,) float32, linear RGB, 1 = white in full light.
 
-    `sun`: direction to it, unit vector (right, up, ahead). `sky`: horizon, middle, zenith.
-    `fog`: what distance fades to; `fog_length`: metres over which 63% is gone. `cover`: share of the
-    sky under cloud. `cloud`: lit and shaded colour. `exposure`: what the picture is multiplied by.
+    `sun`: direction to it or to the moon, unit vector (right, up, ahead). `sky`: horizon, middle,
+    zenith. `fog`: what distance fades to; `fog_length`: metres over which 63% is gone. `cover`: share of
+    the sky under cloud. `cloud`: lit and shaded colour. `exposure`: what the picture is multiplied by.
+    `flat` 0..1: how much of the sun is hidden.
     """
 
     sun: np.ndarray
@@ -90,6 +92,7 @@ _ELEVATION: dict[Time, tuple[float, float]] = {
 
 
 def light_of(style: Style) -> Light:
+    """What the style means in numbers."""
     rng = stream(style.variation, "light")
     low, high = _ELEVATION[style.time]
     elevation, azimuth = rng.uniform(low, high), rng.uniform(-2.2, 2.2)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 
 from ecgan.data.procedural.camera import Camera
@@ -208,4 +209,5 @@ def _mountains(plan: Plan, x: np.ndarray, z: np.ndarray) -> np.ndarray:
     massif = np.clip(0.75 + np.float32(0.3) * waves(f"{plan.seed}/massif", x, z, 4500, 4), 0.1, 1.4)
     rise = smoothstep(plan.mountains_from, plan.mountains_from * 2.3, z)
     height = np.float32(plan.mountains) * rise * massif * (0.25 + np.float32(0.75) * crest)
-    return np.concatenate([np.zeros((first, x.shape[1]), np.float32), height])
+    # Crests narrower than the gap between slices would be seen as a comb.
+    return np.concatenate([np.zeros((first, x.shape[1]), np.float32), cv2.GaussianBlur(height, (5, 5), 1.2)])
