@@ -241,7 +241,7 @@ def _check_requirements() -> None:
             f"Jittor can't compile below a folder with a space in its name: install it elsewhere than {sys.prefix}"
         )
     compiler = find_compiler()
-    if compiler is None:
+    if compiler is None or shutil.which(compiler) is None:
         raise UserError("no C++ compiler: install g++ (Debian: apt install g++; conda: gxx_linux-64) or set cc_path")
     if find_python_config() is None or find_python_headers() is None:
         raise UserError(

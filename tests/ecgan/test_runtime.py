@@ -107,10 +107,11 @@ def test_broken_cuda_falls_back_with_one_line(tmp_path: Path) -> None:
             path.unlink()
 
 
-def test_missing_compiler_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_missing_compiler_is_named(tmp_path: Path) -> None:
     program = "from ecgan import runtime; runtime.start('cpu')"
-    done = python(program, PATH=str(tmp_path))
-    assert done.returncode == 1 and "install g++" in done.stderr
+    for without in ({"PATH": str(tmp_path), "cc_path": ""}, {"cc_path": "/nowhere/g++"}):
+        done = python(program, **without)
+        assert done.returncode == 1 and "install g++" in done.stderr
 
 
 def test_cache_that_can_not_be_written_is_named() -> None:
