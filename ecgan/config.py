@@ -69,8 +69,13 @@ class ModelConfig:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> ModelConfig:
-        """Raises UserError on a key that is not ours."""
+        """Raises UserError on a key that is not ours, or a value of the wrong type."""
         unknown = set(values) - {field.name for field in dataclasses.fields(cls)}
         if unknown:
             raise UserError(f"unknown key in the model configuration: {', '.join(sorted(unknown))}")
+        for name, value in values.items():
+            if type(value) is not type(getattr(cls, name)):
+                raise UserError(
+                    f"the model configuration's {name} is {value!r}; a {type(getattr(cls, name)).__name__} is needed"
+                )
         return cls(**values)

@@ -19,7 +19,7 @@ TEMPORARY_SUFFIX = ".part"
 def write_atomically(path: Path, content: bytes | str) -> None:
     """Writes beside `path` under a temporary name, then renames. Raises OSError; leaves no temporary then."""
     data = content.encode() if isinstance(content, str) else content
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}{TEMPORARY_SUFFIX}")
+    temporary = path.with_name(f".{secrets.token_hex(8)}{TEMPORARY_SUFFIX}")  # short, since `path` may not be
     try:
         with open(temporary, "wb") as file:
             file.write(data)
@@ -33,7 +33,7 @@ def write_atomically(path: Path, content: bytes | str) -> None:
 
 
 def write_json(path: Path, value: Any) -> None:
-    write_atomically(path, json.dumps(value, indent=1, ensure_ascii=False) + "\n")
+    write_atomically(path, json.dumps(value, indent=1) + "\n")
 
 
 def sha256_of(path: Path) -> str:

@@ -111,10 +111,16 @@ def usable_device(device: Device) -> str:
     """
     if choose_device(device) == "cpu":
         return "cpu"
-    child = subprocess.run([sys.executable, "-m", "ecgan.runtime", device], stdout=subprocess.PIPE, text=True)
+    command = [sys.executable, "-m", "ecgan.runtime", device]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True) as child:
+        try:
+            output, _ = child.communicate()
+        except BaseException:
+            os.killpg(child.pid, signal.SIGKILL)  # with all its compilers
+            raise
     if child.returncode:
         raise UserError(f"--device {device} can't be used here; `python launch/doctor.py` may tell more")
-    return child.stdout.split()[-1]
+    return output.split()[-1]
 
 
 def _cuda_or_cpu() -> str:

@@ -29,6 +29,7 @@ class RunDir:
         self.config = path / "config.yaml"
         self.status = path / "status.json"
         self.failures = path / "failures.jsonl"
+        self.missing = path / "missing.txt"
         self.logs = path / "logs"
         self.shards = path / "shards"
         self.images = path / "images"

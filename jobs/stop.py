@@ -22,7 +22,7 @@ def request() -> None:
 
 
 def listen() -> None:
-    """Lets SIGTERM and SIGUSR2 ask this process to stop. Call from the main thread, after Jittor's start.
+    """Lets SIGTERM and SIGUSR2 ask this process to stop. Call from the main thread.
 
     Children that are forked later get the default handlers back: a child that ignores SIGTERM
     outlives its parent's attempt to end it.

@@ -38,7 +38,10 @@ def parse(cls: type[Settings], description: str, arguments: Sequence[str] | None
             continue
         how |= {"action": "store_true"} if hints[field.name] is bool else {"type": hints[field.name]}
         parser.add_argument(f"--{field.name}", **how)
-    namespace = parser.parse_args(normalise(sys.argv[1:] if arguments is None else arguments))
+    try:
+        namespace = parser.parse_args(normalise(sys.argv[1:] if arguments is None else arguments))
+    except UnicodeError as error:
+        raise UserError(f"--config: not a text file ({error})") from None
     return cls(**{field.name: namespace[field.name] for field in dataclasses.fields(cls)})  # type: ignore[arg-type]
 
 
@@ -67,6 +70,7 @@ def run(main: Callable[[], int]) -> typing.NoReturn:
         raise Terminated
 
     signal.signal(signal.SIGTERM, terminate)
+    os.environ["PYTHONSAFEPATH"] = "1"  # no file in the user's folder stands in for a module of our children
     try:
         status = main()
     except BrokenPipeError:  # whoever read our output has gone

@@ -24,7 +24,7 @@ class ConvertSettings:
     paths: tuple[str, ...] = option(
         (), "the .pkl files, or a folder of them; then the folder to write", positional=True
     )
-    which_epoch: str = option("latest", "which checkpoint, where a folder holds several")
+    which_epoch: str | None = option(None, "which checkpoint, where a folder holds several; by default latest")
     network_size: str | None = option(None, "WIDTHxHEIGHT of a network that has no opt.txt")
     num_upsampling_layers: Upsampling | None = option(None, "upsampling layers of a network that has no opt.txt")
 

@@ -5,6 +5,7 @@ python launch/generate.py --shards 8
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
 import sys
@@ -44,14 +45,26 @@ def main() -> int:
         merge.restore(request.run, request.results)
         generation = examine(request)
         print_plan(generation)
-        if generation.is_complete:
-            print(f"{request.results} is complete and verified: nothing to do")
-            return DONE
-        lay_out(generation)
-        outcomes = make(generation, lock)
-        return finish(generation, outcomes)
+        if not generation.is_complete:
+            return make_and_merge(generation, lock)
+        request.run.write_status("done", total=len(request.plan.tasks))
+        print(f"{request.results} is complete and verified: nothing to do")
+        return SOME_FAILED if request.skipped else DONE
     finally:
         os.close(lock)
+
+
+def make_and_merge(generation: Generation, lock: int) -> int:
+    run_dir, plan = generation.request.run, generation.plan
+    lay_out(generation)
+    try:
+        return finish(generation, make(generation, lock))
+    except BaseException as error:
+        run_dir.write_status("failed" if isinstance(error, UserError) else "stopped", total=len(plan.tasks))
+        with contextlib.suppress(OSError):
+            note_failures(generation)
+        print(f"finished pictures are kept in {run_dir.path}", file=sys.stderr)
+        raise
 
 
 def workers_of(generation: Generation) -> list[dict[str, str]]:
@@ -69,10 +82,11 @@ def print_plan(generation: Generation) -> None:
     each = f"{workers[0]['OMP_NUM_THREADS']} thread(s)" if plan.painting.device == "cpu" else "one GPU"
     shards = request.settings.shards
     asked = f" (of {shards} asked for: no more than pictures)" if 0 < len(todo) < shards else ""
-    print(f"checkpoint  {request.checkpoint.path} ({request.checkpoint.model_source})")
+    epoch = f", epoch {request.checkpoint.epoch}" if request.checkpoint.epoch else ""
+    print(f"checkpoint  {request.checkpoint.path}{epoch} ({request.checkpoint.model_source})")
     print(f"pictures    {len(plan.tasks)}: {len(generation.made)} made already, {len(todo)} to do")
-    if request.faulty:
-        print(f"skipped     {len(request.faulty)} with bad input")
+    for fault in request.skipped:
+        print(f"skipped     {fault.reason}")
     print(f"shards      {plan.shards}{asked}")
     print(f"workers     {len(workers)} on this machine ({plan.painting.device}), {each} each")
     print(f"size        {plan.painting.size[0]}x{plan.painting.size[1]} {plan.painting.format}")
@@ -97,13 +111,8 @@ def make(generation: Generation, lock: int) -> list[Outcome]:
                 bar.update(before + done + failed - bar.n)
                 run_dir.write_status("running", total=len(plan.tasks), done=before + done, failed=failed)
 
-        try:
-            outcomes = pool.run([GenerateShard(run_dir.path, shard) for shard in range(plan.shards)], tick)
-            tick()
-        except BaseException:
-            run_dir.write_status("stopped", total=len(plan.tasks))
-            print(f"stopping: finished pictures are kept in {run_dir.images}", file=sys.stderr)
-            raise
+        outcomes = pool.run([GenerateShard(run_dir.path, shard) for shard in range(plan.shards)], tick)
+        tick()
     return outcomes
 
 
@@ -112,34 +121,43 @@ def finish(generation: Generation, outcomes: list[Outcome]) -> int:
     run_dir, plan = generation.request.run, generation.plan
     for message in dict.fromkeys(outcome.message for outcome in outcomes if outcome.message):
         print(f"error: {message} (log in {run_dir.logs})", file=sys.stderr)
+    run_dir.clear_temporaries()  # a worker that was killed may have left one
+    gathered = records.gather(run_dir)
+    failures = note_failures(generation)
     if any(outcome.state == "hopeless" for outcome in outcomes):
         run_dir.write_status("failed", total=len(plan.tasks))
         return SOME_FAILED
-    run_dir.clear_temporaries()  # a worker that was killed may have left one
-    gathered = records.gather(run_dir)
-    failures = records.write_failures(run_dir, plan, gathered)
     gaps = merge.verify(run_dir, plan, gathered)
     if gaps:
         report(generation, gaps)
-        run_dir.write_status("incomplete", total=len(plan.tasks), missing=len(gaps), failed=len(failures))
+        run_dir.write_status("incomplete", total=len(plan.tasks), missing=len(gaps), failed=failures)
         return SOME_FAILED
+    merge.insist_on_replaceable(generation.request.results, plan, generation.request.settings.overwrite)
     merge.write_manifest(run_dir, plan, gathered, dataclasses.asdict(generation.request.settings))
     merge.swap_in(run_dir, generation.request.results)
     run_dir.write_status("done", total=len(plan.tasks), done=len(plan.tasks), failed=0)
     print(f"done: {len(plan.tasks)} pictures, verified, in {generation.request.results}")
-    return DONE
+    return SOME_FAILED if generation.request.skipped else DONE
+
+
+def note_failures(generation: Generation) -> int:
+    """Writes failures.jsonl; returns how many there are."""
+    request = generation.request
+    names = {task.name for task in generation.plan.tasks}
+    others = [{"name": fault.name, "reason": fault.reason} for fault in request.skipped if fault.name not in names]
+    return records.write_failures(request.run, generation.plan, records.gather(request.run), others)
 
 
 def report(generation: Generation, gaps: list[merge.Gap]) -> None:
     """Names every missing picture: on the screen the first, in missing.txt all."""
     run_dir = generation.request.run
     lines = [f"{gap.name}: {gap.reason}" for gap in gaps]
-    (run_dir.path / "missing.txt").write_text("\n".join(lines) + "\n")
+    run_dir.missing.write_text("\n".join(lines) + "\n", encoding="utf-8")
     print(f"incomplete: {len(gaps)} of {len(generation.plan.tasks)} pictures are missing:", file=sys.stderr)
     for line in lines[:_NAMES_SHOWN]:
         print(f"  {line}", file=sys.stderr)
     if len(lines) > _NAMES_SHOWN:
-        print(f"  … all of them in {run_dir.path / 'missing.txt'}", file=sys.stderr)
+        print(f"  … all of them in {run_dir.missing}", file=sys.stderr)
     print(
         f"{generation.request.results} is as it was; the same command makes what is missing, "
         "--retry_failed only what failed",

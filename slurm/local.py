@@ -22,6 +22,8 @@ _TICK = 0.25
 _GRACE = 3.0
 #: How often a job is given to a worker, if workers die under it.
 ATTEMPTS = 3
+#: Workers that may die in a row, with no job ended between, before it is taken for a cause common to all.
+_DEATHS = 2 * ATTEMPTS
 
 Job = Callable[[], Any]
 
@@ -55,6 +57,7 @@ class LocalPool:
     def __init__(self, environments: Sequence[Mapping[str, str]], logs: Path, keep_open: Sequence[int] = ()) -> None:
         self._environments, self._logs, self._keep_open = environments, logs, tuple(keep_open)
         self._workers: dict[int, _Worker] = {}
+        self._deaths = 0
 
     def run(self, jobs: Sequence[Job], tick: Callable[[], None]) -> list[Outcome]:
         """Runs all `jobs`; returns their outcomes in the same order. `tick` is called a few times a second.
@@ -116,16 +119,30 @@ class LocalPool:
             del self._workers[worker.number]
             worker.connection.close()
             code = worker.process.wait()
-            if job is None:
-                return
-            if attempts[job] < ATTEMPTS:
-                queue.appendleft(job)
-            else:
-                outcomes[job] = Outcome("lost", message=f"{_death(code)}, {ATTEMPTS} times")
+            _signal(worker, signal.SIGKILL)  # what it had started and left behind
+            if job is not None:
+                self._give_again(job, _death(code), queue, attempts, outcomes)
             return
         worker.job = None
         assert job is not None
+        if state == "stopped":  # not by us: somebody sent its worker a signal, and it will stop whatever it is given
+            del self._workers[worker.number]
+            worker.connection.close()
+            self._give_again(job, "its worker was told to stop from outside", queue, attempts, outcomes)
+            return
+        self._deaths = 0
         outcomes[job] = Outcome(state, value) if state == "done" else Outcome(state, message=value or "")
+
+    def _give_again(
+        self, job: int, reason: str, queue: deque[int], attempts: list[int], outcomes: dict[int, Outcome]
+    ) -> None:
+        self._deaths += 1
+        if self._deaths > _DEATHS:
+            outcomes[job] = Outcome("hopeless", message=f"{reason}; {self._deaths} workers in a row ended so")
+        elif attempts[job] < ATTEMPTS:
+            queue.appendleft(job)
+        else:
+            outcomes[job] = Outcome("lost", message=f"{reason}, {ATTEMPTS} times")
 
     def _end_workers(self) -> None:
         """Asks every worker to stop, kills those that have not after the grace, with all their children."""

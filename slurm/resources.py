@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from pathlib import Path
 
+_CGROUP_CPU = Path("/sys/fs/cgroup/cpu.max")
 _CGROUP_LIMITS = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
 
 
 def cores() -> int:
-    """CPU cores that this process may use."""
-    return len(os.sched_getaffinity(0))
+    """CPU cores that this process may use, also in a container with a quota."""
+    count = len(os.sched_getaffinity(0))
+    with contextlib.suppress(OSError, ValueError):
+        quota, period = map(int, _CGROUP_CPU.read_text().split())  # "max 100000" where there is none
+        count = min(count, max(1, quota // period))
+    return count
 
 
 def available_memory() -> int:
-    """Bytes that can be taken without swapping, also where a control group sets a limit."""
+    """Bytes that can be taken without swapping; in a container at most its limit."""
     available = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     for line in Path("/proc/meminfo").read_text().splitlines():
         if line.startswith("MemAvailable:"):

@@ -22,6 +22,7 @@ from ecgan.files import sha256_of
 __all__ = ["Checkpoint", "ModelOverrides", "find_newest", "open_checkpoint", "open_pickles"]
 
 NETWORKS = ("G", "E", "D")
+LATEST = "latest"
 _ORIGINAL_NAME = re.compile(r"(?P<epoch>.+)_net_(?P<network>[GED])\.pkl")
 
 
@@ -39,15 +40,21 @@ class Checkpoint:
     model_source: str
     sha256: dict[str, str] = field(repr=False)
     is_original: bool
-    epoch: str = "latest"
+    epoch: str | None = None
 
     def arrays(self, network: str) -> dict[str, np.ndarray]:
         """Tensors of "G", "E", "D" or "G_ema" by name; raises UserError if they are missing or damaged."""
         if network not in self.files:
             raise UserError(f"checkpoint {self.path} has no network {network}")
         if self.is_original:
-            return original.read_arrays(self.files[network])
+            return original.read_arrays(self.files[network], self.sha256[network])
         return native.load_network(self.path, network, self.sha256[network])
+
+    def verify(self) -> None:
+        """Raises UserError unless the files that painting needs are those that were saved (of ours; a .pkl is
+        checked whenever it is read)."""
+        for name in () if self.is_original else (self.generator, "E"):
+            native.verify(self.files[name], self.sha256[name])
 
     @property
     def generator(self) -> str:
@@ -60,24 +67,29 @@ class Checkpoint:
         return "+".join(self.sha256[name] for name in (self.generator, "E"))
 
 
-def open_checkpoint(path: Path, epoch: str = "latest", overrides: ModelOverrides | None = None) -> Checkpoint:
+def open_checkpoint(path: Path, epoch: str | None = None, overrides: ModelOverrides | None = None) -> Checkpoint:
     """Opens a folder of ours, or a folder or .pkl of the original.
 
-    `epoch` chooses among several checkpoints of the original in one folder; a .pkl names its own.
+    `epoch` chooses among several checkpoints of the original in one folder (None: the latest); it may
+    not be given for ours, nor contradict the name of a .pkl.
     `overrides` says what the tensors of an original can't, where its opt.txt is missing or wrong.
 
     Raises UserError if there is none, generator or encoder are missing, or they don't fit.
     """
     overrides = overrides or ModelOverrides()
     if (path / native.DESCRIPTION).is_file():
+        if epoch is not None:
+            raise UserError(f"--which_epoch {epoch}: {path} holds one checkpoint, which is of our own format")
         return _open_native(path, overrides)
     if path.is_file():
         match = _ORIGINAL_NAME.fullmatch(path.name)
         if not match:
             raise UserError(f"{path}: a checkpoint file is named EPOCH_net_G.pkl (or _net_E, _net_D)")
+        if epoch not in (None, match["epoch"]):
+            raise UserError(f"--which_epoch {epoch}: {path} is epoch {match['epoch']}")
         return _open_original(path.parent, match["epoch"], overrides)
     if path.is_dir():
-        return _open_original(path, epoch, overrides)
+        return _open_original(path, epoch or LATEST, overrides)
     raise UserError(f"checkpoint {path} does not exist")
 
 
@@ -94,13 +106,12 @@ def open_pickles(paths: Iterable[Path], overrides: ModelOverrides | None = None)
 
 
 def find_newest(roots: Iterable[Path]) -> Path | None:
-    """The checkpoint below `roots` that was written last: a folder of ours or a generator of the original."""
+    """The folder below `roots` into which a checkpoint, ours or the original's, was written last."""
     names = (native.DESCRIPTION, "*_net_G.pkl")  # the module glob follows links to folders, Path.glob does not
     found = [Path(path) for root in roots for name in names for path in glob(f"{root}/**/{name}", recursive=True)]
     if not found:
         return None
-    newest = max(found, key=lambda path: path.stat().st_mtime)
-    return newest.parent if newest.name == native.DESCRIPTION else newest
+    return max(found, key=lambda path: path.stat().st_mtime).parent
 
 
 def _open_native(path: Path, overrides: ModelOverrides) -> Checkpoint:
@@ -108,7 +119,7 @@ def _open_native(path: Path, overrides: ModelOverrides) -> Checkpoint:
     model = ModelConfig.from_dict(description["model"])
     overrides.insist_on(model, path)
     sha256 = {name.removesuffix(".safetensors"): digest for name, digest in description["sha256"].items()}
-    files = {name: path / f"{name}.safetensors" for name in sha256}
+    files = {name: path / f"{name}.safetensors" for name in sha256 if (path / f"{name}.safetensors").is_file()}
     _insist_on_painting_networks(path, files)
     return Checkpoint(path, files, model, f"model from {native.DESCRIPTION}", sha256, is_original=False)
 

@@ -46,6 +46,8 @@ def infer_model(
     size, size_source = _size(options, overrides)
     upsampling, upsampling_source = _upsampling(generator, options, overrides)
     source = f"size {size[0]}x{size[1]} from {size_source}, upsampling layers {upsampling!r} from {upsampling_source}"
+    if options.get("no_instance") == "False":
+        raise UserError(f"checkpoint {path}: opt.txt says it was trained with instance maps, which are not supported")
     model = ModelConfig(width=size[0], height=size[1], num_upsampling_layers=upsampling, **values)  # type: ignore[arg-type]
 
     positions = generator["fc.weight"][0] // (16 * model.ngf)
@@ -66,6 +68,11 @@ def _from_generator(path: Path, generator: Mapping[str, tuple[int, ...]]) -> dic
         generator["fc.weight"]
     except (KeyError, IndexError):
         raise UserError(f"checkpoint {path}: network G is not an ECGAN generator") from None
+    if semantic_nc not in (label_nc, label_nc + 1):
+        raise UserError(
+            f"checkpoint {path}: its masks have {semantic_nc - label_nc} channels besides {label_nc} classes; "
+            "only a don't-care class is known here, not instance maps"
+        )
     return {"ngf": ngf, "label_nc": label_nc, "contain_dontcare_label": semantic_nc > label_nc}
 
 

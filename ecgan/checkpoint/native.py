@@ -57,7 +57,8 @@ def describe(folder: Path) -> dict[str, Any]:
         description = json.loads(path.read_text())
         if description["format"] != FORMAT:
             raise UserError(f"{path} has format {description['format']}; this version reads format {FORMAT}")
-        description["model"], description["sha256"], description["about"]
+        if not all(isinstance(description[key], dict) for key in ("model", "sha256", "about")):
+            raise TypeError
     except OSError as error:
         raise UserError(f"can't read {path}: {error.strerror}") from None
     except (ValueError, KeyError, TypeError):
@@ -68,11 +69,18 @@ def describe(folder: Path) -> dict[str, Any]:
 def load_network(folder: Path, name: str, sha256: str) -> dict[str, np.ndarray]:
     """The tensors of network `name`; raises UserError if the file is missing or its checksum is not `sha256`."""
     path = folder / f"{name}.safetensors"
+    verify(path, sha256)
     try:
-        if sha256_of(path) != sha256:
-            raise UserError(f"{path} is damaged: its checksum is not the one in {DESCRIPTION}; copy it again")
         return load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise UserError(f"can't read {path}: {error}") from None
+
+
+def verify(path: Path, sha256: str) -> None:
+    """Raises UserError unless `path` has the checksum `sha256`."""
+    try:
+        found = sha256_of(path)
     except OSError as error:
         raise UserError(f"can't read {path}: {error.strerror}") from None
-    except SafetensorError as error:
-        raise UserError(f"{path} is damaged: {error}") from None
+    if found != sha256:
+        raise UserError(f"{path} is damaged: its checksum is not the one in {DESCRIPTION}; copy it again")

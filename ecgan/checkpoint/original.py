@@ -22,15 +22,18 @@ MAGIC = b"HCAJSLHD"
 _SHA1_BYTES = 20
 
 
-def read_arrays(path: Path) -> dict[str, np.ndarray]:
+def read_arrays(path: Path, sha256: str | None = None) -> dict[str, np.ndarray]:
     """The tensors in `path` by name, float32.
 
-    Raises UserError if the file is missing, damaged, or a pickle of anything but named arrays.
+    Raises UserError if the file is missing, damaged, not the one whose hash is `sha256`, or a pickle
+    of anything but named arrays.
     """
     try:
         content = path.read_bytes()
     except OSError as error:
         raise UserError(f"can't read checkpoint {path}: {error.strerror}") from None
+    if sha256 is not None and hashlib.sha256(content).hexdigest() != sha256:
+        raise UserError(f"{path} has changed since it was opened; start again")
     if not content.endswith(MAGIC):
         raise UserError(f"{path} is not a checkpoint that Jittor saved, or was cut off: it does not end in its mark")
     end = len(content) - len(MAGIC) - _SHA1_BYTES

@@ -18,6 +18,8 @@ from ecgan.progress import progress_bar
 REFERENCES = "label_to_img.json"
 _MASK_FOLDERS = ("val_B_labels_resized", "labels", "lables")
 _MASK_SUFFIX = ".png"
+#: Bytes in a file name, as most file systems have it.
+_LONGEST_NAME = 255
 _CHECKERS = min(8, 2 * (os.cpu_count() or 1))
 
 
@@ -66,6 +68,11 @@ def find_test_set(input_path: Path, img_path: Path) -> TestSet:
     stems = Counter(path.stem for path in masks)
     items = []
     for mask in masks:
+        if not _is_usable(mask.name):
+            faults.append(
+                Fault(None, f"{mask.parent / ascii(mask.name)}: rename it, its name is too long or not UTF-8")
+            )
+            continue
         if stems[mask.stem] > 1:
             faults.append(Fault(mask.stem, f"{mask}: another mask gives the same result {mask.stem}"))
             continue
@@ -73,7 +80,7 @@ def find_test_set(input_path: Path, img_path: Path) -> TestSet:
         if references is not None and reference is None:
             faults.append(Fault(mask.stem, f"{mask}: no reference in {REFERENCES}"))
         items.append(Item(mask.stem, mask, img_path / (reference or "")))
-        if reference is not None and img_path.is_dir() and not (img_path / reference).is_file():
+        if reference is not None and img_path.is_dir() and not _is_file(img_path, reference):
             faults.append(Fault(mask.stem, f"{img_path / reference}: does not exist (reference of {mask.name})"))
     present = {mask.name for mask in masks}
     faults += [
@@ -102,10 +109,14 @@ def check_pictures(items: Iterable[Item], model: ModelConfig) -> list[Fault]:
         ThreadPoolExecutor(_CHECKERS) as pool,
         progress_bar(len(items) + len(by_reference), "checking input", "file") as bar,
     ):
-        for results in (pool.map(check_mask, items), pool.map(check_reference, by_reference)):
-            for result in results:
-                faults += result
-                bar.update()
+        try:
+            for results in (pool.map(check_mask, items), pool.map(check_reference, by_reference)):
+                for result in results:
+                    faults += result
+                    bar.update()
+        except BaseException:  # interrupted: leaving the pool would read all that is left
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
     return faults
 
 
@@ -130,6 +141,18 @@ def _find_masks(input_path: Path) -> tuple[Path | None, list[Fault]]:
         names = ", ".join(path.name for path in candidates)
         return None, [Fault(None, f"{input_path}: several folders hold PNG files ({names}); name the masks' own")]
     return None, [Fault(None, f"{input_path}: no masks: neither {_MASK_FOLDERS[0]}/ nor any folder with PNG files")]
+
+
+def _is_usable(name: str) -> bool:
+    """Whether a file of that name can exist, and be noted in a text file."""
+    try:
+        return len(name.encode()) <= _LONGEST_NAME
+    except UnicodeEncodeError:
+        return False
+
+
+def _is_file(folder: Path, name: str) -> bool:
+    return all(_is_usable(part) for part in Path(name).parts) and (folder / name).is_file()
 
 
 def _has_masks(folder: Path) -> bool:

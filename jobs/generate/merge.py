@@ -100,27 +100,34 @@ def swap_in(run: RunDir, results: Path) -> None:
         if results.exists():
             os.rename(results, run.replaced)
         os.rename(run.images, results)
-    except OSError as error:
+    except BaseException as error:
         restore(run, results)
+        if not isinstance(error, OSError):
+            raise
         raise UserError(f"can't rename to {results}: {error.strerror}; the pictures are in {run.images}") from None
     shutil.rmtree(run.replaced, ignore_errors=True)
 
 
 def restore(run: RunDir, results: Path) -> None:
-    """After a kill between the renames: puts the old results back, or deletes them if the new ones are in place."""
+    """After a kill between the renames: puts the old results back, or deletes them if the new ones are in place.
+
+    Raises UserError if something else has taken their place meanwhile.
+    """
     if not run.replaced.exists():
         return
-    if results.exists():
+    if read_manifest(results) is not None:
         shutil.rmtree(run.replaced)
-    else:
-        os.rename(run.replaced, results)
+        return
+    if results.exists() and (not results.is_dir() or any(results.iterdir())):
+        raise UserError(f"{results} has taken the place of results that lie in {run.replaced}: move one of them away")
+    os.rename(run.replaced, results)  # over an empty folder, too
 
 
 def read_manifest(results: Path) -> dict[str, Any] | None:
     """The manifest of a results folder; None if it is not one of ours."""
     try:
         manifest = json.loads((results / MANIFEST).read_text())
-        return manifest if isinstance(manifest["images"], dict) else None
+        return manifest if all(isinstance(manifest[key], dict) for key in ("images", "fingerprint")) else None
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
@@ -168,6 +175,8 @@ def insist_on_replaceable(results: Path, plan: Plan, overwrite: bool) -> None:
     """Raises UserError if swapping in `plan`'s pictures would lose something, or needs --overwrite to."""
     if not results.exists():
         return
+    if os.path.ismount(results):
+        raise UserError(f"{results} is a mount point, which can't be replaced by a rename: choose a folder below it")
     if not results.is_dir():
         raise UserError(f"{results} is a file; choose another --output_path")
     manifest = read_manifest(results)

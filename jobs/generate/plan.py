@@ -15,7 +15,6 @@ from ecgan.checkpoint import Checkpoint, ModelOverrides, open_checkpoint
 from ecgan.colour import ColourTransfer
 from ecgan.config import ModelConfig
 from ecgan.data.images import Format, Size
-from ecgan.data.testset import Item
 from ecgan.errors import UserError
 from ecgan.files import write_json
 
@@ -34,7 +33,7 @@ class Painting:
 
     checkpoint: str
     checkpoint_hash: str
-    which_epoch: str
+    which_epoch: str | None
     model: ModelConfig
     device: str
     seed: int
@@ -137,9 +136,6 @@ def split_into_shards(tasks: Sequence[Task], todo: set[str], shards: int) -> tup
     return tuple(numbered)
 
 
-def input_digest(item: Item) -> str:
+def input_digest(mask: bytes, reference: bytes) -> str:
     """SHA-256 of the contents of mask and reference, so that an exchanged file is noticed."""
-    digest = hashlib.sha256()
-    for path in (item.mask, item.reference):
-        digest.update(hashlib.sha256(path.read_bytes()).digest())
-    return digest.hexdigest()
+    return hashlib.sha256(hashlib.sha256(mask).digest() + hashlib.sha256(reference).digest()).hexdigest()

@@ -13,7 +13,7 @@ import yaml
 
 from ecgan import runtime
 from ecgan.checkpoint import Checkpoint, ModelOverrides, find_newest, open_checkpoint
-from ecgan.data.testset import TestSet, check_pictures, find_test_set
+from ecgan.data.testset import Fault, Item, TestSet, check_pictures, find_test_set
 from ecgan.errors import UserError
 from ecgan.files import write_atomically
 from jobs.generate import merge, records
@@ -30,14 +30,16 @@ _FAULTS_SHOWN = 40
 
 @dataclass(frozen=True)
 class Request:
-    """What is asked for, checked, whatever has been made of it before. `faulty`: pictures whose input is bad.
+    """What is asked for, checked, whatever has been made of it before.
 
+    `skipped`: faults of the input that shall not stop the rest; `faulty`: the pictures among them.
     `results` has its links resolved; `run` lies beside it, on the same file system.
     """
 
     settings: GenerateSettings
     checkpoint: Checkpoint
     plan: Plan
+    skipped: tuple[Fault, ...]
     faulty: dict[str, Record]
     results: Path
     run: RunDir
@@ -66,11 +68,15 @@ def check(settings: GenerateSettings) -> Request:
     Raises UserError, with all faults of the input in one message.
     """
     results = Path(settings.output_path).expanduser().resolve()
-    device = runtime.usable_device(settings.device)
     checkpoint = _open_checkpoint(settings)
+    checkpoint.verify()
     for name in ("input_path", "img_path", "checkpoint"):
         _insist_outside(results, name, getattr(settings, name))
-    tasks, faulty = _find_tasks(settings, checkpoint)
+    tasks, skipped = _find_tasks(settings, checkpoint)
+    reasons = {fault.name: fault.reason for fault in reversed(skipped)}
+    faulty = {task.name: Record(task.name, "", -1, error=reasons[task.name]) for task in tasks if task.name in reasons}
+    # Last, since with a GPU it may compile, which a mistake in the input or a dry run need not wait for.
+    device = runtime.choose_device(settings.device) if settings.dry_run else runtime.usable_device(settings.device)
     painting = Painting(
         checkpoint=str(checkpoint.path.absolute()),
         checkpoint_hash=checkpoint.painting_hash,
@@ -85,29 +91,33 @@ def check(settings: GenerateSettings) -> Request:
         quality=settings.quality,
     )
     plan = Plan(painting, settings.batch, tasks)
-    merge.insist_on_replaceable(results, plan, settings.overwrite)
-    return Request(settings, checkpoint, plan, faulty, results, RunDir(results.with_name(results.name + ".run")))
+    return Request(
+        settings, checkpoint, plan, skipped, faulty, results, RunDir(results.with_name(results.name + ".run"))
+    )
 
 
 def examine(request: Request) -> Generation:
     """Sees what is made already and splits the rest into shards. Writes nothing; it stays true while the lock is held.
 
-    Raises UserError if an unfinished run of other settings is in the way, or there is no space for the rest.
+    Raises UserError if results or an unfinished run of other settings are in the way, or there is no space.
     """
     settings, plan, results, run = request.settings, request.plan, request.results, request.run
-    made = {} if settings.overwrite else _made_before(run, results, plan)
+    merge.insist_on_replaceable(results, plan, settings.overwrite)
+    made = _made_before(run, results, plan, settings.overwrite)
     todo = {task.name for task in plan.tasks} - set(made) - set(request.faulty)
     if settings.retry_failed:
-        todo &= _failed_names(run)
+        todo &= _failed_names(run, missing=len(todo))
     _insist_on_space(results, plan.painting, len(todo))
     sharded = dataclasses.replace(plan, tasks=split_into_shards(plan.tasks, todo, settings.shards))
-    return Generation(request, sharded, made, merge.is_complete(results, plan) and not settings.overwrite)
+    return Generation(request, sharded, made, merge.is_complete(results, plan))
 
 
 def lay_out(generation: Generation) -> None:
     """Writes the plan into the run's folder and clears it of everything that is not part of it. Needs the lock."""
     run, plan = generation.request.run, generation.plan
     run.clear_temporaries()
+    for path in (run.missing, run.failures):
+        path.unlink(missing_ok=True)
     merge.adopt(run, generation.request.results, plan, generation.made)
     kept = {task.file(plan.painting.format) for task in plan.tasks if task.name in generation.made}
     for path in run.images.iterdir():
@@ -134,36 +144,31 @@ def _insist_outside(results: Path, name: str, value: str | None) -> None:
         raise UserError(f"--output_path {results} holds --{name} {value} and would replace it: choose another")
 
 
-def _find_tasks(settings: GenerateSettings, checkpoint: Checkpoint) -> tuple[tuple[Task, ...], dict[str, Record]]:
-    """All pictures, and records of those whose input is bad (which raises unless bad input is to be skipped)."""
+def _find_tasks(settings: GenerateSettings, checkpoint: Checkpoint) -> tuple[tuple[Task, ...], tuple[Fault, ...]]:
+    """All pictures, and what is wrong with the input (which raises unless bad input is to be skipped)."""
     found = find_test_set(Path(settings.input_path).expanduser(), Path(settings.img_path).expanduser())
     items = found.items[: settings.how_many]
     faults = list(found.faults)
-    broken = {fault.name for fault in faults}
+    broken = {fault.name for fault in faults}  # of these the pictures need not be opened
     faults += check_pictures([item for item in items if item.name not in broken], checkpoint.model)
     if not items and not faults:
         raise UserError(f"--input_path {settings.input_path}: there are no masks")
     if faults and (settings.on_bad_input == "stop" or not items):
         raise UserError(_report(TestSet(items, tuple(faults)), settings))
-    reasons = {fault.name: fault.reason for fault in reversed(faults) if fault.name is not None}
-    tasks = tuple(
-        Task(
-            item.name,
-            str(item.mask.absolute()),
-            str(item.reference.absolute()),
-            "" if item.name in reasons else input_digest(item),
-        )
-        for item in items
-    )
-    faulty = [task.name for task in tasks if task.name in reasons]
-    return tasks, {name: Record(name, "", -1, error=reasons[name]) for name in faulty}
+    broken |= {fault.name for fault in faults}
+    return tuple(_task(item, item.name in broken) for item in items), tuple(faults)
+
+
+def _task(item: Item, is_broken: bool) -> Task:
+    inputs = "" if is_broken else input_digest(item.mask.read_bytes(), item.reference.read_bytes())
+    return Task(item.name, str(item.mask.absolute()), str(item.reference.absolute()), inputs)
 
 
 def _report(found: TestSet, settings: GenerateSettings) -> str:
     lines = [f"  {fault.reason}" for fault in found.faults[:_FAULTS_SHOWN]]
     if len(found.faults) > _FAULTS_SHOWN:
         lines.append(f"  … and {len(found.faults) - _FAULTS_SHOWN} more")
-    affected = len({fault.name for fault in found.faults if fault.name is not None})
+    affected = len({item.name for item in found.items} & {fault.name for fault in found.faults})
     hint = (
         f"\nMend them, or --on_bad_input skip to make the other {len(found.items) - affected} pictures."
         if (0 < affected < len(found.items))
@@ -172,31 +177,47 @@ def _report(found: TestSet, settings: GenerateSettings) -> str:
     return f"{len(found.faults)} fault(s) in the input, nothing was done:\n" + "\n".join(lines) + hint
 
 
-def _made_before(run: RunDir, results: Path, plan: Plan) -> dict[str, Record]:
+def _made_before(run: RunDir, results: Path, plan: Plan, overwrite: bool) -> dict[str, Record]:
     """Records of the pictures that need not be made again, from an unfinished run and from the results folder.
 
-    Raises UserError if an unfinished run of other settings holds pictures.
+    Raises UserError if an unfinished run holds pictures that this one would drop, unless `overwrite`.
     """
     fingerprint = plan.painting.fingerprint()
     gathered = records.gather(run)
     old = saved_fingerprint(run.plan)
+    finished = _finished_names(run, gathered)
     if old is not None and old != fingerprint:
-        if run.images.is_dir() and any(record.sha256 for record in gathered.values()) and any(run.images.iterdir()):
+        if finished and not overwrite:
             raise UserError(
                 f"{run.path} holds an unfinished run of other settings ({differences(old, fingerprint)} differ): "
                 "--overwrite starts anew, another --output_path keeps it"
             )
         gathered = {}
+    elif (dropped := finished - {task.name for task in plan.tasks}) and not overwrite:
+        raise UserError(
+            f"{run.path} holds {len(dropped)} finished pictures ({min(dropped)}, …) that are not asked for now: "
+            "--overwrite drops them, another --output_path keeps them"
+        )
     listed = merge.listed(results, plan)
     here = records.made(run.images, plan, plan.tasks, gathered)
     there = records.made(results, plan, (task for task in plan.tasks if task.name not in here), listed)
     return {name: gathered[name] for name in here} | {name: listed[name] for name in there}
 
 
-def _failed_names(run: RunDir) -> set[str]:
-    if not run.failures.is_file():
-        raise UserError(f"--retry_failed: there is no {run.failures}; run without it first")
-    return {json.loads(line)["name"] for line in run.failures.read_text().splitlines()}
+def _finished_names(run: RunDir, gathered: dict[str, Record]) -> set[str]:
+    """Names of pictures that lie in the unfinished run."""
+    present = {path.stem for path in run.images.iterdir()} if run.images.is_dir() else set()
+    return {name for name, record in gathered.items() if record.sha256 is not None and name in present}
+
+
+def _failed_names(run: RunDir, missing: int) -> set[str]:
+    try:
+        lines = run.failures.read_text().split("\n")[:-1]
+    except FileNotFoundError:
+        lines = []
+    if not lines and missing:
+        raise UserError(f"--retry_failed: nothing failed in the last run, {missing} are not made yet: run without it")
+    return {json.loads(line)["name"] for line in lines}
 
 
 def _insist_on_space(results: Path, painting: Painting, pictures: int) -> None:

@@ -38,7 +38,7 @@ def shard_file(run: RunDir, shard: int) -> Path:
 
 def append(path: Path, record: Record) -> None:
     with open(path, "a", encoding="utf-8") as file:
-        file.write(json.dumps(dataclasses.asdict(record), ensure_ascii=False) + "\n")
+        file.write(json.dumps(dataclasses.asdict(record)) + "\n")
 
 
 def gather(run: RunDir) -> dict[str, Record]:
@@ -49,7 +49,7 @@ def gather(run: RunDir) -> dict[str, Record]:
 
 def compact(run: RunDir, records: dict[str, Record]) -> None:
     """Makes `records` all there is, and forgets the shards of the last run."""
-    lines = [json.dumps(dataclasses.asdict(record), ensure_ascii=False) + "\n" for record in records.values()]
+    lines = [json.dumps(dataclasses.asdict(record)) + "\n" for record in records.values()]
     write_atomically(run.done, "".join(lines))
     for path in run.shards.iterdir():
         path.unlink()
@@ -70,20 +70,21 @@ def made(folder: Path, plan: Plan, tasks: Iterable[Task], records: dict[str, Rec
         return {task.name for task, yes in zip(tasks, pool.map(is_made, tasks), strict=True) if yes}
 
 
-def write_failures(run: RunDir, plan: Plan, records: dict[str, Record]) -> list[dict[str, Any]]:
-    """Writes failures.jsonl, one line for each failed picture of `plan`, and returns what it says."""
+def write_failures(run: RunDir, plan: Plan, records: dict[str, Record], others: Iterable[dict[str, Any]] = ()) -> int:
+    """Writes failures.jsonl: a line for each failed picture of `plan`, then `others`; returns how many."""
     failures = [
         {"name": task.name, "mask": task.mask, "reference": task.reference, "reason": records[task.name].error}
         for task in plan.tasks
         if task.name in records and records[task.name].error is not None
     ]
-    write_atomically(run.failures, "".join(json.dumps(failure, ensure_ascii=False) + "\n" for failure in failures))
-    return failures
+    lines = [json.dumps(failure) + "\n" for failure in (*failures, *others)]
+    write_atomically(run.failures, "".join(lines))
+    return len(lines)
 
 
 def _read(path: Path) -> list[Record]:
     records = []
-    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+    for line in path.read_text(encoding="utf-8", errors="replace").split("\n"):
         try:
             records.append(Record(**json.loads(line)))
         except (ValueError, TypeError):

@@ -18,7 +18,9 @@ class GenerateSettings:
     input_path: str = option("data/test", "test set: folder with label_to_img.json and the masks' folder")
     img_path: str = option("data/train/imgs", "folder of the reference photos")
     checkpoint: str | None = option(None, "folder or .pkl; by default the newest below runs/ and checkpoints/")
-    which_epoch: str = option("latest", "which checkpoint of the original, where its folder holds several")
+    which_epoch: str | None = option(
+        None, "which checkpoint of the original, where a folder holds several; else latest"
+    )
     output_path: str = option("results", "folder that gets the pictures, all of them or none")
     shards: int = option(1, "parts into which the masks are split")
     workers: int | None = option(None, "processes on this machine; by default what GPUs, cores and memory allow")
@@ -36,7 +38,7 @@ class GenerateSettings:
     num_upsampling_layers: Upsampling | None = option(None, "upsampling layers of an original that has no opt.txt")
     on_bad_input: Literal["stop", "skip"] = option("stop", "bad input: stop before any work, or make all the others")
     cache_dir: str | None = option(None, "folder of compiled code; by default ECGAN_CACHE or ~/.cache/ecgan")
-    overwrite: bool = option(False, "make every picture anew and replace a results folder of other settings")
+    overwrite: bool = option(False, "replace results and unfinished runs of other settings or masks")
     retry_failed: bool = option(False, "make only the pictures that failed in the last run")
     dry_run: bool = option(False, "print the plan and do nothing")
 
@@ -49,8 +51,6 @@ class GenerateSettings:
             raise UserError(f"--quality is {self.quality}; it must be 1 to 100")
         if self.noise < 0:
             raise UserError(f"--noise is {self.noise}; it must not be negative")
-        if self.overwrite and self.retry_failed:
-            raise UserError("--overwrite makes all pictures anew, --retry_failed only some: give one of them")
         self.picture_size, self.network  # noqa: B018  # raise now if they are malformed
 
     @property

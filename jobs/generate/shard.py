@@ -21,13 +21,13 @@ from typing import Any
 import numpy as np
 
 from ecgan import runtime
-from ecgan.data.images import BadImage, encode, read_mask, read_photo, resize_mask, resize_photo
+from ecgan.data.images import BadImage, encode, read_bytes, read_mask, read_photo, resize_mask, resize_photo
 from ecgan.errors import UserError
 from ecgan.files import write_atomically
 from ecgan.warm import warm_painting
 from jobs import stop
 from jobs.generate import records
-from jobs.generate.plan import Painting, Plan, Task
+from jobs.generate.plan import Painting, Plan, Task, input_digest
 from jobs.generate.records import Record
 from jobs.progress import Progress
 from jobs.run_dir import RunDir
@@ -53,21 +53,27 @@ class GenerateShard:
         plan = Plan.load(run.plan)
         tasks = plan.of_shard(self.shard)
         try:
-            made = records.made(run.images, plan, tasks, records.gather(run))
             progress = Progress(run.shards / f"{self.shard}.json", len(tasks))
-            progress.count(done=len(made))
-            painter = _load_painter(plan.painting, plan.batch)
-            progress.enter("running")
-            finished = _Shard(run, plan, self.shard, progress, painter).make([t for t in tasks if t.name not in made])
+            try:
+                finished = self._make(run, plan, tasks, progress)
+            except Exception as error:
+                progress.enter("failed", str(error))
+                raise
             progress.enter("done" if finished else "stopped")
         except OSError as error:
             where = error.filename or run.path
-            raise UserError(
-                f"{where}: {error.strerror}; finished pictures are kept, mend this and run again"
-            ) from error
+            raise UserError(f"{where}: {error.strerror}; finished pictures are kept, run again") from error
         if not finished:
             raise stop.Stopped
         return progress.failed
+
+    def _make(self, run: RunDir, plan: Plan, tasks: list[Task], progress: Progress) -> bool:
+        made = records.made(run.images, plan, tasks, records.gather(run))
+        progress.count(done=len(made))
+        painter = _load_painter(plan.painting, plan.batch)
+        progress.enter("running")
+        shard = _Shard(run, plan, self.shard, progress, painter)
+        return shard.make([task for task in tasks if task.name not in made])
 
 
 @lru_cache(maxsize=1)
@@ -138,8 +144,11 @@ class _Shard:
     def _read(self, task: Task) -> _Input | BadImage:
         size = self._painter.size
         try:
-            mask = read_mask(Path(task.mask), self._painter.model)
-            reference = read_photo(Path(task.reference))
+            contents = read_bytes(Path(task.mask)), read_bytes(Path(task.reference))
+            if input_digest(*contents) != task.inputs:
+                return BadImage(f"{task.mask} or {task.reference} has changed since this run was planned")
+            mask = read_mask(Path(task.mask), self._painter.model, contents[0])
+            reference = read_photo(Path(task.reference), contents[1])
         except BadImage as error:
             return error
         return _Input(task, resize_mask(mask, size), resize_photo(reference, size))

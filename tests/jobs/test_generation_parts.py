@@ -90,7 +90,7 @@ def test_later_record_wins(made_run: tuple[RunDir, Plan, dict[str, Record]]) -> 
     assert records.gather(run)["t0"].error == "bad"
     records.append(records.shard_file(run, 4), gathered["t0"])
     assert records.gather(run)["t0"].error is None
-    assert records.write_failures(run, plan, records.gather(run)) == []
+    assert records.write_failures(run, plan, records.gather(run)) == 0
 
 
 def test_verification_names_every_gap(made_run: tuple[RunDir, Plan, dict[str, Record]]) -> None:
@@ -131,11 +131,21 @@ def test_kill_between_the_renames_is_mended(made_run: tuple[RunDir, Plan, dict[s
     merge.restore(run, results)  # old ones aside, new ones not in place
     assert (results / "old.png").exists() and not run.replaced.exists()
 
-    run.replaced.mkdir()
-    merge.restore(run, results)  # new ones in place, old ones not deleted
-    assert (results / "old.png").exists() and not run.replaced.exists()
     merge.restore(run, results)  # nothing to mend
-    assert (results / "old.png").exists()
+    results.rename(run.replaced)
+    results.mkdir()
+    merge.restore(run, results)  # an empty folder was put there meanwhile
+    assert (results / "old.png").exists() and not run.replaced.exists()
+
+    run.replaced.mkdir()
+    with pytest.raises(UserError, match="has taken the place"):
+        merge.restore(run, results)  # other pictures were put there meanwhile
+    run.replaced.rmdir()
+    merge.write_manifest(run, plan, gathered, {})
+    results.rename(run.replaced)
+    run.images.rename(results)
+    merge.restore(run, results)  # new ones in place, old ones not deleted
+    assert merge.is_complete(results, plan) and not run.replaced.exists()
 
 
 def test_results_that_can_not_be_renamed_stay(made_run: tuple[RunDir, Plan, dict[str, Record]], tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -179,6 +180,7 @@ def test_existing_results_are_never_lost_by_surprise(data_folder: Folder) -> Non
     assert refused.returncode == 2 and "--overwrite" in refused.stderr
     assert data.generate("--overwrite").returncode == 0
     first = data.pictures()
+    assert "nothing to do" in data.generate("--overwrite").stdout
 
     refused = data.generate("--seed", 9)
     assert refused.returncode == 2 and "seed" in refused.stderr
@@ -199,6 +201,79 @@ def test_unfinished_pictures_of_other_settings_are_not_reused(data_folder: Folde
     assert refused.returncode == 2 and "seed differ" in refused.stderr
     anew = data.generate("--seed", 9, "--overwrite", "--how_many", 4)
     assert "4: 0 made already" in anew.stdout and anew.returncode == 0
+
+
+def test_unfinished_pictures_are_not_dropped_by_asking_for_fewer(data_folder: Folder) -> None:
+    data = data_folder(60)
+    job = data.start()
+    wait_until(lambda: len(data.made()) >= 3)
+    job.terminate()
+    job.communicate(timeout=30)
+    kept = len(data.made())
+    refused = data.generate("--how_many", 1)
+    assert refused.returncode == 2 and "not asked for now" in refused.stderr and len(data.made()) == kept
+
+
+def test_run_with_overwrite_goes_on_where_it_was_killed(data_folder: Folder) -> None:
+    data = data_folder(60)
+    assert data.generate("--how_many", 1).returncode == 0
+    job = data.start("--seed", 9, "--overwrite")
+    wait_until(lambda: len(data.made()) >= 3)
+    job.terminate()
+    job.communicate(timeout=30)
+    kept = len(data.made())
+    rest = data.generate("--seed", 9, "--overwrite", "--shards", 2)
+    assert f"60: {kept} made already" in rest.stdout and rest.returncode == 0
+    assert len(data.pictures()) == 60
+
+
+def test_file_put_into_results_during_the_run_is_not_lost(data_folder: Folder) -> None:
+    data = data_folder(30)
+    job = data.start()
+    wait_until(lambda: len(data.made()) >= 1)
+    data.results.mkdir()
+    (data.results / "thesis.txt").write_text("mine")
+    _, errors = job.communicate(timeout=60)
+    assert job.returncode == 2 and "thesis.txt" in errors
+    assert (data.results / "thesis.txt").read_text() == "mine" and len(data.made()) == 30
+    (data.results / "thesis.txt").unlink()
+    assert data.generate().returncode == 0 and len(data.pictures()) == 30
+
+
+def test_mask_exchanged_during_the_run_is_noticed(data_folder: Folder) -> None:
+    data = data_folder(30)
+    job = data.start("--shards", 1)
+    wait_until(lambda: len(data.made()) >= 1)
+    Image.fromarray(draw_mask(77)).save(data.masks / "m029.png")
+    _, errors = job.communicate(timeout=60)
+    assert job.returncode == 1 and "m029" in errors and "has changed since" in errors
+
+
+def test_worker_told_to_stop_from_outside_is_replaced(data_folder: Folder) -> None:
+    data = data_folder(40)
+    job = data.start("--shards", 2, "--workers", 1)
+    wait_until(lambda: len(data.made()) >= 2)
+    os.kill(data.workers()[0], signal.SIGTERM)
+    _, errors = job.communicate(timeout=60)
+    assert job.returncode == 0, errors
+    assert len(data.pictures()) == 40
+
+
+def test_nothing_to_retry(data_folder: Folder) -> None:
+    data = data_folder(2)
+    job = data.generate("--retry-failed")
+    assert job.returncode == 2 and "nothing failed in the last run, 2 are not made yet" in job.stderr
+
+
+def test_names_of_every_kind(data_folder: Folder) -> None:
+    data = data_folder(0)
+    names = ['a b\'s "q".png', "\u2028 line.png", "山水.png", ".dot.png", "x" * 250 + ".png"]
+    for index, name in enumerate(names):
+        Image.fromarray(draw_mask(index)).save(data.masks / name)
+    data.references.write_text(json.dumps(dict.fromkeys(names, "photo0.jpg")))
+    job = data.generate("--shards", 2)
+    assert job.returncode == 0, job.stderr
+    assert data.pictures().keys() == {name[:-4] + ".jpg" for name in names}
 
 
 def test_second_launcher_is_kept_out(data_folder: Folder) -> None:
@@ -285,7 +360,12 @@ def test_interruption_while_compiling_ends_the_compilers(data_folder: Folder, tm
 
 
 def processes() -> list[str]:
-    return subprocess.check_output(["ps", "-ww", "-eo", "args"], text=True).splitlines()
+    """Command lines of all processes."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            found.append(path.read_bytes().replace(b"\0", b" ").decode(errors="replace"))
+    return found
 
 
 def test_real_masks_survive_a_kill(original: Path, landscape_mini: Path, tmp_path: Path) -> None:
