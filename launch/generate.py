@@ -97,7 +97,7 @@ def print_plan(generation: Generation) -> None:
 def make(generation: Generation, lock: int) -> list[Outcome]:
     """Runs every shard on this machine, with one bar over all; raises what interrupts it, workers ended."""
     run_dir, plan = generation.request.run, generation.plan
-    before = len(plan.tasks) - len(generation.todo)
+    before = len(generation.made)
     pool = LocalPool(workers_of(generation), run_dir.logs, keep_open=[lock])
     with progress_bar(len(plan.tasks), "generating", "picture", initial=before) as bar:
 
