@@ -1,0 +1,99 @@
+"""Losses and one step of training against the original's own (SPEC section 7), and the modes it never ran."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from ecgan.checkpoint import open_checkpoint
+
+#: Biases whose effect the BatchNorms behind them take away: their gradient is rounding, which Adam makes a step of.
+NO_GRADIENT = re.compile(r"G\.(head|G_middle|up)_\d\.(conv_[01]\.bias|norm_s\.mlp_beta\.bias)")
+
+
+def load(original: Path) -> tuple[Any, Any]:
+    """Networks of the fixture in training mode, and its batch with z = mu."""
+    from ecgan.networks import Discriminator, Encoder, Generator, Segmap, load_arrays
+    from ecgan.runtime import jt
+    from ecgan.synthesis import to_network
+    from ecgan.training.step import Batch, Networks
+
+    checkpoint = open_checkpoint(original)
+    networks = Networks(Generator(checkpoint.model), Encoder(checkpoint.model), Discriminator(checkpoint.model))
+    for name, network in (("G", networks.generator), ("E", networks.encoder), ("D", networks.discriminator)):
+        load_arrays(network, checkpoint.arrays(name), name)
+        network.train()
+
+    def read(name: str) -> np.ndarray:
+        return np.stack([np.asarray(Image.open(original / f"{name}_{i}.png").convert("RGB")) for i in (0, 1)])
+
+    labels = np.stack([np.asarray(Image.open(original / f"mask_{i}.png")) for i in (0, 1)])
+    photo, edge = (jt.array(to_network(read(name))) for name in ("ref", "edge"))
+    return networks, Batch(Segmap(labels, 29), photo, edge, jt.zeros((2, checkpoint.model.z_dim)))
+
+
+@pytest.fixture(scope="module")
+def expected(original: Path) -> dict[str, Any]:
+    return dict(json.loads((original / "expected_train.json").read_text()))
+
+
+def test_losses_agree_with_the_original(original: Path, expected: dict[str, Any]) -> None:
+    from ecgan.training.step import LossWeights, discriminator_losses, generator_losses
+
+    networks, batch = load(original)
+    computed = generator_losses(networks, batch, LossWeights())
+    for name, value in expected["generator_losses_train_mode"].items():
+        assert computed[name].item() == pytest.approx(value, rel=1e-4), name
+    networks, batch = load(original)
+    computed = discriminator_losses(networks, batch, LossWeights())
+    for name, value in expected["discriminator_losses_train_mode"].items():
+        assert computed[name].item() == pytest.approx(value, rel=1e-4), name
+
+
+def test_one_step_changes_the_weights_as_the_original_does(original: Path, expected: dict[str, Any]) -> None:
+    from ecgan.networks import to_arrays
+    from ecgan.training.optimise import AdamSettings, Optimisers
+    from ecgan.training.step import LossWeights
+
+    networks, batch = load(original)
+    parts = {"G": networks.generator, "E": networks.encoder, "D": networks.discriminator}
+    before = {f"{part}.{name}": a for part, network in parts.items() for name, a in to_arrays(network).items()}
+    Optimisers(networks, AdamSettings()).step(networks, batch, LossWeights())
+    after = {f"{part}.{name}": a for part, network in parts.items() for name, a in to_arrays(network).items()}
+
+    changes = expected["change_in_one_step"]
+    assert len(changes) > 150 and changes.keys() <= before.keys()
+    close = []
+    for name, wanted in changes.items():
+        change = after[name].astype(np.float64) - before[name]
+        total = np.abs(change).sum()
+        tolerance = 0.2 if NO_GRADIENT.fullmatch(name) else 0.02
+        assert total == pytest.approx(wanted["sum_abs_change"], rel=tolerance, abs=1e-9), name
+        samples = change.ravel()[wanted["sample_index"]]
+        close += list(np.isclose(samples, wanted["sample_change"], rtol=0.05, atol=1e-9))
+    assert np.mean(close) >= 0.95
+
+
+@pytest.mark.parametrize("mode", ["hinge", "ls", "original", "w"])
+def test_every_gan_mode_tells_real_from_fake(mode: Any) -> None:
+    from ecgan.runtime import jt
+    from ecgan.training.losses import adversarial_discriminator, adversarial_generator
+
+    def verdict(value: float) -> list[list[Any]]:
+        return [[jt.array([0.0]), jt.array([value])], [jt.array([0.0]), jt.array([value])]]
+
+    assert (
+        adversarial_discriminator(verdict(2.0), True, mode).item()
+        < adversarial_discriminator(verdict(-2.0), True, mode).item()
+    )
+    assert (
+        adversarial_discriminator(verdict(-2.0), False, mode).item()
+        < adversarial_discriminator(verdict(3.0), False, mode).item()
+    )
+    assert adversarial_generator(verdict(1.0), mode).item() < adversarial_generator(verdict(-1.0), mode).item()
