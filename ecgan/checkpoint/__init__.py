@@ -119,7 +119,11 @@ def _open_native(path: Path, overrides: ModelOverrides) -> Checkpoint:
     model = ModelConfig.from_dict(description["model"])
     overrides.insist_on(model, path)
     sha256 = {name.removesuffix(".safetensors"): digest for name, digest in description["sha256"].items()}
-    files = {name: path / f"{name}.safetensors" for name in sha256 if (path / f"{name}.safetensors").is_file()}
+    files = {name: path / f"{name}.safetensors" for name in sha256}
+    files = {name: file for name, file in files.items() if file.is_file()}
+    missing = sha256.keys() - files.keys() - {"D"}  # which only training needs
+    if missing:
+        raise UserError(f"checkpoint {path} lacks {min(missing)}.safetensors, which its {native.DESCRIPTION} lists")
     _insist_on_painting_networks(path, files)
     return Checkpoint(path, files, model, f"model from {native.DESCRIPTION}", sha256, is_original=False)
 

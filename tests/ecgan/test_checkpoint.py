@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -58,8 +59,8 @@ def test_damaged_checkpoint_is_named(tmp_path: Path, tiny_checkpoint: Path) -> N
     with pytest.raises(UserError, match="E.safetensors is damaged"):
         open_checkpoint(folder).arrays("E")
     (folder / "E.safetensors").unlink()
-    with pytest.raises(UserError, match="E.safetensors"):
-        open_checkpoint(folder).arrays("E")
+    with pytest.raises(UserError, match="lacks E.safetensors"):
+        open_checkpoint(folder)
     (folder / "checkpoint.json").write_text("{}")
     with pytest.raises(UserError, match="checkpoint.json is damaged"):
         open_checkpoint(folder)
@@ -114,9 +115,32 @@ def test_newest_checkpoint_is_found_through_links(tmp_path: Path, tiny_checkpoin
     (tmp_path / "runs" / "link").symlink_to(as_original)
     shutil.copytree(tiny_checkpoint, tmp_path / "runs" / "ours")
     os.utime(tmp_path / "runs" / "ours" / "checkpoint.json", (1, 1))
-    assert find_newest([tmp_path / "runs"]) == tmp_path / "runs" / "link" / "20_net_G.pkl"
+    assert find_newest([tmp_path / "runs"]) == tmp_path / "runs" / "link"
     os.utime(tmp_path / "runs" / "ours" / "checkpoint.json")
     assert find_newest([tmp_path / "runs"]) == tmp_path / "runs" / "ours"
+
+
+def test_epoch_that_has_no_effect_is_refused(tiny_checkpoint: Path, as_original: Path) -> None:
+    with pytest.raises(UserError, match="--which_epoch 20.*one checkpoint"):
+        open_checkpoint(tiny_checkpoint, "20")
+    with pytest.raises(UserError, match="20_net_G.pkl is epoch 20"):
+        open_checkpoint(as_original / "20_net_G.pkl", "30")
+
+
+@pytest.mark.parametrize("part", [{"model": [1]}, {"model": {"width": "512"}}, {"sha256": [1]}, {"format": 2}])
+def test_description_that_is_wrong_is_no_traceback(tmp_path: Path, tiny_checkpoint: Path, part: dict[str, Any]) -> None:
+    shutil.copytree(tiny_checkpoint, tmp_path / "copy")
+    path = tmp_path / "copy" / "checkpoint.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | part))
+    with pytest.raises(UserError):
+        open_checkpoint(tmp_path / "copy")
+
+
+def test_tensors_that_changed_since_they_were_opened_are_refused(as_original: Path) -> None:
+    checkpoint = open_checkpoint(as_original, "20", ModelOverrides((128, 64), "normal"))
+    write(as_original / "20_net_E.pkl", checkpoint.arrays("E") | {"fc_mu.bias": np.zeros(256, np.float32)})
+    with pytest.raises(UserError, match="20_net_E.pkl has changed"):
+        checkpoint.arrays("E")
 
 
 def test_tensors_that_do_not_fit_are_named(tiny_checkpoint: Path) -> None:
