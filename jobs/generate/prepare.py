@@ -116,6 +116,8 @@ def lay_out(generation: Generation) -> None:
     """Writes the plan into the run's folder and clears it of everything that is not part of it. Needs the lock."""
     run, plan = generation.request.run, generation.plan
     run.clear_temporaries()
+    if saved_fingerprint(run.plan) != plan.painting.fingerprint():
+        run.plan.unlink(missing_ok=True)  # a kill from here on must not leave its name on pictures that are not its own
     for path in (run.missing, run.failures):
         path.unlink(missing_ok=True)
     merge.adopt(run, generation.request.results, plan, generation.made)
@@ -186,8 +188,8 @@ def _made_before(run: RunDir, results: Path, plan: Plan, overwrite: bool) -> dic
     gathered = records.gather(run)
     old = saved_fingerprint(run.plan)
     finished = _finished_names(run, gathered)
-    if old is not None and old != fingerprint:
-        if finished and not overwrite:
+    if old != fingerprint:
+        if old is not None and finished and not overwrite:
             raise UserError(
                 f"{run.path} holds an unfinished run of other settings ({differences(old, fingerprint)} differ): "
                 "--overwrite starts anew, another --output_path keeps it"

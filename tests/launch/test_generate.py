@@ -203,6 +203,17 @@ def test_unfinished_pictures_of_other_settings_are_not_reused(data_folder: Folde
     assert "4: 0 made already" in anew.stdout and anew.returncode == 0
 
 
+def test_pictures_of_an_unknown_plan_are_not_reused(data_folder: Folder) -> None:
+    """What a kill leaves that hits while one plan takes the place of another."""
+    data = data_folder(60)
+    job = data.start()
+    wait_until(lambda: len(data.made()) >= 2)
+    job.terminate()
+    job.communicate(timeout=30)
+    (data.run / "plan.json").unlink()
+    assert "4: 0 made already" in data.generate("--how_many", 4).stdout
+
+
 def test_unfinished_pictures_are_not_dropped_by_asking_for_fewer(data_folder: Folder) -> None:
     data = data_folder(60)
     job = data.start()
