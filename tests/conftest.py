@@ -19,21 +19,23 @@ SHARED = ROOT.parent / "shared"
 TINY_SIZE = (128, 64)
 
 
+def shared(folder: str, why: str) -> Path:
+    """A folder that lies beside a checkout in some places; elsewhere the test is skipped, saying why."""
+    path = SHARED / folder
+    if not path.is_dir():
+        pytest.skip(f"{path} is not here: {why}")
+    return path
+
+
 @pytest.fixture(scope="session")
 def original() -> Path:
     """The fixture that the original's own code wrote."""
-    folder = SHARED / "fixtures" / "original-ngf8"
-    if not folder.is_dir():
-        pytest.skip(f"{folder} is not here: agreement with the original's own output can't be tested")
-    return folder
+    return shared("fixtures/original-ngf8", "agreement with the original's own output can't be tested")
 
 
 @pytest.fixture(scope="session")
 def landscape_mini() -> Path:
-    folder = SHARED / "data" / "landscape-mini"
-    if not folder.is_dir():
-        pytest.skip(f"{folder} is not here: real photos can't be tried")
-    return folder
+    return shared("data/landscape-mini", "real photos can't be tried")
 
 
 @pytest.fixture(scope="session")

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from outputs import outputs
 from PIL import Image
 
 from ecgan.checkpoint import open_checkpoint
@@ -13,34 +14,9 @@ from ecgan.checkpoint import open_checkpoint
 
 @pytest.fixture(scope="module")
 def computed(original: Path) -> dict[str, np.ndarray]:
-    from ecgan.networks import Discriminator, Segmap, load_arrays
-    from ecgan.runtime import jt
-    from ecgan.synthesis import Synthesiser, to_network
-
-    checkpoint = open_checkpoint(original)
-    painter = Synthesiser(checkpoint)
-    critic = Discriminator(checkpoint.model)
-    load_arrays(critic, checkpoint.arrays("D"), "D")
-    critic.eval()
     photos = np.stack([np.asarray(Image.open(original / f"ref_{i}.png").convert("RGB")) for i in (0, 1)])
-    segmap = Segmap(np.stack([np.asarray(Image.open(original / f"mask_{i}.png")) for i in (0, 1)]), 29)
-    with jt.no_grad():
-        mu, logvar = painter.encode(photos)
-        pictures = painter.generator(jt.array(mu), segmap)
-        one_hot = segmap.at(192, 256)
-        real = jt.array(to_network(photos))
-        both = [jt.concat([one_hot, pictures.image2], dim=1), jt.concat([one_hot, real], dim=1)]
-        scales = critic(jt.concat(both, dim=0))
-    values = {
-        "mu": mu,
-        "logvar": logvar,
-        "image": pictures.image.numpy(),
-        "image2": pictures.image2.numpy(),
-        "edge_map": pictures.edge.numpy(),
-    }
-    for scale, outputs in enumerate(scales):
-        values[f"D{scale}_fake_logits"], values[f"D{scale}_real_logits"] = np.split(outputs[-1].numpy(), 2)
-    return values
+    labels = np.stack([np.asarray(Image.open(original / f"mask_{i}.png")) for i in (0, 1)])
+    return outputs(open_checkpoint(original), labels, photos)
 
 
 @pytest.mark.parametrize(
