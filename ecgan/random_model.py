@@ -5,7 +5,6 @@ python -m ecgan.random_model FOLDER WIDTHxHEIGHT NGF SEED
 
 from __future__ import annotations
 
-import hashlib
 import sys
 from pathlib import Path
 
@@ -14,6 +13,7 @@ import numpy as np
 from ecgan.checkpoint import native
 from ecgan.config import ModelConfig
 from ecgan.networks import Discriminator, Encoder, Generator
+from ecgan.noise import generator_for
 from ecgan.runtime import nn
 
 
@@ -30,8 +30,7 @@ def save_random(folder: Path, model: ModelConfig, seed: int = 0) -> None:
 
 
 def _random(name: str, shape: tuple[int, ...], seed: int) -> np.ndarray:
-    digest = hashlib.sha256(f"{seed}/{name}".encode()).digest()
-    generator = np.random.Generator(np.random.Philox(key=int.from_bytes(digest[:16], "little")))
+    generator = generator_for(seed, name)
     if name.endswith("running_var"):
         return generator.uniform(0.7, 1.5, shape).astype(np.float32)
     values = generator.standard_normal(shape)

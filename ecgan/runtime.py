@@ -109,8 +109,17 @@ def usable_device(device: Device) -> str:
 
     Where there is a GPU this starts Jittor in a child, compiling it if need be. Raises UserError as `start` does.
     """
-    if choose_device(device) == "cpu":
-        return "cpu"
+    return "cpu" if choose_device(device) == "cpu" else _start_in_child(device)
+
+
+def compile_core(device: Device) -> None:
+    """Compiles Jittor for `device` in a child process that shows its progress, unless that has been done."""
+    if not is_compiled(device):
+        _start_in_child(device)
+
+
+def _start_in_child(device: Device) -> str:
+    """Starts Jittor in a child and returns the device that it got."""
     command = [sys.executable, "-m", "ecgan.runtime", device]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True) as child:
         try:

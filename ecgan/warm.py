@@ -1,19 +1,23 @@
-"""Compiles the operators that painting with a model needs, in a process of its own.
+"""Compiles the operators that painting or training with a model needs, in a process of its own.
 
-Jittor compiles an operator when it first runs. `warm_painting` paints grey pictures with a model
-of the same shape in a child process that may compile on all cores; every later process finds the
-result in the cache.
+Jittor compiles an operator when it first runs. The functions here paint grey pictures, or train on
+them, with a model of the same shape in a child process that may compile on all cores; every later
+process finds the result in the cache.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import sys
+from typing import Any
 
 import numpy as np
 
 from ecgan import runtime
+from ecgan.checkpoint.vgg import shapes
 from ecgan.config import ModelConfig
+from ecgan.training.recipe import LossWeights, Recipe
 
 
 def warm_painting(model: ModelConfig, device: str, batch: int = 1) -> None:
@@ -21,14 +25,28 @@ def warm_painting(model: ModelConfig, device: str, batch: int = 1) -> None:
 
     Raises UserError naming the log if it fails.
     """
-    key = json.dumps({"model": model.to_dict(), "batch": batch}, sort_keys=True)
-    log = runtime.cache_dir() / "logs" / f"operators-{device}.log"
-    command = [sys.executable, "-m", "ecgan.warm", device, key]
-    runtime.once(
-        f"painting {key}",
-        device,
-        lambda: runtime.run_compiling(command, "compiling the model's operators (about a minute, once)", log),
-    )
+    _warm("painting", {"model": model.to_dict(), "batch": batch}, device)
+
+
+def warm_training(model: ModelConfig, recipe: Recipe, batch: int, device: str) -> None:
+    """The same for training steps on `batch` samples at a time in one process.
+
+    The few operators that only several ranks need are left to their first step.
+    """
+    # Operators depend on what is computed, not on its numbers, and on whether there is one sample or more.
+    weights = recipe.weights
+    switches = {name: float(bool(value)) for name, value in vars(weights).items() if name != "gan_mode"}
+    plain = Recipe(LossWeights(weights.gan_mode, **switches), ema_decay=0.9 if recipe.ema_decay else 0.0)
+    asked = {"model": model.to_dict(), "recipe": dataclasses.asdict(plain), "batch": min(batch, 2)}
+    _warm("training", asked, device)
+
+
+def _warm(what: str, asked: dict[str, Any], device: str) -> None:
+    key = json.dumps(asked, sort_keys=True)
+    log = runtime.cache_dir() / "logs" / f"{what}-{device}.log"
+    command = [sys.executable, "-m", "ecgan.warm", what, device, key]
+    title = f"compiling the operators for {what} (a minute or two, once)"
+    runtime.once(f"{what} {key}", device, lambda: runtime.run_compiling(command, title, log))
 
 
 def _paint_grey(model: ModelConfig, batch: int) -> None:
@@ -45,7 +63,27 @@ def _paint_grey(model: ModelConfig, batch: int) -> None:
         generator(codes, Segmap(labels, model.semantic_nc)).image2.numpy()
 
 
+def _train_on_grey(model: ModelConfig, recipe: Recipe, batch: int) -> None:
+    from ecgan.training.learner import Learner
+    from ecgan.training.loader import LoadedSample
+    from ecgan.training.world import World
+
+    height, width = model.height, model.width
+    grey = np.full((height, width, 3), 128, np.uint8)
+    flat = np.zeros((height, width), np.uint8)
+    sample = LoadedSample("grey", flat, grey, flat, np.zeros(model.z_dim, np.float32))
+    vgg = {name: np.zeros(shape, np.float32) for name, shape in shapes().items()} if recipe.weights.lambda_vgg else None
+    learner = Learner(model, recipe, World(0, 1, ["here"], None), vgg)
+    learner.initialise(seed=0)
+    for _ in range(2):  # the second is computed differently from the first, whose average and moments are constants
+        learner.step([sample] * batch, rate=1e-4)
+
+
 if __name__ == "__main__":
-    runtime.start(sys.argv[1], parallel_compiler=True)  # type: ignore[arg-type]
-    asked = json.loads(sys.argv[2])
-    _paint_grey(ModelConfig.from_dict(asked["model"]), asked["batch"])
+    what, device, asked = sys.argv[1], sys.argv[2], json.loads(sys.argv[3])
+    runtime.start(device, parallel_compiler=True)  # type: ignore[arg-type]
+    model = ModelConfig.from_dict(asked["model"])
+    if what == "painting":
+        _paint_grey(model, asked["batch"])
+    else:
+        _train_on_grey(model, Recipe.from_dict(asked["recipe"]), asked["batch"])

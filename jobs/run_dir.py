@@ -21,10 +21,13 @@ _WORKERS_END = 10
 
 
 class RunDir:
-    """Paths below `path`; DESIGN names them. Nothing is created before `create`."""
+    """Paths below `path`; DESIGN names them. Nothing is created before `create`.
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    `option`: what the user chose the folder with, for messages.
+    """
+
+    def __init__(self, path: Path, option: str = "--output_path") -> None:
+        self.path, self._option = path, option
         self.plan = path / "plan.json"
         self.config = path / "config.yaml"
         self.status = path / "status.json"
@@ -35,17 +38,22 @@ class RunDir:
         self.images = path / "images"
         self.done = path / "done.jsonl"
         self.replaced = path / "replaced"
+        self.states = path / "states"
+        self.metrics = path / "metrics.jsonl"
+        self.samples = path / "samples"
+        self.samples_page = path / "samples.html"
+        self.tensorboard = path / "tensorboard"
 
-    def create(self) -> None:
-        """Raises UserError if the folder can't be made or written to."""
+    def create(self, *folders: Path) -> None:
+        """Makes the folder, that of the logs, and `folders`. Raises UserError if they can't be made or written to."""
         try:
-            for folder in (self.path, self.logs, self.shards, self.images):
+            for folder in (self.path, self.logs, *folders):
                 folder.mkdir(parents=True, exist_ok=True)
             probe = self.path / f".probe{TEMPORARY_SUFFIX}"
             probe.touch()
             probe.unlink()
         except OSError as error:
-            raise UserError(f"can't write to {self.path}: {error.strerror}; choose another --output_path") from None
+            raise UserError(f"can't write to {self.path}: {error.strerror}; choose another {self._option}") from None
 
     def lock(self) -> int:
         """Takes the run for this process and those that inherit the descriptor returned.
@@ -65,7 +73,7 @@ class RunDir:
                     os.close(descriptor)
                     raise UserError(
                         f"{self.path} is in use by process {holder.get('pid', '?')} on {holder.get('host', '?')} since "
-                        f"{holder.get('since', '?')}: wait for it, stop it, or choose another --output_path"
+                        f"{holder.get('since', '?')}: wait for it, stop it, or choose another {self._option}"
                     ) from None
                 time.sleep(0.2)
         holder = {"pid": os.getpid(), "host": socket.gethostname(), "since": now()}

@@ -30,6 +30,7 @@ from ecgan.errors import UserError
 from ecgan.memory import painting_memory
 from ecgan.warm import warm_painting
 from slurm import controller, resources
+from slurm.ranks import find_mpi
 
 State = Literal["ok", "missing", "note"]
 
@@ -395,13 +396,8 @@ def _cudnn_files() -> list[Path]:
 # MPI
 
 
-def _find_mpi(program: str) -> str | None:
-    """The environment's own, since it need not be activated; else the PATH's."""
-    return shutil.which(str(Path(sys.prefix) / "bin" / program)) or shutil.which(program)
-
-
 def mpirun() -> Row:
-    path = _find_mpi("mpirun")
+    path = find_mpi("mpirun")
     if path is None:
         return Row("mpirun", "note", "none", _OPEN_MPI, stops_ranks=True)
     works, answer = _ask([path, "--version"])
@@ -415,7 +411,7 @@ def mpirun() -> Row:
 
 def mpicc() -> Row:
     """Jittor compiles its MPI part with it."""
-    path = os.environ.get("mpicc_path") or _find_mpi("mpicc")
+    path = os.environ.get("mpicc_path") or find_mpi("mpicc")
     if path is None:
         return Row("mpicc", "note", "none", _OPEN_MPI, stops_ranks=True)
     works, answer = _ask([path, "--showme:version"])

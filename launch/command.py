@@ -10,7 +10,7 @@ import typing
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
-from jsonargparse import ArgumentParser
+from jsonargparse import ActionYesNo, ArgumentParser
 
 from ecgan.errors import UserError
 
@@ -36,7 +36,10 @@ def parse(cls: type[Settings], description: str, arguments: Sequence[str] | None
         if field.metadata["positional"]:
             parser.add_argument(field.name, nargs="+", type=str, help=field.metadata["help"])
             continue
-        how |= {"action": "store_true"} if hints[field.name] is bool else {"type": hints[field.name]}
+        if hints[field.name] is bool:  # one that is on by default is switched off with --no_NAME
+            how |= {"action": ActionYesNo(no_prefix="no_") if field.default else "store_true"}
+        else:
+            how |= {"type": hints[field.name]}
         parser.add_argument(f"--{field.name}", **how)
     try:
         namespace = parser.parse_args(normalise(sys.argv[1:] if arguments is None else arguments))

@@ -39,7 +39,7 @@ def main() -> int:
         print_plan(examine(request))
         return DONE
 
-    request.run.create()
+    request.run.create(request.run.shards, request.run.images)
     lock = request.run.lock()
     try:
         merge.restore(request.run, request.results)

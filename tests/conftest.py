@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -117,6 +118,95 @@ class DataFolder:
 @pytest.fixture
 def data_folder(tmp_path: Path, tiny_checkpoint: Path) -> Callable[[int], DataFolder]:
     return lambda count: DataFolder(tmp_path / "job with a 'quoted' name", count, tiny_checkpoint)
+
+
+@pytest.fixture
+def mount(tmp_path: Path) -> Iterator[Callable[[int], Path]]:
+    """Mounts file systems of so many MiB; needs root."""
+    mounted = []
+
+    def small_disk(megabytes: int) -> Path:
+        folder = tmp_path / f"small disk {len(mounted)}"
+        folder.mkdir()
+        options = ["-o", f"size={megabytes}m"]
+        if subprocess.run(["mount", "-t", "tmpfs", *options, "tmpfs", folder], capture_output=True).returncode:
+            pytest.skip("a small file system can't be mounted here (it needs root)")
+        mounted.append(folder)
+        return folder
+
+    yield small_disk
+    for folder in mounted:
+        subprocess.run(["umount", "--lazy", folder], check=True)
+
+
+def fill(disk: Path) -> Path:
+    """Leaves no room on `disk`; the file that does it can be removed."""
+    filler = disk / "filler"
+    with pytest.raises(OSError), open(filler, "wb", buffering=0) as file:
+        while True:
+            file.write(bytes(4096))
+    return filler
+
+
+class TrainFolder:
+    """A small training set, and the command that trains tiny networks on it for six steps."""
+
+    def __init__(self, path: Path, pairs: int) -> None:
+        self.path, self.data = path, path / "set"
+        write_pairs(self.data, pairs)
+
+    def command(self, *options: object, run: str = "run") -> list[str]:
+        model = ["--size", "64x32", "--ngf", 4, "--ndf", 4, "--num_upsampling_layers", "normal", "--lambda_vgg", 0]
+        steps = ["--batch_size", 4, "--max_steps", 6, "--print_every_steps", 1, "--display_every_steps", 0]
+        where = ["--input_path", self.data, "--run_dir", self.path / run, "--device", "cpu"]
+        return [sys.executable, str(ROOT / "launch/train.py"), *map(str, [*where, *model, *steps, *options])]
+
+    def train(self, *options: object, run: str = "run") -> subprocess.CompletedProcess[str]:
+        return subprocess.run(self.command(*options, run=run), capture_output=True, text=True, timeout=400)
+
+    def start(self, *options: object, run: str = "run") -> subprocess.Popen[str]:
+        command = self.command(*options, run=run)
+        return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+    def states(self, run: str = "run") -> list[str]:
+        return sorted(path.name for path in (self.path / run / "states").glob("step-*"))
+
+    def digests(self, run: str = "run") -> dict[str, str]:
+        """Of every tensor file of the last state."""
+        state = self.path / run / "states" / self.states(run)[-1]
+        return dict(json.loads((state / "checkpoint.json").read_text())["sha256"])
+
+    def metrics(self, run: str = "run") -> list[dict[str, float]]:
+        return [json.loads(line) for line in (self.path / run / "metrics.jsonl").read_text().splitlines()]
+
+    def ranks(self) -> list[int]:
+        """Process ids of ranks that train in this folder."""
+        return [pid for pid, command in commands() if "slurm.rank" in command and str(self.path) in command]
+
+
+@pytest.fixture
+def train_folder(tmp_path: Path) -> Callable[[int], TrainFolder]:
+    return lambda pairs: TrainFolder(tmp_path / "with 'quotes'", pairs)
+
+
+def write_pairs(folder: Path, count: int, labels: str = "labels") -> Path:
+    """A training set of drawn photos and masks."""
+    (folder / "imgs").mkdir(parents=True)
+    (folder / labels).mkdir()
+    for index in range(count):
+        Image.fromarray(draw_photo(index)).save(folder / "imgs" / f"p{index}.jpg", quality=95)
+        Image.fromarray(draw_mask(index)).save(folder / labels / f"p{index}.png")
+    return folder
+
+
+def commands() -> list[tuple[int, str]]:
+    """Process id and command line of everything that runs."""
+    found = []
+    for process in Path("/proc").iterdir():
+        if process.name.isdigit():
+            with contextlib.suppress(OSError):
+                found.append((int(process.name), (process / "cmdline").read_bytes().replace(b"\0", b" ").decode()))
+    return found
 
 
 def wait_until(condition: Callable[[], object], seconds: float = 60) -> None:

@@ -19,10 +19,14 @@ from ecgan.config import ModelConfig
 from ecgan.errors import UserError
 from ecgan.files import sha256_of
 
-__all__ = ["Checkpoint", "ModelOverrides", "find_newest", "open_checkpoint", "open_pickles"]
+__all__ = ["Checkpoint", "ModelOverrides", "find_newest", "list_states", "open_checkpoint", "open_pickles"]
 
 NETWORKS = ("G", "E", "D")
 LATEST = "latest"
+#: What of a checkpoint is needed to paint, where it is there.
+_PAINTERS = {"G", "E", "G_ema"}
+#: Folder of a training run that holds its states, each a checkpoint.
+STATES = "states"
 _ORIGINAL_NAME = re.compile(r"(?P<epoch>.+)_net_(?P<network>[GED])\.pkl")
 
 
@@ -68,7 +72,7 @@ class Checkpoint:
 
 
 def open_checkpoint(path: Path, epoch: str | None = None, overrides: ModelOverrides | None = None) -> Checkpoint:
-    """Opens a folder of ours, or a folder or .pkl of the original.
+    """Opens a folder of ours, the newest state of a training run's folder, or a folder or .pkl of the original.
 
     `epoch` chooses among several checkpoints of the original in one folder (None: the latest); it may
     not be given for ours, nor contradict the name of a .pkl.
@@ -77,6 +81,9 @@ def open_checkpoint(path: Path, epoch: str | None = None, overrides: ModelOverri
     Raises UserError if there is none, generator or encoder are missing, or they don't fit.
     """
     overrides = overrides or ModelOverrides()
+    states = list_states(path / STATES)
+    if states:
+        path = states[-1]
     if (path / native.DESCRIPTION).is_file():
         if epoch is not None:
             raise UserError(f"--which_epoch {epoch}: {path} holds one checkpoint, which is of our own format")
@@ -91,6 +98,12 @@ def open_checkpoint(path: Path, epoch: str | None = None, overrides: ModelOverri
     if path.is_dir():
         return _open_original(path, epoch or LATEST, overrides)
     raise UserError(f"checkpoint {path} does not exist")
+
+
+def list_states(folder: Path) -> list[Path]:
+    """The saved states of a training in `folder`, oldest first."""
+    found = [path for path in folder.glob("step-*") if (path / native.DESCRIPTION).is_file()]
+    return sorted(found, key=lambda path: path.name)
 
 
 def open_pickles(paths: Iterable[Path], overrides: ModelOverrides | None = None) -> Checkpoint:
@@ -121,7 +134,7 @@ def _open_native(path: Path, overrides: ModelOverrides) -> Checkpoint:
     sha256 = {name.removesuffix(".safetensors"): digest for name, digest in description["sha256"].items()}
     files = {name: path / f"{name}.safetensors" for name in sha256}
     files = {name: file for name, file in files.items() if file.is_file()}
-    missing = sha256.keys() - files.keys() - {"D"}  # which only training needs
+    missing = (sha256.keys() & _PAINTERS) - files.keys()  # the others only training needs
     if missing:
         raise UserError(f"checkpoint {path} lacks {min(missing)}.safetensors, which its {native.DESCRIPTION} lists")
     _insist_on_painting_networks(path, files)

@@ -40,7 +40,10 @@ def save(folder: Path, networks: dict[str, dict[str, np.ndarray]], model: ModelC
         files = {}
         for name, arrays in networks.items():
             file = temporary / f"{name}.safetensors"
-            file.write_bytes(save_tensors({key: np.ascontiguousarray(array) for key, array in arrays.items()}))
+            with open(file, "wb") as stream:
+                stream.write(save_tensors({key: np.ascontiguousarray(array) for key, array in arrays.items()}))
+                stream.flush()
+                os.fsync(stream.fileno())
             files[file.name] = sha256_of(file)
         write_json(
             temporary / DESCRIPTION, {"format": FORMAT, "model": model.to_dict(), "about": about, "sha256": files}
@@ -70,6 +73,11 @@ def load_network(folder: Path, name: str, sha256: str) -> dict[str, np.ndarray]:
     """The tensors of network `name`; raises UserError if the file is missing or its checksum is not `sha256`."""
     path = folder / f"{name}.safetensors"
     verify(path, sha256)
+    return read(path)
+
+
+def read(path: Path) -> dict[str, np.ndarray]:
+    """The tensors of a file that has been verified; raises UserError if it can't be read."""
     try:
         return load_file(path)
     except (OSError, SafetensorError) as error:

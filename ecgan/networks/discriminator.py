@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 
 from ecgan.config import ModelConfig
-from ecgan.networks.layers import LRELU_SLOPE, StoredSpectralConv, xavier
+from ecgan.networks.layers import LRELU_SLOPE, SpectralConv, xavier
 from ecgan.runtime import jt, nn
 
 KERNEL, PADDING = 4, 2
@@ -23,7 +23,7 @@ class PatchCritic(nn.Module):
         for k in range(1, config.n_layers_D):
             stride = 1 if k == config.n_layers_D - 1 else 2
             fout = min(2 * channels, MAX_CHANNELS)
-            conv = StoredSpectralConv(channels, fout, KERNEL, stride, PADDING, bias=False)
+            conv = SpectralConv(channels, fout, KERNEL, stride, PADDING, bias=False, spectral=config.spectral_norm)
             norm = nn.InstanceNorm(fout, affine=False)
             layers.append(nn.Sequential(nn.Sequential(conv, norm), nn.LeakyReLU(LRELU_SLOPE)))
             channels = fout

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ecgan.config import ModelConfig
-from ecgan.networks.layers import StoredSpectralConv, instance_norm, lrelu, xavier
+from ecgan.networks.layers import SpectralConv, instance_norm, lrelu, xavier
 from ecgan.runtime import jt, nn
 
 #: Photos enter the encoder at this width and height, whatever the pictures' size.
@@ -14,7 +14,7 @@ class Encoder(nn.Module):
     def __init__(self, config: ModelConfig) -> None:
         widths = [3, *(config.ngf * k for k in (1, 2, 4, 8, 8, 8))]
         self.layer1, self.layer2, self.layer3, self.layer4, self.layer5, self.layer6 = (
-            nn.Sequential(StoredSpectralConv(fin, fout, 3, stride=2, padding=1, bias=False))
+            nn.Sequential(SpectralConv(fin, fout, 3, stride=2, padding=1, bias=False, spectral=config.spectral_norm))
             for fin, fout in zip(widths, widths[1:], strict=False)
         )
         features = widths[-1] * (INPUT_SIZE // 2**6) ** 2

@@ -22,21 +22,22 @@ class Pictures(NamedTuple):
 class Generator(nn.Module):
     def __init__(self, config: ModelConfig) -> None:
         ngf, classes = config.ngf, config.semantic_nc
+        block = (classes, config.spectral_norm)
         self.config = config
         h0, w0 = config.latent_size
         self.fc = xavier(nn.Linear(config.z_dim, 16 * ngf * h0 * w0))
 
-        self.head_0 = SPADEBlock(16 * ngf, 16 * ngf, classes)
-        self.G_middle_0 = SPADEBlock(16 * ngf, 16 * ngf, classes)
-        self.G_middle_1 = SPADEBlock(16 * ngf, 16 * ngf, classes)
-        self.up_0 = SPADEBlock(16 * ngf, 8 * ngf, classes)
-        self.up_1 = SPADEBlock(8 * ngf, 4 * ngf, classes)
-        self.up_2 = SPADEBlock(4 * ngf, 2 * ngf, classes)
-        self.up_3 = SPADEBlock(2 * ngf, ngf, classes)
+        self.head_0 = SPADEBlock(16 * ngf, 16 * ngf, *block)
+        self.G_middle_0 = SPADEBlock(16 * ngf, 16 * ngf, *block)
+        self.G_middle_1 = SPADEBlock(16 * ngf, 16 * ngf, *block)
+        self.up_0 = SPADEBlock(16 * ngf, 8 * ngf, *block)
+        self.up_1 = SPADEBlock(8 * ngf, 4 * ngf, *block)
+        self.up_2 = SPADEBlock(4 * ngf, 2 * ngf, *block)
+        self.up_3 = SPADEBlock(2 * ngf, ngf, *block)
         nf = ngf
         if config.num_upsampling_layers == "most":
             nf = ngf // 2
-            self.up_4 = SPADEBlock(ngf, nf, classes)
+            self.up_4 = SPADEBlock(ngf, nf, *block)
 
         self.conv_img1, self.conv_edge1 = conv3x3(nf, 32), conv3x3(nf, 32)
         self.conv_img2, self.conv_edge2 = conv3x3(32, 16), conv3x3(32, 16)

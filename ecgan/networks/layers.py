@@ -35,22 +35,49 @@ def per_sample(function: Callable[[jt.Var], jt.Var], x: jt.Var) -> jt.Var:
     return jt.concat([function(x[i : i + 1].stop_fuse()).stop_fuse() for i in range(x.shape[0])], dim=0)
 
 
-class StoredSpectralConv(nn.Module):
-    """A convolution whose tensors carry the names of spectral normalisation.
+class SpectralConv(nn.Module):
+    """A convolution whose tensors carry the names of spectral normalisation, which is on or off.
 
     The original wraps these layers in a spectral normalisation whose result it throws away, so
-    the weight that runs is `weight_orig`; `weight_u` and `weight_v` are carried along unused.
+    the weight that runs there is `weight_orig`; `weight_u` and `weight_v` are carried along unused.
+    With `spectral` the weight is divided by its largest singular value, as Miyato et al. (2018)
+    estimate it: one power iteration whenever the layer runs in training.
     """
 
-    def __init__(self, fin: int, fout: int, kernel: int, stride: int = 1, padding: int = 0, bias: bool = True) -> None:
-        self.stride, self.padding = stride, padding
+    def __init__(
+        self,
+        fin: int,
+        fout: int,
+        kernel: int,
+        stride: int = 1,
+        padding: int = 0,
+        bias: bool = True,
+        spectral: bool = False,
+    ) -> None:
+        self.stride, self.padding, self.spectral = stride, padding, spectral
         self.weight_orig = jt.init.xavier_gauss((fout, fin, kernel, kernel), gain=0.02)
         self.bias = jt.zeros((fout,)) if bias else None
         self.weight_u = jt.randn((fout,)).stop_grad()
         self.weight_v = jt.randn((fin * kernel * kernel,)).stop_grad()
 
     def execute(self, x: jt.Var) -> jt.Var:
-        return nn.conv2d(x, self.weight_orig, self.bias, self.stride, self.padding)
+        weight = self._normalised() if self.spectral else self.weight_orig
+        return nn.conv2d(x, weight, self.bias, self.stride, self.padding)
+
+    def _normalised(self) -> jt.Var:
+        matrix = self.weight_orig.reshape((self.weight_orig.shape[0], -1))
+        if self.is_training():
+            with jt.no_grad():
+                v = _unit((matrix * self.weight_u.unsqueeze(1)).sum(0))
+                u = _unit((matrix * v.unsqueeze(0)).sum(1))
+            self.weight_u.update(u)
+            self.weight_v.update(v)
+        u, v = self.weight_u.detach(), self.weight_v.detach()
+        return self.weight_orig / (matrix * u.unsqueeze(1) * v.unsqueeze(0)).sum()
+
+
+def _unit(vector: jt.Var) -> jt.Var:
+    return vector / (vector.sqr().sum().sqrt() + 1e-12)
 
 
 def conv3x3(fin: int, fout: int) -> nn.Conv:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ecgan.networks.layers import StoredSpectralConv, conv3x3, lrelu
+from ecgan.networks.layers import SpectralConv, conv3x3, lrelu
 from ecgan.networks.segmap import Segmap
 from ecgan.runtime import jt, nn
 
@@ -26,15 +26,15 @@ class SPADE(nn.Module):
 class SPADEBlock(nn.Module):
     """Residual block, fin -> fout channels; where they differ the shortcut is learned."""
 
-    def __init__(self, fin: int, fout: int, semantic_nc: int) -> None:
+    def __init__(self, fin: int, fout: int, semantic_nc: int, spectral: bool = False) -> None:
         fmid = min(fin, fout)
-        self.conv_0 = StoredSpectralConv(fin, fmid, 3, padding=1)
-        self.conv_1 = StoredSpectralConv(fmid, fout, 3, padding=1)
+        self.conv_0 = SpectralConv(fin, fmid, 3, padding=1, spectral=spectral)
+        self.conv_1 = SpectralConv(fmid, fout, 3, padding=1, spectral=spectral)
         self.norm_0 = SPADE(fin, semantic_nc)
         self.norm_1 = SPADE(fmid, semantic_nc)
         self.learned_shortcut = fin != fout
         if self.learned_shortcut:
-            self.conv_s = StoredSpectralConv(fin, fout, 1, bias=False)
+            self.conv_s = SpectralConv(fin, fout, 1, bias=False, spectral=spectral)
             self.norm_s = SPADE(fin, semantic_nc)
 
     def execute(self, x: jt.Var, segmap: Segmap) -> jt.Var:

@@ -6,11 +6,9 @@ logits; a term over scales is the mean of their terms.
 
 from __future__ import annotations
 
-from typing import Literal
-
 from ecgan.runtime import jt, nn
+from ecgan.training.recipe import GanMode
 
-GanMode = Literal["hinge", "ls", "original", "w"]
 #: For each scale the outputs of D's layers.
 Verdict = list[list[jt.Var]]
 

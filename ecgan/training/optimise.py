@@ -2,49 +2,58 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 
+import numpy as np
+
+from ecgan.errors import UserError
 from ecgan.runtime import jt, nn
-from ecgan.training.step import Batch, LossWeights, Networks, discriminator_losses, generator_losses
+from ecgan.training.recipe import AdamSettings
 
 #: Tensors of a checkpoint that do not learn, by the end of their names.
 _NOT_TRAINED = (".weight_u", ".weight_v", ".running_mean", ".running_var")
 
 
-@dataclass(frozen=True)
-class AdamSettings:
-    """`lr` is the base rate: with two time scales G and E learn at half of it and D at twice of it."""
+class Optimiser:
+    """Adam over the trained tensors of some networks, given gradients that may come from many micro-batches."""
 
-    lr: float = 2e-4
-    beta1: float = 0.0
-    beta2: float = 0.9
-    two_time_scales: bool = True
+    def __init__(self, networks: Mapping[str, nn.Module], settings: AdamSettings) -> None:
+        parameters = {
+            f"{part}.{name}": var for part, network in networks.items() for name, var in trained(network).items()
+        }
+        self._names, self.parameters = list(parameters), list(parameters.values())
+        self._adam = jt.optim.Adam(self.parameters, 0.0, eps=1e-8, betas=(settings.beta1, settings.beta2))
 
     @property
-    def rates(self) -> tuple[float, float]:
-        """Of G and E, and of D."""
-        return (self.lr / 2, self.lr * 2) if self.two_time_scales else (self.lr, self.lr)
+    def steps(self) -> int:
+        return int(self._adam.n_step)
+
+    def apply(self, gradients: Sequence[jt.Var], rate: float) -> None:
+        """One step against `gradients`, which are in the order of `parameters`."""
+        self._adam.lr = rate
+        self._adam.param_groups[0]["grads"] = list(gradients)
+        self._adam.n_step += 1
+        self._adam.step()
+
+    def to_arrays(self) -> dict[str, np.ndarray]:
+        """Both moments of every parameter."""
+        moments = self._moments()
+        return {f"{name}.{kind}": var.numpy() for kind, vars in moments.items() for name, var in vars.items()}
+
+    def load(self, arrays: Mapping[str, np.ndarray], steps: int, what: str) -> None:
+        """Raises UserError that begins with `what` if the moments are not those of these networks."""
+        for kind, moments in self._moments().items():
+            for name, var in moments.items():
+                array = arrays.get(f"{name}.{kind}")
+                if array is None or array.shape != tuple(var.shape):
+                    raise UserError(f"{what} does not fit the networks: {name}.{kind} is missing or of another shape")
+                var.assign(jt.array(array)).stop_grad()
+        self._adam.n_step = steps
+
+    def _moments(self) -> dict[str, dict[str, jt.Var]]:
+        group = self._adam.param_groups[0]
+        return {kind: dict(zip(self._names, group[key], strict=True)) for kind, key in (("m", "m"), ("v", "values"))}
 
 
-class Optimisers:
-    def __init__(self, networks: Networks, settings: AdamSettings) -> None:
-        generator_rate, discriminator_rate = settings.rates
-        betas = (settings.beta1, settings.beta2)
-        painters = trained_parameters(networks.generator) + trained_parameters(networks.encoder)
-        self.generator = jt.optim.Adam(painters, generator_rate, eps=1e-8, betas=betas)
-        self.discriminator = jt.optim.Adam(
-            trained_parameters(networks.discriminator), discriminator_rate, eps=1e-8, betas=betas
-        )
-
-    def step(self, networks: Networks, batch: Batch, weights: LossWeights) -> dict[str, float]:
-        """One G step, then one D step with pictures of the updated G. Returns every loss term, weighted."""
-        values: dict[str, float] = {}
-        for optimiser, losses in ((self.generator, generator_losses), (self.discriminator, discriminator_losses)):
-            terms = losses(networks, batch, weights)
-            optimiser.step(sum(terms.values()))
-            values |= {name: float(term.item()) for name, term in terms.items()}
-        return values
-
-
-def trained_parameters(network: nn.Module) -> list[jt.Var]:
-    return [var for name, var in network.state_dict().items() if not name.endswith(_NOT_TRAINED)]
+def trained(network: nn.Module) -> dict[str, jt.Var]:
+    return {name: var for name, var in network.state_dict().items() if not name.endswith(_NOT_TRAINED)}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +20,7 @@ from jobs.generate.plan import Painting, Plan, Task, differences, input_digest, 
 from jobs.generate.records import Record
 from jobs.generate.settings import GenerateSettings
 from jobs.run_dir import RunDir
+from jobs.space import insist_on_space
 
 #: Bytes per pixel that a result takes at most in practice.
 _BYTES_PER_PIXEL = {"jpg": 1.5, "png": 3.2}
@@ -224,14 +224,4 @@ def _failed_names(run: RunDir, missing: int) -> set[str]:
 
 def _insist_on_space(results: Path, painting: Painting, pictures: int) -> None:
     needed = int(pictures * painting.size[0] * painting.size[1] * _BYTES_PER_PIXEL[painting.format])
-    folder = results.parent
-    while not folder.exists():
-        folder = folder.parent
-    if not os.access(folder, os.W_OK | os.X_OK):
-        raise UserError(f"--output_path {results}: {folder} is not writable")
-    free = shutil.disk_usage(folder).free
-    if needed > free:
-        raise UserError(
-            f"--output_path {results}: {pictures} pictures may take {needed >> 20} MiB, "
-            f"{folder} has {free >> 20} MiB free"
-        )
+    insist_on_space("--output_path", results.parent, needed, f"{pictures} pictures")

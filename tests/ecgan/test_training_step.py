@@ -12,16 +12,33 @@ import pytest
 from PIL import Image
 
 from ecgan.checkpoint import open_checkpoint
+from ecgan.training.recipe import LossWeights
 
 #: Biases whose effect the BatchNorms behind them take away: their gradient is rounding, which Adam makes a step of.
 NO_GRADIENT = re.compile(r"G\.(head|G_middle|up)_\d\.(conv_[01]\.bias|norm_s\.mlp_beta\.bias)")
 
+#: The fixture was made without the perceptual loss.
+WITHOUT_VGG = LossWeights(lambda_vgg=0.0)
+
+
+def samples(original: Path, z_dim: int) -> list[Any]:
+    """The fixture's batch of two, with z = mu."""
+    from ecgan.training.loader import LoadedSample
+
+    def read(name: str, mode: str) -> np.ndarray:
+        return np.asarray(Image.open(original / f"{name}.png").convert(mode))
+
+    return [
+        LoadedSample(
+            f"{i}", read(f"mask_{i}", "L"), read(f"ref_{i}", "RGB"), read(f"edge_{i}", "L"), np.zeros(z_dim, "f")
+        )
+        for i in (0, 1)
+    ]
+
 
 def load(original: Path) -> tuple[Any, Any]:
-    """Networks of the fixture in training mode, and its batch with z = mu."""
-    from ecgan.networks import Discriminator, Encoder, Generator, Segmap, load_arrays
-    from ecgan.runtime import jt
-    from ecgan.synthesis import to_network
+    """Networks of the fixture in training mode, and its batch."""
+    from ecgan.networks import Discriminator, Encoder, Generator, load_arrays
     from ecgan.training.step import Batch, Networks
 
     checkpoint = open_checkpoint(original)
@@ -29,13 +46,7 @@ def load(original: Path) -> tuple[Any, Any]:
     for name, network in (("G", networks.generator), ("E", networks.encoder), ("D", networks.discriminator)):
         load_arrays(network, checkpoint.arrays(name), name)
         network.train()
-
-    def read(name: str) -> np.ndarray:
-        return np.stack([np.asarray(Image.open(original / f"{name}_{i}.png").convert("RGB")) for i in (0, 1)])
-
-    labels = np.stack([np.asarray(Image.open(original / f"mask_{i}.png")) for i in (0, 1)])
-    photo, edge = (jt.array(to_network(read(name))) for name in ("ref", "edge"))
-    return networks, Batch(Segmap(labels, 29), photo, edge, jt.zeros((2, checkpoint.model.z_dim)))
+    return networks, Batch.of(samples(original, checkpoint.model.z_dim), checkpoint.model.semantic_nc)
 
 
 @pytest.fixture(scope="module")
@@ -44,28 +55,30 @@ def expected(original: Path) -> dict[str, Any]:
 
 
 def test_losses_agree_with_the_original(original: Path, expected: dict[str, Any]) -> None:
-    from ecgan.training.step import LossWeights, discriminator_losses, generator_losses
+    from ecgan.training.step import discriminator_losses, generator_losses
 
     networks, batch = load(original)
-    computed = generator_losses(networks, batch, LossWeights())
+    computed = generator_losses(networks, batch, WITHOUT_VGG)
     for name, value in expected["generator_losses_train_mode"].items():
         assert computed[name].item() == pytest.approx(value, rel=1e-4), name
     networks, batch = load(original)
-    computed = discriminator_losses(networks, batch, LossWeights())
+    computed = discriminator_losses(networks, batch, WITHOUT_VGG)
     for name, value in expected["discriminator_losses_train_mode"].items():
         assert computed[name].item() == pytest.approx(value, rel=1e-4), name
 
 
 def test_one_step_changes_the_weights_as_the_original_does(original: Path, expected: dict[str, Any]) -> None:
     from ecgan.networks import to_arrays
-    from ecgan.training.optimise import AdamSettings, Optimisers
-    from ecgan.training.step import LossWeights
+    from ecgan.training.learner import Learner
+    from ecgan.training.recipe import Recipe
+    from ecgan.training.world import World
 
-    networks, batch = load(original)
-    parts = {"G": networks.generator, "E": networks.encoder, "D": networks.discriminator}
-    before = {f"{part}.{name}": a for part, network in parts.items() for name, a in to_arrays(network).items()}
-    Optimisers(networks, AdamSettings()).step(networks, batch, LossWeights())
-    after = {f"{part}.{name}": a for part, network in parts.items() for name, a in to_arrays(network).items()}
+    checkpoint = open_checkpoint(original)
+    learner = Learner(checkpoint.model, Recipe(WITHOUT_VGG), World(0, 1, ["here"], None))
+    learner.start_from({name: checkpoint.arrays(name) for name in ("G", "E", "D")}, "the fixture")
+    before = {f"{part}.{name}": a for part, network in learner.parts.items() for name, a in to_arrays(network).items()}
+    learner.step(samples(original, checkpoint.model.z_dim), rate=2e-4)
+    after = {f"{part}.{name}": a for part, network in learner.parts.items() for name, a in to_arrays(network).items()}
 
     changes = expected["change_in_one_step"]
     assert len(changes) > 150 and changes.keys() <= before.keys()
@@ -75,8 +88,8 @@ def test_one_step_changes_the_weights_as_the_original_does(original: Path, expec
         total = np.abs(change).sum()
         tolerance = 0.2 if NO_GRADIENT.fullmatch(name) else 0.02
         assert total == pytest.approx(wanted["sum_abs_change"], rel=tolerance, abs=1e-9), name
-        samples = change.ravel()[wanted["sample_index"]]
-        close += list(np.isclose(samples, wanted["sample_change"], rtol=0.05, atol=1e-9))
+        sampled = change.ravel()[wanted["sample_index"]]
+        close += list(np.isclose(sampled, wanted["sample_change"], rtol=0.05, atol=1e-9))
     assert np.mean(close) >= 0.95
 
 

@@ -34,7 +34,7 @@ def plan_of(count: int, seed: int = 0) -> Plan:
 def made_run(tmp_path: Path) -> tuple[RunDir, Plan, dict[str, Record]]:
     """A run of three pictures, all made."""
     run, plan = RunDir(tmp_path / "results.run"), plan_of(3)
-    run.create()
+    run.create(run.shards, run.images)
     for index, task in enumerate(plan.tasks):
         path = run.images / task.file("png")
         Image.fromarray(draw_photo(index, SIZE)).save(path)
@@ -159,7 +159,7 @@ def test_lock_is_free_again_when_its_holder_is_gone(tmp_path: Path) -> None:
     import os
 
     run = RunDir(tmp_path / "run")
-    run.create()
+    run.create(run.shards, run.images)
     first = run.lock()
     with pytest.raises(UserError, match=f"in use by process {os.getpid()}"):
         run.lock()

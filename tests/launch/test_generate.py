@@ -8,11 +8,11 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import DataFolder, draw_mask, wait_until
+from conftest import DataFolder, draw_mask, fill, wait_until
 from PIL import Image
 
 Folder = Callable[[int], DataFolder]
@@ -297,27 +297,12 @@ def test_second_launcher_is_kept_out(data_folder: Folder) -> None:
     job.communicate(timeout=30)
 
 
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of one megabyte."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", folder], capture_output=True)
-    if mounted.returncode:
-        pytest.skip("a small file system can't be mounted here (it needs root)")
-    yield folder
-    subprocess.run(["umount", "--lazy", folder], check=True)
-
-
-def test_full_disk_loses_nothing(data_folder: Folder, small_disk: Path) -> None:
-    data = data_folder(60)
+def test_full_disk_loses_nothing(data_folder: Folder, mount: Callable[[int], Path]) -> None:
+    data, small_disk = data_folder(60), mount(1)
     job = data.start("--output_path", small_disk / "results", "--workers", 1)
     images = small_disk / "results.run" / "images"
     wait_until(lambda: len(list(images.glob("*.jpg"))) >= 2)
-    filler = small_disk / "filler"
-    with pytest.raises(OSError), open(filler, "wb", buffering=0) as file:
-        while True:
-            file.write(bytes(4096))
+    filler = fill(small_disk)
     _, errors = job.communicate(timeout=60)
     assert job.returncode == 1
     assert "No space left on device" in errors and "Traceback" not in errors
@@ -328,8 +313,8 @@ def test_full_disk_loses_nothing(data_folder: Folder, small_disk: Path) -> None:
     assert data.pictures() == {path.name: path.read_bytes() for path in (small_disk / "results").glob("*.jpg")}
 
 
-def test_space_is_checked_before_the_start(data_folder: Folder, small_disk: Path) -> None:
-    data = data_folder(1)
+def test_space_is_checked_before_the_start(data_folder: Folder, mount: Callable[[int], Path]) -> None:
+    data, small_disk = data_folder(1), mount(1)
     job = data.generate("--output_path", small_disk / "results", "--size", "2000x2000")
     assert job.returncode == 2 and "MiB free" in job.stderr
 

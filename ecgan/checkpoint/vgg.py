@@ -1,0 +1,76 @@
+"""VGG19's weights for the perceptual loss: where they are found, and reading them without running code."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+from safetensors import SafetensorError
+from safetensors.numpy import load_file
+
+from ecgan import runtime
+from ecgan.checkpoint import original
+from ecgan.errors import UserError
+
+#: Channels of the convolutions up to relu5_1, by their place in the network: features.0, features.2, …
+LAYERS = {0: 64, 2: 64, 5: 128, 7: 128, 10: 256, 12: 256, 14: 256, 16: 256, 19: 512, 21: 512, 23: 512, 25: 512} | {
+    28: 512
+}
+_HUB = "https://cg.cs.tsinghua.edu.cn/jittor/assets/build/checkpoints/vgg19.pkl"
+_NAMES = ("vgg19.safetensors", "vgg19.pkl")
+
+
+def find_vgg19(path: str | None) -> Path:
+    """The file that `path` names, else the first found in ECGAN_VGG19, our cache folder and Jittor's hub cache.
+
+    Raises UserError that says how to get it.
+    """
+    if path is not None:
+        given = Path(path).expanduser()
+        if not given.is_file():
+            raise UserError(f"--vgg_weights {path}: no such file")
+        return given
+    named = [Path(os.environ["ECGAN_VGG19"]).expanduser()] if os.environ.get("ECGAN_VGG19") else []
+    if named and not named[0].is_file():
+        raise UserError(f"ECGAN_VGG19 is {named[0]}: no such file")
+    folders = [runtime.cache_dir(), Path.home() / ".cache/jittor/checkpoints"]
+    for candidate in [*named, *(folder / name for folder in folders for name in _NAMES)]:
+        if candidate.is_file():
+            return candidate
+    raise UserError(
+        f"the perceptual loss needs VGG19's weights, and there are none: download {_HUB} to "
+        f"{runtime.cache_dir() / 'vgg19.pkl'} or say --vgg_weights FILE, or train without it: --lambda_vgg 0"
+    )
+
+
+def read_vgg19(path: Path) -> dict[str, np.ndarray]:
+    """Weight and bias of each of LAYERS as `features.K.weight` and `.bias`, float32. Raises UserError."""
+    if path.suffix == ".safetensors":
+        try:
+            arrays = load_file(path)
+        except (OSError, SafetensorError) as error:
+            raise UserError(f"can't read {path}: {error}") from None
+    else:
+        arrays = original.read_arrays(path)
+    return _checked(path, arrays)
+
+
+def shapes() -> dict[str, tuple[int, ...]]:
+    """Of everything that `read_vgg19` gives."""
+    found: dict[str, tuple[int, ...]] = {}
+    fin = 3
+    for layer, fout in LAYERS.items():
+        found[f"features.{layer}.weight"], found[f"features.{layer}.bias"] = (fout, fin, 3, 3), (fout,)
+        fin = fout
+    return found
+
+
+def _checked(path: Path, arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    for name, shape in shapes().items():
+        if name not in arrays or arrays[name].shape != shape:
+            has = f"has shape {arrays[name].shape}" if name in arrays else "is missing"
+            raise UserError(f"{path} does not hold VGG19's weights: {name} {has}, {shape} is needed")
+        if not np.isfinite(arrays[name]).all():
+            raise UserError(f"{path}: {name} is not finite everywhere: damaged")
+    return {name: np.ascontiguousarray(arrays[name], np.float32) for name in shapes()}

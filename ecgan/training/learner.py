@@ -1,0 +1,136 @@
+"""Everything that training changes, and the step that changes it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from ecgan.config import ModelConfig
+from ecgan.networks import Discriminator, Encoder, Generator, load_arrays, to_arrays
+from ecgan.networks.vgg import VGG19Features
+from ecgan.runtime import jt, nn
+from ecgan.training.initialise import initialise
+from ecgan.training.loader import LoadedSample
+from ecgan.training.optimise import Optimiser
+from ecgan.training.recipe import InitType, LossWeights, Recipe
+from ecgan.training.step import Batch, Networks, discriminator_losses, generator_losses
+from ecgan.training.world import World
+
+Losses = Callable[[Networks, Batch, LossWeights, int], dict[str, jt.Var]]
+
+
+class Learner:
+    """E, G and D, their optimisers, and the moving average of G if there is one."""
+
+    def __init__(
+        self, model: ModelConfig, recipe: Recipe, world: World, vgg: Mapping[str, np.ndarray] | None = None
+    ) -> None:
+        self.model, self.recipe, self._world = model, recipe, world
+        generator, encoder, discriminator = Generator(model), Encoder(model), Discriminator(model)
+        self.parts: dict[str, nn.Module] = {"G": generator, "E": encoder, "D": discriminator}
+        self.networks = Networks(generator, encoder, discriminator, VGG19Features(vgg) if vgg is not None else None)
+        self._painters = Optimiser({"G": generator, "E": encoder}, recipe.adam)
+        self._critic = Optimiser({"D": discriminator}, recipe.adam)
+        self.average: Generator | None = None
+        if recipe.ema_decay:
+            self.average = Generator(model)
+            self.average.eval()
+            self._follow(1.0)
+
+    @property
+    def steps(self) -> int:
+        """How many steps it has taken."""
+        return self._critic.steps
+
+    def initialise(self, seed: int, init_type: InitType = "xavier", gain: float = 0.02) -> None:
+        for name, network in self.parts.items():
+            initialise(network, name, seed, init_type, gain)
+        self._follow(1.0)
+
+    def start_from(self, arrays: Mapping[str, dict[str, np.ndarray]], what: str) -> None:
+        """Takes the weights of those of "G", "E" and "D" that are given; the optimisers begin anew."""
+        for name, tensors in arrays.items():
+            load_arrays(self.parts[name], tensors, f"network {name} of {what}")
+        self._follow(1.0)
+
+    def step(self, samples: Sequence[LoadedSample], rate: float) -> dict[str, float]:
+        """One D step, and before it a G step if it is due, on this rank's part of the batch.
+
+        `rate`: the base learning rate. Returns every loss term, weighted, of this rank's part.
+        """
+        micro = self.recipe.micro_batch or len(samples)
+        classes = self.model.semantic_nc
+        batches = [Batch.of(samples[i : i + micro], classes) for i in range(0, len(samples), micro)]
+        of_painters, of_critic = self.recipe.adam.rates(rate)
+        for network in self.parts.values():
+            network.train()
+        values: dict[str, float] = {}
+        if self.steps % self.recipe.d_steps_per_g == 0:
+            values |= self._improve(self._painters, generator_losses, batches, of_painters)
+            self._follow(self._ema_share())
+        values |= self._improve(self._critic, discriminator_losses, batches, of_critic)
+        jt.sync_all()  # nothing is left to run later: every step starts from values, not from what is still to compute
+        return values
+
+    def gradients(
+        self, optimiser: Optimiser, losses: Losses, batches: Sequence[Batch]
+    ) -> tuple[list[jt.Var], dict[str, float]]:
+        """Of the whole step's loss, over all micro-batches and ranks; and this rank's loss terms."""
+        parts = len(batches) * self._world.size
+        total: list[jt.Var] = []
+        values: dict[str, float] = {}
+        for batch in batches:
+            terms = losses(self.networks, batch, self.recipe.weights, parts)
+            gradients = jt.grad(sum(terms.values()) / len(batches), optimiser.parameters)
+            total = [a + b for a, b in zip(total, gradients, strict=True)] if total else gradients
+            total = [each.stop_grad() for each in total]
+            jt.sync(total)  # which frees what only this micro-batch needed
+            for name, term in terms.items():
+                values[name] = values.get(name, 0.0) + float(term.item()) / len(batches)
+        return self._world.average(total), values
+
+    def painter(self) -> Generator:
+        """The generator to paint samples with, in evaluation mode."""
+        generator = self.average or self.networks.generator
+        generator.eval()
+        return generator
+
+    def to_arrays(self) -> dict[str, dict[str, np.ndarray]]:
+        """The whole state by network; `counters` belong to it."""
+        arrays = {name: to_arrays(network) for name, network in self.parts.items()}
+        if self.average is not None:
+            arrays["G_ema"] = to_arrays(self.average)
+        return arrays | {"adam_GE": self._painters.to_arrays(), "adam_D": self._critic.to_arrays()}
+
+    @property
+    def counters(self) -> dict[str, int]:
+        return {"adam_GE": self._painters.steps, "adam_D": self._critic.steps}
+
+    def load(self, read: Callable[[str], dict[str, np.ndarray]], counters: Mapping[str, Any], what: str) -> None:
+        """Takes a whole state. `read` gives the arrays of a network by name; errors begin with `what`."""
+        for name, network in self.parts.items():
+            load_arrays(network, read(name), f"network {name} of {what}")
+        if self.average is not None:
+            load_arrays(self.average, read("G_ema"), f"network G_ema of {what}")
+        for name, optimiser in (("adam_GE", self._painters), ("adam_D", self._critic)):
+            optimiser.load(read(name), int(counters[name]), f"{name} of {what}")
+        jt.sync_all()
+
+    def _improve(self, optimiser: Optimiser, losses: Losses, batches: Sequence[Batch], rate: float) -> dict[str, float]:
+        gradients, values = self.gradients(optimiser, losses, batches)
+        optimiser.apply(gradients, rate)
+        return values
+
+    def _ema_share(self) -> float:
+        """How much of the new G enters the average: more in the first steps, whose weights are soon outdated."""
+        taken = self._painters.steps
+        return 1 - min(self.recipe.ema_decay, (1 + taken) / (10 + taken))
+
+    def _follow(self, share: float) -> None:
+        if self.average is None:
+            return
+        now = self.networks.generator.state_dict()
+        for name, var in self.average.state_dict().items():
+            var.update(var + (now[name].detach() - var) * share if share < 1 else now[name].detach())

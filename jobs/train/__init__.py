@@ -1,0 +1,1 @@
+"""Training as a job: settings -> plan -> ranks, each running TrainJob -> states, metrics and samples."""

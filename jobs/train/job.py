@@ -1,0 +1,64 @@
+"""What every rank of a training runs: step by step, until done or asked to stop."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from ecgan import runtime
+from ecgan.data.images import BadImage
+from ecgan.errors import UserError
+from jobs import stop
+from jobs.run_dir import RunDir
+from jobs.train.plan import TrainPlan
+
+
+@dataclass(frozen=True)
+class TrainJob:
+    """One rank of the training planned in `run_dir`; picklable, called where it shall run."""
+
+    run_dir: Path
+
+    def __call__(self) -> None:
+        """Returns when the training is done. Called again, it goes on from the last state.
+
+        Raises stop.Stopped if it was asked to stop, with the state saved, and UserError for what the user must mend.
+        """
+        run = RunDir(self.run_dir)
+        plan = TrainPlan.load(run.plan)
+        try:
+            runtime.start(plan.device)  # type: ignore[arg-type]
+            _train(run, plan)
+        except BadImage as error:
+            raise UserError(f"{error}; mend it, or leave it out with --exclude_list in a new run") from None
+
+
+def _train(run: RunDir, plan: TrainPlan) -> None:
+    from ecgan.training.loader import Loader  # here, since these start Jittor
+    from ecgan.training.loop import Diverged, steps
+    from ecgan.training.world import join
+    from jobs.train.training import Training
+
+    world = join(plan.ranks)
+    training = Training(run, plan, world)
+    start = training.restore()
+    settings = plan.settings
+    loader = Loader(plan.pairs, settings.model, plan.sampler, world.rank, world.size, settings.loader_threads)
+    try:
+        for step in steps(training.learner, loader, plan.sampler, settings.schedule, world, start, plan.steps):
+            training.note(step)
+            asked, due, over = world.any([stop.requested(), training.is_save_due(step), training.is_time_over()])
+            over = over or step.taken == plan.steps
+            training.show(step, is_last=over or asked)
+            if over or asked or due:
+                training.save(step, must_succeed=over)
+            if over:
+                break
+            if asked:
+                training.enter("stopped")
+                world.wait()  # the first rank to leave ends the others
+                raise stop.Stopped
+    except Diverged as error:
+        raise UserError(training.give_up(error)) from None
+    training.enter("done")
+    world.wait()

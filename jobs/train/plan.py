@@ -1,0 +1,70 @@
+"""What a training is made of, as a file that every rank reads: plan.json in the run's folder."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ecgan.data.trainset import Pair
+from ecgan.files import write_json
+from ecgan.training.sampler import Sampler
+from jobs.train.settings import FIXED, STEERING, TrainSettings
+
+
+@dataclass(frozen=True)
+class TrainPlan:
+    """Settings with everything found out that they leave open. Paths are absolute.
+
+    `pairs`: what is trained on, in the order that samples are counted by. `vgg`: file of VGG19's
+    weights; `init`: checkpoint to start from.
+    """
+
+    settings: TrainSettings
+    pairs: tuple[Pair, ...]
+    device: str
+    ranks: int
+    vgg: str | None = None
+    init: str | None = None
+
+    @property
+    def sampler(self) -> Sampler:
+        settings = self.settings
+        return Sampler(
+            len(self.pairs), settings.batch_size, settings.seed, not settings.serial_batches, not settings.no_flip
+        )
+
+    @property
+    def steps(self) -> int:
+        """In all, from the very beginning."""
+        steps = self.settings.schedule.epochs * self.sampler.steps_per_epoch
+        return min(steps, self.settings.max_steps or steps)
+
+    @property
+    def summary(self) -> dict[str, Any]:
+        """What a state notes of the training that it belongs to."""
+        names = "\n".join(pair.name for pair in self.pairs)
+        return {
+            "settings": {name: getattr(self.settings, name) for name in (*FIXED, *STEERING)},
+            "pairs": len(self.pairs),
+            "names": hashlib.sha256(names.encode()).hexdigest(),
+        }
+
+    def save(self, path: Path) -> None:
+        pairs = [[pair.name, str(pair.photo), str(pair.mask)] for pair in self.pairs]
+        write_json(path, dataclasses.asdict(self) | {"pairs": pairs})
+
+    @classmethod
+    def load(cls, path: Path) -> TrainPlan:
+        values = json.loads(path.read_text())
+        pairs = tuple(Pair(name, Path(photo), Path(mask)) for name, photo, mask in values.pop("pairs"))
+        return cls(settings=TrainSettings(**values.pop("settings")), pairs=pairs, **values)
+
+
+def changes(saved: dict[str, Any], now: dict[str, Any], names: tuple[str, ...]) -> list[str]:
+    """Of the settings `names` those that differ, as "lr 0.0002 -> 0.0001"."""
+    before, after = saved["settings"], now["settings"]
+    return [f"{name} {before[name]} -> {after[name]}" for name in names if before.get(name) != after[name]]

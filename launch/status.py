@@ -1,0 +1,84 @@
+"""Shows how runs stand: progress, speed, losses, shards, and what went wrong. Reads files, touches nothing.
+
+python launch/status.py runs/ecgan --watch
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+try:
+    from ecgan.errors import UserError
+    from jobs.options import option
+    from jobs.status import Status, describe, find_runs, is_run, read_status, runs_here
+    from launch.command import DONE, parse, run
+except ModuleNotFoundError as missing:
+    sys.exit(f"error: {missing}: run `make setup` once, then .venv/bin/python launch/status.py")
+
+_INTERVAL = 2.0
+#: Moves to the upper left corner and clears what is below.
+_CLEAR = "\033[H\033[J"
+
+
+@dataclass(frozen=True)
+class StatusSettings:
+    run_dirs: tuple[str, ...] = option(
+        (), "folders of runs, or folders with runs below; by default this folder: runs/ and *.run", positional=True
+    )
+    watch: bool = option(False, "show it anew every 2 seconds until all runs are over")
+    json: bool = option(False, "print JSON: a list with an object for each run; with --watch one line each time")
+
+
+def main() -> int:
+    arguments = sys.argv[1:]
+    if all(argument.startswith("-") for argument in arguments):
+        arguments.append(".")
+    settings = parse(StatusSettings, "Shows how runs stand. Reads files alone, so it works while they run.", arguments)
+    try:
+        statuses = look(settings)
+        show(statuses, settings)
+        while settings.watch and not all(status.is_over for status in statuses):
+            time.sleep(_INTERVAL)
+            statuses = look(settings)
+            show(statuses, settings)
+    except KeyboardInterrupt:
+        if not settings.watch:
+            raise
+    return DONE
+
+
+def look(settings: StatusSettings) -> list[Status]:
+    """The status of every run asked for. Raises UserError for a folder that is none and has none below."""
+    paths: dict[Path, None] = {}
+    for given in settings.run_dirs:
+        folder = Path(given).expanduser()
+        is_here = given == "." and not is_run(folder)
+        found = runs_here(folder) if is_here else _of_results(folder) or find_runs(folder)
+        if not found and not is_here:
+            raise UserError(f"{folder} is not the folder of a run, and there is none below it")
+        paths |= dict.fromkeys(found)
+    return [read_status(path) for path in paths if is_run(path)]
+
+
+def _of_results(folder: Path) -> list[Path]:
+    """The run that makes the results folder `folder`, which is known by its name even before it is there."""
+    run_dir = folder.with_name(folder.name + ".run") if folder.name else folder
+    return [run_dir] if is_run(run_dir) and not is_run(folder) else []
+
+
+def show(statuses: list[Status], settings: StatusSettings) -> None:
+    if settings.json:
+        values = [status.to_json() for status in statuses]
+        print(json.dumps(values, indent=None if settings.watch else 1, allow_nan=False), flush=True)
+        return
+    text = "\n\n".join("\n".join(describe(status)) for status in statuses)
+    clear = _CLEAR if settings.watch and sys.stdout.isatty() else ""
+    print(clear + (text or "no runs below runs/, and no *.run here"), flush=True)
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,174 @@
+"""Trains ECGAN on pairs of photo and mask, in one process or several that share every batch.
+
+python launch/train.py --input_path data/train --run_dir runs/NAME
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import signal
+import sys
+from typing import Any
+
+try:
+    import yaml
+
+    from ecgan import runtime
+    from ecgan.errors import UserError
+    from ecgan.files import write_atomically
+    from ecgan.progress import progress_bar
+    from ecgan.warm import warm_training
+    from jobs.run_dir import RunDir
+    from jobs.train.job import TrainJob
+    from jobs.train.plan import TrainPlan
+    from jobs.train.prepare import Request, begin, check
+    from jobs.train.settings import TrainSettings
+    from launch.command import DONE, INTERRUPTED, SOME_FAILED, STOPPED, Terminated, parse, run, use_cache
+    from slurm import rank, resources
+    from slurm.ranks import Ranks
+except ModuleNotFoundError as missing:
+    sys.exit(f"error: {missing}: run `make setup` once, then .venv/bin/python launch/train.py")
+
+#: Seconds between two looks at the status.
+_TICK = 0.5
+
+
+def main() -> int:
+    settings = parse(TrainSettings, "Trains ECGAN: semantic mask and reference photo -> landscape photo.")
+    if settings.cluster == "slurm":
+        raise UserError("--cluster slurm: this version trains on one machine only; use --cluster local")
+    use_cache(settings.cache_dir)
+    request = check(settings)
+    print_plan(request)
+    if settings.dry_run:
+        return DONE
+
+    request.run.create()
+    lock = request.run.lock()
+    try:
+        begin(request)
+        config = yaml.safe_dump(dataclasses.asdict(settings), sort_keys=False)
+        write_atomically(request.run.config, config)
+        prepare_code(request.plan)
+        return train(request, lock)
+    finally:
+        os.close(lock)
+
+
+def print_plan(request: Request) -> None:
+    plan, settings = request.plan, request.plan.settings
+    left_out = f", {request.excluded} left out by the list" if request.excluded else ""
+    share = settings.batch_size // plan.ranks
+    micro = settings.micro_batch or share
+    model = settings.model
+    print(f"training set  {settings.input_path}: {len(plan.pairs)} pairs{left_out}")
+    for fault in request.skipped:
+        print(f"skipped       {fault.reason}")
+    print(f"model         {model.width}x{model.height}, ngf {model.ngf}, ndf {model.ndf}, {model.label_nc} classes")
+    print(
+        f"batch         {settings.batch_size}: {plan.ranks} rank(s) x {share}"
+        + (f", in micro-batches of {micro}" if micro < share else "")
+    )
+    print(f"steps         {plan.steps}, {plan.sampler.steps_per_epoch} an epoch")
+    print(f"perceptual    {plan.vgg or 'off'}")
+    print(f"where         this machine ({plan.device}), {_threads(plan.ranks)} thread(s) a rank")
+    if request.resumed_step is not None:
+        print(f"goes on       after step {request.resumed_step} (--no-resume begins anew)")
+    for change in request.changed:
+        print(f"changed       {change}")
+    print(f"run           {request.run.path}", flush=True)
+
+
+def prepare_code(plan: TrainPlan) -> None:
+    """Compiles what the ranks will run, in child processes that show their progress, unless that has been done."""
+    settings = plan.settings
+    runtime.compile_core(plan.device)  # type: ignore[arg-type]
+    at_once = settings.micro_batch or settings.batch_size // plan.ranks
+    warm_training(settings.model, settings.recipe, at_once, plan.device)
+
+
+def train(request: Request, lock: int) -> int:
+    """Runs the ranks and shows how far they are, until they have ended."""
+    run_dir, plan = request.run, request.plan
+    run_dir.write_status("starting", kind="training", total=plan.steps, step=request.resumed_step or 0)
+    threads = str(_threads(plan.ranks))
+    environment = {"OMP_NUM_THREADS": threads, "OPENBLAS_NUM_THREADS": "1"}
+    ranks = Ranks(TrainJob(run_dir.path), plan.ranks, environment, run_dir.logs, keep_open=[lock])
+    try:
+        watch(request, ranks)
+    except (KeyboardInterrupt, Terminated) as error:
+        return stop(run_dir, ranks, by_user=isinstance(error, KeyboardInterrupt))
+    except BaseException:
+        ranks.kill()
+        raise
+    return report(run_dir, ranks)
+
+
+def watch(request: Request, ranks: Ranks) -> None:
+    """One bar over all steps, from the status that rank 0 writes."""
+    plan, first = request.plan, request.resumed_step or 0
+    with progress_bar(plan.steps, "training", "step", initial=first) as bar:
+        while not ranks.wait(_TICK):
+            status = read_status(request.run)
+            if status.get("state") != "running" or "step" not in status:
+                bar.unpause()  # loading and compiling are not training: rate and ETA leave them out
+                continue
+            losses = status.get("losses", {})
+            bar.set_postfix_str(", ".join(f"{name} {value:.3g}" for name, value in losses.items()), refresh=False)
+            if status["step"] > bar.n:
+                bar.update(status["step"] - bar.n)
+
+
+def stop(run_dir: RunDir, ranks: Ranks, by_user: bool) -> int:
+    """Lets the ranks finish their step and save; a second signal ends them at once."""
+    print("\nstopping: finishing the step and saving the state (again: end at once)", file=sys.stderr, flush=True)
+    ranks.ask_to_stop()
+    try:
+        while not ranks.wait(_TICK):
+            pass
+    except (KeyboardInterrupt, Terminated):
+        ranks.kill()
+        run_dir.write_status("stopped", **_details(run_dir))
+        print("ended at once; the same command goes on from the last state that was saved", file=sys.stderr)
+        return INTERRUPTED if by_user else STOPPED
+    status = report(run_dir, ranks)
+    return INTERRUPTED if by_user and status == STOPPED else status
+
+
+def report(run_dir: RunDir, ranks: Ranks) -> int:
+    """Says how it ended; returns the exit status."""
+    details = _details(run_dir)
+    if ranks.status == rank.DONE:
+        print(f"done: {details.get('last_state')}; paint with\n  python launch/generate.py --checkpoint {run_dir.path}")
+        return DONE
+    if ranks.status == rank.STOPPED:
+        print(f"stopped after step {details.get('step')}; the same command goes on from there", file=sys.stderr)
+        return STOPPED
+    trouble = ranks.trouble() or "unknown"
+    run_dir.write_status("failed", **details, error=trouble, log=str(run_dir.logs))
+    print(f"error: {trouble} (logs in {run_dir.logs})", file=sys.stderr)
+    if details.get("last_state"):
+        print(f"the last state is {details['last_state']}: the same command goes on from there", file=sys.stderr)
+    return SOME_FAILED
+
+
+def read_status(run_dir: RunDir) -> dict[str, Any]:
+    try:
+        return dict(json.loads(run_dir.status.read_text()))
+    except (OSError, ValueError):
+        return {}
+
+
+def _details(run_dir: RunDir) -> dict[str, Any]:
+    return {key: value for key, value in read_status(run_dir).items() if key not in ("state", "updated")}
+
+
+def _threads(ranks: int) -> int:
+    return max(1, resources.cores() // ranks)
+
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGUSR2, signal.SIG_IGN)  # meant for the ranks
+    run(main)

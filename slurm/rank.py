@@ -1,0 +1,70 @@
+"""One process of a job that several run together: `python -m slurm.rank JOB_FILE LOGS`.
+
+Output goes to LOGS/rank-K.log, how it ended to LOGS/rank-K.outcome. Rank 0 stops the job when its
+standard input ends, which the launcher holds open: so nothing outlives a launcher that was killed
+by more than a step.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import sys
+import threading
+import traceback
+from pathlib import Path
+from typing import NoReturn
+
+from ecgan.errors import UserError
+from ecgan.files import write_json
+from jobs import stop
+
+OUTCOME = ".outcome"
+#: How a rank ended: its job is done, failed, can't run as it is, or was stopped and can be resumed.
+DONE, FAILED, HOPELESS, STOPPED = 0, 1, 2, 75
+
+
+def main(job_file: Path, logs: Path) -> NoReturn:
+    rank = int(os.environ.get("OMPI_COMM_WORLD_RANK", "0"))
+    for stream in (1, 2):
+        os.dup(stream)  # kept open: mpirun closes the standard input of a rank that has closed its outputs
+    log = os.open(logs / f"rank-{rank}.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
+    os.dup2(log, 1)
+    os.dup2(log, 2)
+    stop.listen()
+    if rank == 0:
+        threading.Thread(target=_watch_launcher, daemon=True).start()
+    status, message = _run(job_file)
+    write_json(logs / f"rank-{rank}{OUTCOME}", {"status": status, "message": message})
+    sys.stdout.flush()
+    sys.stderr.flush()
+    if status in (DONE, STOPPED) and "mpi4py.MPI" in sys.modules:
+        sys.modules["mpi4py.MPI"].Finalize()  # without it mpirun takes a rank for failed
+    # What runs at a normal end would wait for ranks that may be dead. Where all stop together, that is no failure
+    # in mpirun's eyes: it would wait for those that it takes for hung.
+    os._exit(DONE if status == STOPPED else status)
+
+
+def _run(job_file: Path) -> tuple[int, str | None]:
+    """Exit status, and what went wrong if anything did."""
+    try:
+        pickle.loads(job_file.read_bytes())()
+        return DONE, None
+    except stop.Stopped:
+        return STOPPED, None
+    except UserError as error:
+        print(f"error: {error}", flush=True)
+        return HOPELESS, str(error)
+    except BaseException as error:
+        traceback.print_exc()
+        return FAILED, f"{type(error).__name__}: {error}"
+
+
+def _watch_launcher() -> None:
+    while os.read(0, 1):
+        pass
+    stop.request()
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), Path(sys.argv[2]))

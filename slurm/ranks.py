@@ -1,0 +1,115 @@
+"""Several processes of one job on this machine: mpirun's ranks, or a single process without it."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import pickle
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ecgan.errors import UserError
+from slurm.rank import DONE, OUTCOME, STOPPED
+
+#: Seconds that mpirun gives the other ranks once one has failed.
+_GRACE = 3
+
+
+class Ranks:
+    """A job that `count` processes run together. Their output goes to `logs`/rank-K.log."""
+
+    def __init__(
+        self,
+        job: Callable[[], Any],
+        count: int,
+        environment: Mapping[str, str],
+        logs: Path,
+        keep_open: Sequence[int] = (),
+    ) -> None:
+        """Starts them. `environment` comes on top of ours; `keep_open`: descriptors that they inherit.
+
+        Raises UserError if there is no mpirun for more than one.
+        """
+        self._logs, self.count = logs, count
+        for old in logs.glob(f"rank-*{OUTCOME}"):
+            old.unlink()
+        job_file = logs / "job.pickle"
+        job_file.write_bytes(pickle.dumps(job))
+        rank = [sys.executable, "-m", "slurm.rank", str(job_file), str(logs)]
+        with open(logs / "mpirun.log", "ab") as log:
+            self._process = subprocess.Popen(
+                rank if count == 1 else [*_mpirun(count), *rank],
+                env=os.environ | dict(environment) | {"PYTHONUNBUFFERED": "1"},
+                stdin=subprocess.PIPE,  # ends with us, which tells them to stop
+                stdout=log,
+                stderr=log,
+                pass_fds=tuple(keep_open),
+                start_new_session=True,  # Ctrl-C on the terminal is the launcher's to pass on
+            )
+
+    @property
+    def status(self) -> int | None:
+        """How they ended, as in `slurm.rank`, or mpirun's status; negative if a signal did it; None while they run."""
+        code = self._process.poll()
+        outcomes = self._outcomes() if code == DONE else []
+        return outcomes[-1]["status"] if outcomes else code
+
+    def wait(self, seconds: float) -> bool:
+        """Whether all have ended, at most so many seconds from now."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(seconds)
+        return self._process.returncode is not None
+
+    def ask_to_stop(self) -> None:
+        """They finish their step, save and end with the status STOPPED."""
+        with contextlib.suppress(ProcessLookupError):
+            self._process.send_signal(signal.SIGUSR2)  # mpirun passes it on; SIGTERM it would turn into SIGKILL
+
+    def kill(self) -> None:
+        """Ends them at once, with all their children: whatever runs in the session that we opened for them."""
+        for entry in Path("/proc").iterdir():
+            if entry.name.isdigit():
+                with contextlib.suppress(ProcessLookupError):  # mpirun gives every rank a process group of its own
+                    if os.getsid(int(entry.name)) == self._process.pid:
+                        os.kill(int(entry.name), signal.SIGKILL)
+        self._process.wait()
+
+    def trouble(self) -> str | None:
+        """What went wrong, in the words of the rank that failed first; None if nothing did."""
+        status = self.status
+        if status in (None, DONE, STOPPED):
+            return None
+        for outcome in self._outcomes():
+            if outcome["message"]:
+                return str(outcome["message"])
+        assert status is not None
+        number = -status if status < 0 else status - 128 if status > 128 else 0  # mpirun adds 128 to a rank's signal
+        if number in set(signal.Signals):
+            name = signal.Signals(number).name
+            return f"a rank was killed by {name}" + (" (out of memory?)" if name == "SIGKILL" else "")
+        return f"a rank ended with status {status}"
+
+    def _outcomes(self) -> list[dict[str, Any]]:
+        """Of the ranks that lived to write theirs, in the order in which they did."""
+        files = sorted(self._logs.glob(f"rank-*{OUTCOME}"), key=lambda path: path.stat().st_mtime_ns)
+        return [json.loads(path.read_text()) for path in files]
+
+
+def _mpirun(count: int) -> list[str]:
+    path = find_mpi("mpirun")
+    if path is None:
+        raise UserError("no mpirun: install this project with pip, which brings Open MPI, or use --ranks 1")
+    options = ["--oversubscribe", "--bind-to", "none", "--mca", "odls_base_sigkill_timeout", str(_GRACE)]
+    as_root = ["--allow-run-as-root"] if os.geteuid() == 0 else []
+    return [path, "-n", str(count), *options, *as_root]
+
+
+def find_mpi(program: str) -> str | None:
+    """mpirun or mpicc: the environment's own, since it need not be activated; else the PATH's."""
+    return shutil.which(str(Path(sys.prefix) / "bin" / program)) or shutil.which(program)

@@ -1,0 +1,320 @@
+"""The training command as its users meet it: real ranks, real kills, real files."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import yaml
+from conftest import ROOT, TrainFolder, commands, fill, wait_until
+from PIL import Image
+
+Folder = Callable[[int], TrainFolder]
+
+
+def test_a_training_leaves_all_that_is_promised(train_folder: Folder) -> None:
+    data = train_folder(6)
+    job = data.train("--display_every_steps", 3, "--ema_decay", 0.9, "--save_every_steps", 4)
+    assert job.returncode == 0, job.stderr
+    run = data.path / "run"
+    assert data.states() == ["step-00000004", "step-00000006"]
+    lines = data.metrics()
+    assert [line["step"] for line in lines] == [1, 2, 3, 4, 5, 6]
+    assert {"GAN", "GAN_Feat", "KLD", "D_Fake", "D_real", "lr", "epoch"} <= lines[0].keys()
+    assert lines[-1]["epoch"] == 6  # one step an epoch: two of six pairs are left over
+    assert Image.open(run / "samples/step-00000003.jpg").width > 400
+    assert "data:image/jpeg;base64" in (run / "samples.html").read_text()
+    assert list((run / "tensorboard").iterdir())
+    assert yaml.safe_load((run / "config.yaml").read_text())["ema_decay"] == 0.9
+    status = json.loads((run / "status.json").read_text())
+    assert (status["state"], status["step"], status["total"]) == ("done", 6, 6)
+    assert "G_ema.safetensors" in data.digests()
+    log = (run / "logs/rank-0.log").read_text()
+    assert "step 6/6" in log and "images/s" in log and "GAN_Feat" in log
+
+    again = data.train("--ema_decay", 0.9)
+    assert again.returncode == 0 and "goes on       after step 6" in again.stdout
+    assert [line["step"] for line in data.metrics()] == [1, 2, 3, 4, 5, 6]
+
+
+def test_two_ranks_train_as_one_does(train_folder: Folder) -> None:
+    """Adam with beta1 0 makes a step of rounding where a gradient is zero: losses drift apart slowly, no more."""
+    data = train_folder(8)
+    runs = {"one": ("--ranks", 1), "two": ("--ranks", 2), "micro": ("--ranks", 2, "--micro_batch", 1)}
+    for name, options in runs.items():
+        job = data.train("--size", "128x64", "--max_steps", 10, *options, run=name)
+        assert job.returncode == 0, job.stderr
+    one, two, micro = (data.metrics(name) for name in runs)
+    assert len(one) == len(two) == 10
+    for ours, theirs in zip(one, two, strict=True):
+        first = ours["step"] == 1
+        for loss in ("KLD", "GAN", "GAN_Feat", "D_Fake", "D_real"):
+            assert theirs[loss] == pytest.approx(ours[loss], rel=1e-4 if first else 0.05, abs=1e-5 if first else 0.02)
+    assert micro[0]["KLD"] == pytest.approx(one[0]["KLD"], rel=1e-4)  # a sum over the batch, however it is cut
+    assert micro[0]["GAN_Feat"] != pytest.approx(one[0]["GAN_Feat"], rel=1e-6)  # BatchNorm saw other statistics
+
+
+@pytest.fixture(scope="module")
+def unkilled(tmp_path_factory: pytest.TempPathFactory) -> TrainFolder:
+    """A training on two ranks that nobody disturbed."""
+    data = TrainFolder(tmp_path_factory.mktemp("unkilled"), 9)
+    job = data.train("--ranks", 2, "--max_steps", 12, "--ema_decay", 0.9)
+    assert job.returncode == 0, job.stderr
+    return data
+
+
+def disturb(data: TrainFolder, folder: Path) -> tuple[str, ...]:
+    """Options of the same training in another folder."""
+    return (
+        "--ranks",
+        "2",
+        "--max_steps",
+        "12",
+        "--ema_decay",
+        "0.9",
+        "--save_every_steps",
+        "1",
+        "--run_dir",
+        str(folder),
+    )
+
+
+def test_killed_at_random_and_resumed_it_ends_the_same(unkilled: TrainFolder, tmp_path: Path) -> None:
+    seed = int.from_bytes(os.urandom(4), "little")
+    chance = random.Random(seed)
+    options, kills = disturb(unkilled, tmp_path / "run"), 0
+    for _ in range(2):
+        before, job = newest(tmp_path), unkilled.start(*options)
+        wait_until(lambda before=before, job=job: newest(tmp_path) > before or job.poll() is not None, 120)
+        time.sleep(chance.uniform(0, 1.5))
+        mine = [pid for pid, command in commands() if "slurm.rank" in command and str(tmp_path) in command]
+        if job.poll() is None and mine:
+            os.kill(chance.choice(mine), signal.SIGKILL)
+            kills += 1
+        _, errors = job.communicate(timeout=60)
+        assert "Traceback" not in errors
+    assert kills >= 1, f"seed {seed}: it ended too early to be killed"
+    last = subprocess.run(unkilled.command(*options), capture_output=True, text=True, timeout=200)
+    assert last.returncode == 0, last.stderr
+    state = sorted((tmp_path / "run/states").glob("step-*"))[-1]
+    assert json.loads((state / "checkpoint.json").read_text())["sha256"] == unkilled.digests(), f"seed {seed}"
+    steps = [json.loads(line)["step"] for line in (tmp_path / "run/metrics.jsonl").read_text().splitlines()]
+    assert steps == list(range(1, 13))
+
+
+def newest(folder: Path) -> int:
+    return max((int(path.name.split("-")[1]) for path in (folder / "run/states").glob("step-*")), default=0)
+
+
+@pytest.mark.parametrize(("sent", "status"), [(signal.SIGTERM, 75), (signal.SIGINT, 130)])
+def test_asked_to_stop_it_saves_and_goes_on(
+    unkilled: TrainFolder, tmp_path: Path, sent: signal.Signals, status: int
+) -> None:
+    options = (*disturb(unkilled, tmp_path / "run"), "--save_every_steps", "0")
+    job = unkilled.start(*options)
+    metrics = tmp_path / "run/metrics.jsonl"
+    wait_until(lambda: metrics.is_file() and len(metrics.read_text().splitlines()) >= 2, 120)
+    job.send_signal(sent)
+    _, errors = job.communicate(timeout=60)
+    assert job.returncode == status, errors
+    assert "goes on from there" in errors and "Traceback" not in errors
+    step = newest(tmp_path)
+    assert 2 <= step < 12 and len(metrics.read_text().splitlines()) == step
+    assert json.loads((tmp_path / "run/status.json").read_text())["state"] == "stopped"
+    again = subprocess.run(unkilled.command(*options), capture_output=True, text=True, timeout=200)
+    assert again.returncode == 0 and f"after step {step}" in again.stdout
+    state = tmp_path / "run/states/step-00000012/checkpoint.json"
+    assert json.loads(state.read_text())["sha256"] == unkilled.digests()
+
+
+def test_ranks_may_change_between_resumes(unkilled: TrainFolder, tmp_path: Path) -> None:
+    options = disturb(unkilled, tmp_path / "run")
+    first = subprocess.run(unkilled.command(*options, "--max_steps", 3), capture_output=True, text=True, timeout=200)
+    second = subprocess.run(
+        unkilled.command(*options, "--ranks", 1, "--max_steps", 5), capture_output=True, text=True, timeout=200
+    )
+    assert (first.returncode, second.returncode) == (0, 0), second.stderr
+    steps = [json.loads(line) for line in (tmp_path / "run/metrics.jsonl").read_text().splitlines()]
+    for ours, theirs in zip(steps, unkilled.metrics(), strict=False):
+        assert ours["GAN_Feat"] == pytest.approx(theirs["GAN_Feat"], rel=0.05)
+
+
+def test_no_rank_outlives_a_launcher_that_is_killed(train_folder: Folder) -> None:
+    data = train_folder(6)
+    job = data.start("--ranks", 2, "--max_steps", 5000)
+    metrics = data.path / "run/metrics.jsonl"
+    wait_until(lambda: metrics.is_file() and metrics.read_text(), 120)
+    assert len(data.ranks()) >= 2
+    job.kill()
+    job.communicate()
+    wait_until(lambda: not data.ranks(), 30)
+    step = newest(data.path)
+    assert step and step == data.metrics()[-1]["step"]  # they saved before they left
+    assert data.train("--ranks", 2, "--max_steps", step + 1).returncode == 0
+
+
+def test_a_second_launcher_is_kept_out(train_folder: Folder) -> None:
+    data = train_folder(6)
+    first = data.start("--max_steps", 5000)
+    wait_until(lambda: (data.path / "run/metrics.jsonl").is_file(), 120)
+    second = data.train()
+    assert second.returncode == 2 and f"process {first.pid}" in second.stderr
+    first.terminate()
+    first.communicate(timeout=60)
+    assert first.returncode == 75
+
+
+def test_mistakes_are_named_before_anything_runs(train_folder: Folder, tmp_path: Path) -> None:
+    data = train_folder(3)
+    weights = tmp_path / "no.pth"
+    cases = {
+        ("--input_path", tmp_path / "nowhere"): "nowhere: no such folder",
+        ("--batch_size", 4): "--batch_size 4 is larger than the training set, which has 3",
+        ("--batch_size", 3, "--ranks", 2): "--batch_size 3 can't be split evenly over 2 rank(s)",
+        ("--batch_size", 2, "--micro_batch", 2, "--ranks", 2): "micro-batches of 2",
+        ("--lambda_vgg", 1, "--vgg_weights", weights): "no.pth",
+        ("--exclude-list", tmp_path / "no.txt"): "no.txt",
+        ("--init_checkpoint", tmp_path / "no"): "does not exist",
+        ("--size", "100x64"): "multiples of 32",
+        ("--gan_mode", "wgan"): "gan_mode",
+        ("--lr", "-1"): "--lr is -1",
+        ("--keep_states", 10**7): "MiB free",
+        ("--nonsense", 1): "nonsense",
+        ("--cluster", "slurm"): "--cluster slurm",
+    }
+    for options, message in cases.items():
+        job = data.train("--batch_size", 1, *options)
+        assert job.returncode == 2 and message in job.stderr, (options, job.stderr)
+        assert "Traceback" not in job.stderr
+    assert not (data.path / "run").exists()
+
+
+def test_bad_pictures_stop_it_or_are_left_out(train_folder: Folder) -> None:
+    data = train_folder(5)
+    (data.data / "imgs/p1.jpg").write_bytes(b"broken")
+    (data.data / "labels/p3.png").unlink()
+    job = data.train()
+    assert job.returncode == 2 and "p1.jpg" in job.stderr and "p3.jpg" in job.stderr
+    assert "--on_bad_input skip to train on the other 3 pairs" in job.stderr
+    job = data.train("--on_bad_input", "skip", "--batch_size", 3, "--max_steps", 1)
+    assert job.returncode == 0, job.stderr
+    assert "3 pairs" in job.stdout and "p1.jpg" in job.stdout
+    listed = data.path / "list.txt"
+    listed.write_text("p1.jpg\np3.jpg\n")
+    job = data.train("--exclude-list", listed, "--batch_size", 3, "--dry-run", run="other")
+    assert job.returncode == 0 and "2 left out by the list" in job.stdout and not (data.path / "other").exists()
+
+
+def test_a_picture_that_breaks_while_training_is_named(train_folder: Folder) -> None:
+    data = train_folder(6)
+    assert data.train("--max_steps", 2).returncode == 0
+    note = json.loads((data.path / "run/checked.json").read_text())
+    assert note["faults"] == []
+    photo = data.data / "imgs/p2.jpg"
+    stat = photo.stat()
+    photo.write_bytes(bytes(stat.st_size))
+    os.utime(photo, ns=(stat.st_atime_ns, stat.st_mtime_ns))  # so that the check is not repeated
+    job = data.train("--max_steps", 6)
+    assert job.returncode == 1 and "p2.jpg" in job.stderr and "Traceback" not in job.stderr
+    assert data.states() == ["step-00000002"]
+
+
+def test_a_training_that_diverges_keeps_its_last_good_state(train_folder: Folder) -> None:
+    data = train_folder(6)
+    assert data.train("--max_steps", 2).returncode == 0
+    good = data.digests()
+    job = data.train("--lr", "1e30", "--max_steps", 50)
+    assert job.returncode == 1 and "diverged" in job.stderr and "Traceback" not in job.stderr
+    assert "changed       lr" in job.stdout
+    assert data.states() == ["step-00000002"] and data.digests() == good
+    failure = json.loads((data.path / "run/failures.jsonl").read_text().splitlines()[-1])
+    assert len(failure["names"]) == 4 and set(failure["names"]) <= {f"p{i}" for i in range(6)}
+    assert json.loads((data.path / "run/status.json").read_text())["state"] == "failed"
+    assert data.train("--max_steps", 3).returncode == 0
+
+
+def test_another_training_is_not_continued_by_accident(train_folder: Folder) -> None:
+    data = train_folder(6)
+    assert data.train("--max_steps", 1).returncode == 0
+    for options, named in {("--ngf", 5): "ngf 4 -> 5", ("--batch_size", 2): "batch_size 4 -> 2"}.items():
+        job = data.train(*options)
+        assert job.returncode == 2 and named in job.stderr and "--no-resume" in job.stderr
+    (data.data / "imgs/p5.jpg").unlink()
+    (data.data / "labels/p5.png").unlink()
+    job = data.train()
+    assert job.returncode == 2 and "6 pairs -> 5" in job.stderr
+    job = data.train("--no-resume", "--max_steps", 2)
+    assert job.returncode == 0 and data.states() == ["step-00000002"]
+    aside = list((data.path / "run").glob("before-*"))
+    assert len(aside) == 1 and (aside[0] / "states/step-00000001/G.safetensors").is_file()
+
+
+def test_a_damaged_state_is_passed_over(train_folder: Folder) -> None:
+    data = train_folder(6)
+    assert data.train("--max_steps", 2, "--save_every_steps", 1).returncode == 0
+    (data.path / "run/states/step-00000002/G.safetensors").write_bytes(b"half")
+    job = data.train("--max_steps", 3)
+    assert job.returncode == 0
+    log = (data.path / "run/logs/rank-0.log").read_text()
+    assert "step-00000002/G.safetensors is damaged" in log and "going on after step 1" in log
+
+
+def test_a_full_disk_does_not_end_a_training(train_folder: Folder, mount: Callable[[int], Path]) -> None:
+    data, disk = train_folder(6), mount(120)
+    options = ("--run_dir", disk / "run", "--save_every_steps", 2, "--keep_states", 1, "--max_steps", 5000)
+    job = data.start(*options)
+    wait_until(lambda: list((disk / "run/states").glob("step-*")), 120)
+    filler = fill(disk)
+    log = disk / "run/logs/rank-0.log"
+    status = disk / "run/status.json"
+    wait_until(lambda: "could not be saved" in log.read_text() or "warning" in status.read_text(), 60)
+    kept = sorted((disk / "run/states").glob("step-*"))
+    assert kept and job.poll() is None
+    filler.unlink()
+    wait_until(lambda: sorted((disk / "run/states").glob("step-*"))[-1] > kept[-1], 60)
+    job.terminate()
+    _, errors = job.communicate(timeout=60)
+    assert job.returncode == 75, errors
+
+
+def test_lonely_ranks_do_not_train(train_folder: Folder) -> None:
+    """A rank that was started without MPI must not take itself for the whole world."""
+    data = train_folder(6)
+    assert data.train("--max_steps", 1, "--ranks", 2).returncode == 0
+    logs = data.path / "run/logs"
+    rank = [sys.executable, "-m", "slurm.rank", str(logs / "job.pickle"), str(logs)]
+    job = subprocess.run(rank, cwd=ROOT, stdin=subprocess.PIPE, timeout=60)
+    assert job.returncode == 2
+    assert "2 ranks were asked for, but this process is in a world of 1" in (logs / "rank-0.outcome").read_text()
+
+
+def test_weights_of_the_original_are_a_place_to_start(original: Path, train_folder: Folder) -> None:
+    data = train_folder(3)
+    job = data.train("--init_checkpoint", original, "--batch_size", 1)
+    assert job.returncode == 2 and "width 256 (here 64)" in job.stderr
+
+
+def test_defaults_are_those_of_the_preset() -> None:
+    """configs/ecgan.yaml lists every option with the default that it has."""
+    from jobs.train.settings import TrainSettings
+
+    listed = yaml.safe_load((ROOT / "configs/ecgan.yaml").read_text())
+    assert TrainSettings(**listed) == TrainSettings()
+    assert listed.keys() == {name for name in vars(TrainSettings()) if name != "dry_run"}
+
+
+@pytest.mark.parametrize("preset", ["ecgan", "recommended", "rtx3090"])
+def test_presets_can_be_used(train_folder: Folder, preset: str) -> None:
+    data = train_folder(9)
+    command = [sys.executable, ROOT / "launch/train.py", "--config", ROOT / f"configs/{preset}.yaml", "--dry-run"]
+    options = ["--input_path", data.data, "--run_dir", data.path / "run", "--lambda_vgg", "0", "--device", "cpu"]
+    job = subprocess.run([*command, *options], capture_output=True, text=True, timeout=60)
+    assert job.returncode == 0 and "512x384, ngf 64" in job.stdout, job.stderr

@@ -1,0 +1,70 @@
+"""A job for several ranks: the gradients of a training's first step, kept by rank 0."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ecgan import runtime
+from ecgan.config import ModelConfig
+from ecgan.data.trainset import find_training_set
+from ecgan.training.recipe import LossWeights, Recipe
+from ecgan.training.sampler import Sampler
+
+MODEL = ModelConfig(128, 64, ngf=4, ndf=4, num_upsampling_layers="normal")
+
+
+@dataclass(frozen=True)
+class GradientJob:
+    data: Path
+    output: Path
+    ranks: int
+
+    def __call__(self) -> None:
+        runtime.start("cpu")
+        from ecgan.training.learner import Learner
+        from ecgan.training.loader import Loader
+        from ecgan.training.step import Batch, discriminator_losses, generator_losses
+        from ecgan.training.world import join
+
+        world = join(self.ranks)
+        learner = Learner(MODEL, Recipe(LossWeights(lambda_vgg=0.0)), world)
+        learner.initialise(seed=1, gain=0.5)  # large enough for gradients that stand out from rounding
+        pairs = find_training_set(self.data).pairs
+        (samples,) = Loader(pairs, MODEL, Sampler(len(pairs), 4), world.rank, world.size).batches(0, 1)
+        batch = [Batch.of(samples, MODEL.semantic_nc)]
+        gradients = {}
+        for name, optimiser, losses in (
+            ("GE", learner._painters, generator_losses),
+            ("D", learner._critic, discriminator_losses),
+        ):
+            values, _ = learner.gradients(optimiser, losses, batch)
+            gradients |= {f"{name}{number}": value.numpy() for number, value in enumerate(values)}
+        statistics = learner.networks.generator.up_0.norm_0.param_free_norm
+        gradients |= {"mean": statistics.running_mean.numpy(), "var": statistics.running_var.numpy()}
+        if world.is_first:
+            np.savez(self.output, **gradients)
+        world.wait()
+
+
+@dataclass(frozen=True)
+class OddJob:
+    """Rank 1 does something else than the others."""
+
+    what: str
+
+    def __call__(self) -> None:
+        import os
+        import time
+
+        from ecgan.errors import UserError
+
+        if os.environ["OMPI_COMM_WORLD_RANK"] == "1":
+            if self.what == "mistake":
+                raise UserError("rank 1 can't find its file")
+            if self.what == "crash":
+                raise ValueError("rank 1 has a bug")
+            os.abort()
+        time.sleep(600)

@@ -1,0 +1,67 @@
+"""Several processes of one job: real mpirun, real ranks."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import commands, wait_until, write_pairs
+
+from slurm.rank import DONE, FAILED, HOPELESS
+from slurm.ranks import Ranks
+
+ENVIRONMENT = {"PYTHONPATH": str(Path(__file__).parent), "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
+
+
+def test_gradients_of_the_first_step_are_those_of_one_process(tmp_path: Path) -> None:
+    from gradient_job import GradientJob
+
+    write_pairs(tmp_path / "set", 4)
+    found = {}
+    for count in (1, 2, 4):
+        output = tmp_path / f"{count}.npz"
+        (tmp_path / f"logs{count}").mkdir()
+        ranks = Ranks(GradientJob(tmp_path / "set", output, count), count, ENVIRONMENT, tmp_path / f"logs{count}")
+        assert ranks.wait(300) and ranks.status == DONE, ranks.trouble()
+        found[count] = dict(np.load(output))
+    one = found[1]
+    assert len(one) > 150
+    largest = max(np.linalg.norm(value) for value in one.values())
+    for count in (2, 4):
+        for name, value in one.items():
+            apart, size = np.linalg.norm(found[count][name] - value), np.linalg.norm(value)
+            assert apart <= 2e-3 * size + 1e-6 * largest, (count, name, apart, size)
+
+
+@pytest.mark.parametrize(
+    ("what", "status", "message"),
+    [
+        ("mistake", HOPELESS, "rank 1 can't find its file"),
+        ("crash", FAILED, "ValueError: rank 1 has a bug"),
+        ("abort", None, "a rank was killed by SIGABRT"),
+    ],
+)
+def test_one_rank_that_fails_ends_all_and_says_why(tmp_path: Path, what: str, status: int | None, message: str) -> None:
+    from gradient_job import OddJob
+
+    start = time.monotonic()
+    ranks = Ranks(OddJob(what), 3, ENVIRONMENT, tmp_path)
+    assert ranks.wait(60), "the others did not end"
+    assert time.monotonic() - start < 40
+    assert ranks.status == status or (status is None and ranks.status not in (DONE, FAILED, HOPELESS))
+    assert ranks.trouble() == message
+    assert not [pid for pid, command in commands() if "slurm.rank" in command and str(tmp_path) in command]
+
+
+def test_all_can_be_ended_at_once(tmp_path: Path) -> None:
+    from gradient_job import OddJob
+
+    ranks = Ranks(OddJob("mistake"), 1, ENVIRONMENT | {"OMPI_COMM_WORLD_RANK": "0"}, tmp_path)
+    several = Ranks(OddJob("sleep"), 1, ENVIRONMENT | {"OMPI_COMM_WORLD_RANK": "2"}, tmp_path)
+    wait_until(lambda: len([c for _, c in commands() if "slurm.rank" in c and str(tmp_path) in c]) >= 2, 20)
+    for each in (ranks, several):
+        each.kill()
+    assert not [c for _, c in commands() if "slurm.rank" in c and str(tmp_path) in c]
+    assert ranks.trouble() == "a rank was killed by SIGKILL (out of memory?)"
