@@ -1,7 +1,7 @@
 """Shows the whole way on a small set that it draws itself: `make demo`.
 
-Draws landscapes with masks, makes a small random model, generates pictures in 4 shards, and puts
-masks, references and results side by side on one sheet.
+Draws landscapes with masks, trains a small model on them for a few minutes, generates pictures for
+other masks in 4 shards, and puts masks, references and results side by side on one sheet.
 """
 
 from __future__ import annotations
@@ -24,30 +24,25 @@ try:
 except ModuleNotFoundError as missing:
     sys.exit(f"error: {missing}: run `make setup` once, then .venv/bin/python launch/demo.py")
 
-FOLDER = Path("demo")
-PICTURES, PHOTOS = 8, 16
+FOLDER, CONFIG = Path("demo"), "configs/demo.yaml"
+PICTURES, PAIRS = 8, 120
+#: Of the drawn pictures; the model's own is smaller.
 SIZE = (256, 192)
-#: The random model's size and shape: width x height, channels of the last block, seed.
-MODEL = ("256x192", "8", "0")
 
 
 def main() -> int:
-    train, test, checkpoint = FOLDER / "data/train", FOLDER / "data/test", FOLDER / "checkpoint"
+    train, test, run_dir = FOLDER / "data/train", FOLDER / "data/test", FOLDER / "run"
     if not test.exists():
-        print(f"drawing {PHOTOS} landscapes for reference and {PICTURES} masks")
-        write_training_set(train, PHOTOS, seed=1, size=SIZE)
+        print(f"drawing {PAIRS} landscapes to learn from, and {PICTURES} masks")
+        write_training_set(train, PAIRS, seed=1, size=SIZE)
         write_test_set(test, train, PICTURES, seed=2, size=SIZE)
-    if not checkpoint.exists():
-        print("making a model with random weights (its pictures have structure and colour, but are no landscapes)")
-        _call([sys.executable, "-m", "ecgan.random_model", str(checkpoint), *MODEL])
+    _call("launch/train.py", "--config", CONFIG, "--input_path", train, "--run_dir", run_dir)
     images, results = train / "imgs", FOLDER / "results"
-    _call(
-        [sys.executable, "launch/generate.py", "--input_path", str(test), "--img_path", str(images)]
-        + ["--checkpoint", str(checkpoint), "--output_path", str(results), "--shards", "4"]
-    )
+    where = ("--input_path", test, "--img_path", images, "--output_path", results)
+    _call("launch/generate.py", "--checkpoint", run_dir, *where, "--shards", 4, "--overwrite")
     rows = [
         [
-            colourise(read_mask(item.mask, ModelConfig(*SIZE))),
+            colourise(read_mask(item.mask, ModelConfig())),
             read_photo(item.reference),
             read_photo(results / f"{item.name}.jpg"),
         ]
@@ -55,13 +50,14 @@ def main() -> int:
     ]
     sheet: Image.Image = contact_sheet(rows)
     sheet.save(FOLDER / "contact_sheet.jpg", quality=92)
-    print(f"look at {FOLDER / 'contact_sheet.jpg'}")
+    print(f"look at {FOLDER / 'contact_sheet.jpg'}, and at {run_dir / 'samples.html'} for how it was learned")
     return DONE
 
 
-def _call(command: list[str]) -> None:
-    print("$ python", shlex.join(command[1:]), flush=True)
-    status = subprocess.run(command).returncode
+def _call(*words: object) -> None:
+    command = [str(word) for word in words]
+    print("$ python", shlex.join(command), flush=True)
+    status = subprocess.run([sys.executable, *command]).returncode
     if status:
         sys.exit(status)
 

@@ -118,6 +118,7 @@ def watch(request: Request, ranks: Ranks) -> None:
             losses = status.get("losses", {})
             bar.set_postfix_str(", ".join(f"{name} {value:.3g}" for name, value in losses.items()), refresh=False)
             if status["step"] > bar.n:
+                bar.total = status["total"]
                 bar.update(status["step"] - bar.n)
 
 

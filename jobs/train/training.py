@@ -37,7 +37,15 @@ class Training:
         )
         self._pace = Pace(plan.settings.batch_size)
         self._recorder: Recorder | None = None
-        self._status: dict[str, Any] = {}
+        self._status: dict[str, Any] = {
+            "kind": "training",
+            "step": 0,
+            "total": plan.steps,
+            "epochs": plan.settings.schedule.epochs,
+            "ranks": world.size,
+            "device": plan.device,
+            "hosts": list(dict.fromkeys(world.hosts)),
+        }
         self._status_written = self._saved_at = self._clock = time.monotonic()
         self._seconds = 0.0  # of training, in all
         self._last_state: str | None = None
@@ -164,41 +172,36 @@ class Training:
         speed = self._pace.images_per_second or 0.0
         self._recorder.losses(step.taken, step.epoch, losses, step.rate, speed)
         shown = "  ".join(f"{name} {value:.4g}" for name, value in losses.items())
-        left = _duration(self._pace.seconds_for(self._plan.steps - step.taken))
+        expected = self._expected(step)
+        left = _duration(self._pace.seconds_for(expected - step.taken))
         self._say(
-            f"epoch {step.epoch}/{self._plan.settings.schedule.epochs}  step {step.taken}/{self._plan.steps}  "
+            f"epoch {step.epoch}/{self._plan.settings.schedule.epochs}  step {step.taken}/{expected}  "
             f"{speed:.2f} images/s  {left} left  lr {step.rate:.3g}  {shown}"
         )
+
+    def _expected(self, step: Step) -> int:
+        """Steps when it will end, by number or by time."""
+        speed, minutes = self._pace.images_per_second, self._plan.settings.max_minutes
+        if minutes is None or speed is None:
+            return self._plan.steps
+        left = max(0.0, 60 * minutes - self._seconds) * speed / self._plan.settings.batch_size
+        return min(self._plan.steps, step.taken + round(left))
 
     def _progress(self, step: Step) -> dict[str, Any]:
         return {
             "step": step.taken,
+            "total": self._expected(step),
             "epoch": step.epoch,
             "done": step.taken * self._plan.settings.batch_size,
             "images_per_second": self._pace.images_per_second,
-            "eta_seconds": self._eta(step),
+            "eta_seconds": self._pace.seconds_for(self._expected(step) - step.taken),
             "losses": step.losses,
         }
-
-    def _eta(self, step: Step) -> float | None:
-        by_steps = self._pace.seconds_for(self._plan.steps - step.taken)
-        minutes = self._plan.settings.max_minutes
-        if minutes is None or by_steps is None:
-            return by_steps
-        return min(by_steps, max(0.0, 60 * minutes - self._seconds))
 
     def _update_status(self, state: str, **details: Any) -> None:
         if not self._world.is_first:
             return
-        self._status |= {
-            "kind": "training",
-            "total": self._plan.steps,
-            "epochs": self._plan.settings.schedule.epochs,
-            "ranks": self._world.size,
-            "device": self._plan.device,
-            "hosts": list(dict.fromkeys(self._world.hosts)),
-            "last_state": self._last_state,
-        } | details
+        self._status |= {"last_state": self._last_state} | details
         self._run.write_status(state, **self._status)
         self._status_written = time.monotonic()
 
