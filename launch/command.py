@@ -20,7 +20,7 @@ Settings = TypeVar("Settings")
 
 
 class Terminated(Exception):
-    """SIGTERM came."""
+    """SIGTERM or SIGUSR2 came."""
 
 
 def parse(cls: type[Settings], description: str, arguments: Sequence[str] | None = None) -> Settings:
@@ -72,7 +72,8 @@ def run(main: Callable[[], int]) -> typing.NoReturn:
     def terminate(*_: Any) -> None:
         raise Terminated
 
-    signal.signal(signal.SIGTERM, terminate)
+    for number in (signal.SIGTERM, signal.SIGUSR2):
+        signal.signal(number, terminate)
     os.environ["PYTHONSAFEPATH"] = "1"  # no file in the user's folder stands in for a module of our children
     try:
         status = main()

@@ -8,7 +8,6 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
-import signal
 import sys
 from typing import Any
 
@@ -171,5 +170,4 @@ def _threads(ranks: int) -> int:
 
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGUSR2, signal.SIG_IGN)  # meant for the ranks
     run(main)

@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import NoReturn
 
 from ecgan.errors import UserError
-from ecgan.files import write_json
+from ecgan.files import write_atomically, write_json
 from jobs import stop
 
-OUTCOME = ".outcome"
+PROCESS, OUTCOME = ".pid", ".outcome"
 #: How a rank ended: its job is done, failed, can't run as it is, or was stopped and can be resumed.
 DONE, FAILED, HOPELESS, STOPPED = 0, 1, 2, 75
 
@@ -32,6 +32,7 @@ def main(job_file: Path, logs: Path) -> NoReturn:
     os.dup2(log, 1)
     os.dup2(log, 2)
     stop.listen()
+    write_atomically(logs / f"rank-{rank}{PROCESS}", str(os.getpid()))
     if rank == 0:
         threading.Thread(target=_watch_launcher, daemon=True).start()
     status, message = _run(job_file)

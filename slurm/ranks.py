@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from ecgan.errors import UserError
-from slurm.rank import DONE, OUTCOME, STOPPED
+from slurm.rank import DONE, OUTCOME, PROCESS, STOPPED
 
-#: Seconds that mpirun gives the other ranks once one has failed.
-_GRACE = 3
+#: Seconds that mpirun gives the ranks to save when somebody sends it SIGTERM.
+_GRACE = 60
 
 
 class Ranks:
@@ -37,7 +37,8 @@ class Ranks:
         Raises UserError if there is no mpirun for more than one.
         """
         self._logs, self.count = logs, count
-        for old in logs.glob(f"rank-*{OUTCOME}"):
+        self._lost: str | None = None
+        for old in (*logs.glob(f"rank-*{OUTCOME}"), *logs.glob(f"rank-*{PROCESS}")):
             old.unlink()
         job_file = logs / "job.pickle"
         job_file.write_bytes(pickle.dumps(job))
@@ -61,9 +62,11 @@ class Ranks:
         return outcomes[-1]["status"] if outcomes else code
 
     def wait(self, seconds: float) -> bool:
-        """Whether all have ended, at most so many seconds from now."""
+        """Whether all have ended, at most so many seconds from now. Once one has failed the others are ended."""
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(seconds)
+        if self._process.returncode is None and self.count > 1 and self._has_lost_one():
+            self.kill()  # the others wait for it, and mpirun for the end of its grace
         return self._process.returncode is not None
 
     def ask_to_stop(self) -> None:
@@ -89,16 +92,41 @@ class Ranks:
             if outcome["message"]:
                 return str(outcome["message"])
         assert status is not None
-        number = -status if status < 0 else status - 128 if status > 128 else 0  # mpirun adds 128 to a rank's signal
-        if number in set(signal.Signals):
-            name = signal.Signals(number).name
-            return f"a rank was killed by {name}" + (" (out of memory?)" if name == "SIGKILL" else "")
-        return f"a rank ended with status {status}"
+        return self._lost or f"the job {_cause(-status if status < 0 else 0)}"
+
+    def _has_lost_one(self) -> bool:
+        """Whether a rank has ended that had not done its job. Notes which, and what ended it as far as can be seen."""
+        for file in self._logs.glob(f"rank-*{PROCESS}"):
+            ended = _end_of(int(file.read_text()))
+            if ended is None:
+                continue
+            outcome = file.with_suffix(OUTCOME)
+            if not outcome.exists() or json.loads(outcome.read_text())["status"] not in (DONE, STOPPED):
+                self._lost = f"{file.stem.replace('-', ' ')} {_cause(ended & 0x7F)}"
+                return True
+        return False
 
     def _outcomes(self) -> list[dict[str, Any]]:
         """Of the ranks that lived to write theirs, in the order in which they did."""
         files = sorted(self._logs.glob(f"rank-*{OUTCOME}"), key=lambda path: path.stat().st_mtime_ns)
         return [json.loads(path.read_text()) for path in files]
+
+
+def _cause(number: int) -> str:
+    """What a signal's number says about an end that came without a word."""
+    if number not in set(signal.Signals):
+        return "ended without a word (killed? out of memory?)"
+    name = signal.Signals(number).name
+    return f"was killed by {name}" + (" (out of memory?)" if name == "SIGKILL" else "")
+
+
+def _end_of(process: int) -> int | None:
+    """The wait status of a process that has ended (0 if nothing is known of it any more); None while it runs."""
+    try:
+        fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return 0
+    return int(fields[-1]) if fields[0] == "Z" else None
 
 
 def _mpirun(count: int) -> list[str]:

@@ -37,6 +37,8 @@ def test_a_training_leaves_all_that_is_promised(train_folder: Folder) -> None:
     status = json.loads((run / "status.json").read_text())
     assert (status["state"], status["step"], status["total"]) == ("done", 6, 6)
     assert "G_ema.safetensors" in data.digests()
+    shown = subprocess.run([sys.executable, ROOT / "launch/status.py", run], capture_output=True, text=True)
+    assert shown.returncode == 0 and "done" in shown.stdout and "6 of 6" in shown.stdout
     log = (run / "logs/rank-0.log").read_text()
     assert "step 6/6" in log and "images/s" in log and "GAN_Feat" in log
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import time
+import re
 from pathlib import Path
 
 import numpy as np
 import pytest
 from conftest import commands, wait_until, write_pairs
 
-from slurm.rank import DONE, FAILED, HOPELESS
+from slurm.rank import DONE, STOPPED
 from slurm.ranks import Ranks
 
 ENVIRONMENT = {"PYTHONPATH": str(Path(__file__).parent), "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
@@ -24,7 +24,8 @@ def test_gradients_of_the_first_step_are_those_of_one_process(tmp_path: Path) ->
         output = tmp_path / f"{count}.npz"
         (tmp_path / f"logs{count}").mkdir()
         ranks = Ranks(GradientJob(tmp_path / "set", output, count), count, ENVIRONMENT, tmp_path / f"logs{count}")
-        assert ranks.wait(300) and ranks.status == DONE, ranks.trouble()
+        wait_until(lambda ranks=ranks: ranks.wait(1), 300)
+        assert ranks.status == DONE, ranks.trouble()
         found[count] = dict(np.load(output))
     one = found[1]
     assert len(one) > 150
@@ -36,22 +37,20 @@ def test_gradients_of_the_first_step_are_those_of_one_process(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize(
-    ("what", "status", "message"),
+    ("what", "message"),
     [
-        ("mistake", HOPELESS, "rank 1 can't find its file"),
-        ("crash", FAILED, "ValueError: rank 1 has a bug"),
-        ("abort", None, "a rank was killed by SIGABRT"),
+        ("mistake", "rank 1 can't find its file"),
+        ("crash", "ValueError: rank 1 has a bug"),
+        ("abort", r"rank 1 (was killed by SIGABRT|ended without a word .*)"),
     ],
 )
-def test_one_rank_that_fails_ends_all_and_says_why(tmp_path: Path, what: str, status: int | None, message: str) -> None:
+def test_one_rank_that_fails_ends_all_and_says_why(tmp_path: Path, what: str, message: str) -> None:
     from gradient_job import OddJob
 
-    start = time.monotonic()
     ranks = Ranks(OddJob(what), 3, ENVIRONMENT, tmp_path)
-    assert ranks.wait(60), "the others did not end"
-    assert time.monotonic() - start < 40
-    assert ranks.status == status or (status is None and ranks.status not in (DONE, FAILED, HOPELESS))
-    assert ranks.trouble() == message
+    wait_until(lambda: ranks.wait(0.5), 50)
+    assert ranks.status not in (None, DONE, STOPPED)
+    assert re.fullmatch(message, ranks.trouble() or "")
     assert not [pid for pid, command in commands() if "slurm.rank" in command and str(tmp_path) in command]
 
 
@@ -64,4 +63,4 @@ def test_all_can_be_ended_at_once(tmp_path: Path) -> None:
     for each in (ranks, several):
         each.kill()
     assert not [c for _, c in commands() if "slurm.rank" in c and str(tmp_path) in c]
-    assert ranks.trouble() == "a rank was killed by SIGKILL (out of memory?)"
+    assert ranks.trouble() == "the job was killed by SIGKILL (out of memory?)"
