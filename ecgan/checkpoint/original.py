@@ -22,8 +22,10 @@ MAGIC = b"HCAJSLHD"
 _SHA1_BYTES = 20
 
 
-def read_arrays(path: Path, sha256: str | None = None) -> dict[str, np.ndarray]:
+def read_arrays(path: Path, sha256: str | None = None, must_be_marked: bool = True) -> dict[str, np.ndarray]:
     """The tensors in `path` by name, float32.
+
+    `must_be_marked`: refuse what older versions of Jittor wrote, without checksum and mark behind the pickle.
 
     Raises UserError if the file is missing, damaged, not the one whose hash is `sha256`, or a pickle
     of anything but named arrays.
@@ -34,13 +36,14 @@ def read_arrays(path: Path, sha256: str | None = None) -> dict[str, np.ndarray]:
         raise UserError(f"can't read checkpoint {path}: {error.strerror}") from None
     if sha256 is not None and hashlib.sha256(content).hexdigest() != sha256:
         raise UserError(f"{path} has changed since it was opened; start again")
-    if not content.endswith(MAGIC):
+    if content.endswith(MAGIC):
+        content, checksum = content[: -len(MAGIC) - _SHA1_BYTES], content[-len(MAGIC) - _SHA1_BYTES : -len(MAGIC)]
+        if hashlib.sha1(content).digest() != checksum:
+            raise UserError(f"{path} is damaged: its checksum does not match its content; copy it again")
+    elif must_be_marked:
         raise UserError(f"{path} is not a checkpoint that Jittor saved, or was cut off: it does not end in its mark")
-    end = len(content) - len(MAGIC) - _SHA1_BYTES
-    if end <= 0 or hashlib.sha1(content[:end]).digest() != content[end : -len(MAGIC)]:
-        raise UserError(f"{path} is damaged: its checksum does not match its content; copy it again")
     try:
-        value = _ArraysOnly(io.BytesIO(content[:end])).load()
+        value = _ArraysOnly(io.BytesIO(content)).load()
     except _Refused as refused:
         raise UserError(f"{path} is refused: its pickle asks for {refused}, which no checkpoint needs") from None
     except Exception as error:

@@ -6,23 +6,23 @@ import os
 from pathlib import Path
 
 import numpy as np
-from safetensors import SafetensorError
-from safetensors.numpy import load_file
 
 from ecgan import runtime
-from ecgan.checkpoint import original
+from ecgan.checkpoint import native, original, torch_file
 from ecgan.errors import UserError
 
 #: Channels of the convolutions up to relu5_1, by their place in the network: features.0, features.2, …
 LAYERS = {0: 64, 2: 64, 5: 128, 7: 128, 10: 256, 12: 256, 14: 256, 16: 256, 19: 512, 21: 512, 23: 512, 25: 512} | {
     28: 512
 }
+_TORCH = (".pth", ".pt")
 _HUB = "https://cg.cs.tsinghua.edu.cn/jittor/assets/build/checkpoints/vgg19.pkl"
-_NAMES = ("vgg19.safetensors", "vgg19.pkl")
+_TORCHVISION = "https://download.pytorch.org/models/vgg19-dcbb9e9d.pth"
+_NAMES = ("vgg19.safetensors", "vgg19.pkl", "vgg19-dcbb9e9d.pth")
 
 
 def find_vgg19(path: str | None) -> Path:
-    """The file that `path` names, else the first found in ECGAN_VGG19, our cache folder and Jittor's hub cache.
+    """The file that `path` names, else the first found in ECGAN_VGG19, our cache folder and the hubs' caches.
 
     Raises UserError that says how to get it.
     """
@@ -34,26 +34,27 @@ def find_vgg19(path: str | None) -> Path:
     named = [Path(os.environ["ECGAN_VGG19"]).expanduser()] if os.environ.get("ECGAN_VGG19") else []
     if named and not named[0].is_file():
         raise UserError(f"ECGAN_VGG19 is {named[0]}: no such file")
-    folders = [runtime.cache_dir(), Path.home() / ".cache/jittor/checkpoints"]
+    folders = [
+        runtime.cache_dir(),
+        Path.home() / ".cache/jittor/checkpoints",
+        Path.home() / ".cache/torch/hub/checkpoints",
+    ]
     for candidate in [*named, *(folder / name for folder in folders for name in _NAMES)]:
         if candidate.is_file():
             return candidate
     raise UserError(
-        f"the perceptual loss needs VGG19's weights, and there are none: download {_HUB} to "
-        f"{runtime.cache_dir() / 'vgg19.pkl'} or say --vgg_weights FILE, or train without it: --lambda_vgg 0"
+        f"the perceptual loss needs VGG19's weights, and there are none: download {_HUB} (or {_TORCHVISION}) into "
+        f"{runtime.cache_dir()}, or say --vgg_weights FILE, or train without it: --lambda_vgg 0"
     )
 
 
 def read_vgg19(path: Path) -> dict[str, np.ndarray]:
     """Weight and bias of each of LAYERS as `features.K.weight` and `.bias`, float32. Raises UserError."""
     if path.suffix == ".safetensors":
-        try:
-            arrays = load_file(path)
-        except (OSError, SafetensorError) as error:
-            raise UserError(f"can't read {path}: {error}") from None
-    else:
-        arrays = original.read_arrays(path)
-    return _checked(path, arrays)
+        return _checked(path, native.read(path))
+    if path.suffix in _TORCH:
+        return _checked(path, torch_file.read_arrays(path))
+    return _checked(path, original.read_arrays(path, must_be_marked=False))  # the hub has older files, too
 
 
 def shapes() -> dict[str, tuple[int, ...]]:

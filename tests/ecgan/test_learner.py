@@ -99,6 +99,17 @@ def test_d_may_take_more_steps_than_g() -> None:
     assert learner.counters == {"adam_GE": 2, "adam_D": 3}
 
 
+@pytest.mark.parametrize("mode", ["ls", "original", "w"])
+def test_every_gan_mode_trains(mode: Any) -> None:
+    learner = make(Recipe(LossWeights(gan_mode=mode, lambda_vgg=0.0)))
+    before = weights(learner)
+    for _ in range(2):
+        assert all(np.isfinite(value) for value in learner.step([sample(0), sample(1)], 1e-4).values())
+    after = weights(learner)
+    for name in ("G.up_0.conv_0.weight_orig", "E.fc_mu.weight", "D.sequential.discriminator_1.models.model0.0.weight"):
+        assert np.isfinite(after[name]).all() and not np.array_equal(before[name], after[name])
+
+
 def test_spectral_normalisation_is_real_when_asked_for() -> None:
     model = dataclasses.replace(MODEL, spectral_norm=True)
     learner = make(model=model)

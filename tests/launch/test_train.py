@@ -12,10 +12,14 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
 from conftest import ROOT, TrainFolder, commands, fill, wait_until
 from PIL import Image
+from safetensors.numpy import save_file
+
+from ecgan.checkpoint.vgg import shapes
 
 Folder = Callable[[int], TrainFolder]
 
@@ -62,6 +66,28 @@ def test_two_ranks_train_as_one_does(train_folder: Folder) -> None:
             assert theirs[loss] == pytest.approx(ours[loss], rel=1e-4 if first else 0.05, abs=1e-5 if first else 0.02)
     assert micro[0]["KLD"] == pytest.approx(one[0]["KLD"], rel=1e-4)  # a sum over the batch, however it is cut
     assert micro[0]["GAN_Feat"] != pytest.approx(one[0]["GAN_Feat"], rel=1e-6)  # BatchNorm saw other statistics
+
+
+def test_the_perceptual_loss_counts(train_folder: Folder, tmp_path: Path) -> None:
+    weights = tmp_path / "vgg19.safetensors"
+    random = np.random.default_rng(0)
+    arrays = {name: random.standard_normal(shape) / np.prod(shape[1:]) ** 0.5 for name, shape in shapes().items()}
+    save_file({name: array.astype(np.float32) for name, array in arrays.items()}, weights)
+    data = train_folder(4)
+    job = data.train("--lambda_vgg", 10, "--vgg_weights", weights, "--max_steps", 2)
+    assert job.returncode == 0 and f"perceptual    {weights}" in job.stdout, job.stderr
+    assert all(line["VGG"] > 0 for line in data.metrics())
+
+
+def test_it_ends_and_saves_by_time(train_folder: Folder) -> None:
+    data = train_folder(4)
+    options = ("--max_steps", 5000, "--max_minutes", 0.1, "--save_every_minutes", 0.05, "--keep_states", 9)
+    job = data.train(*options)
+    assert job.returncode == 0, job.stderr
+    states = data.states()
+    assert len(states) >= 2 and data.metrics()[-1]["step"] < 5000
+    again = data.train(*options)  # its time is over already: one step shows that
+    assert again.returncode == 0 and len(data.states()) <= len(states) + 1
 
 
 @pytest.fixture(scope="module")
