@@ -45,7 +45,8 @@ def _train(run: RunDir, plan: TrainPlan) -> None:
     settings = plan.settings
     loader = Loader(plan.pairs, settings.model, plan.sampler, world.rank, world.size, settings.loader_threads)
     try:
-        for step in steps(training.learner, loader, plan.sampler, settings.schedule, world, start, plan.steps):
+        end = start if any(world.any([training.is_time_over()])) else plan.steps
+        for step in steps(training.learner, loader, plan.sampler, settings.schedule, world, start, end):
             training.note(step)
             asked, due, over = world.any([stop.requested(), training.is_save_due(step), training.is_time_over()])
             over = over or step.taken == plan.steps

@@ -1,0 +1,130 @@
+"""The audit of a training set: settings, the whole of it, and its report."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import get_args
+
+import numpy as np
+
+from ecgan.config import ModelConfig
+from ecgan.data.audit import Finding, Kind, Limits, examine_all, find_duplicates
+from ecgan.data.trainset import find_training_set, read_exclude_list
+from ecgan.errors import UserError
+from ecgan.files import write_atomically, write_json
+from ecgan.palette import NAMES
+from ecgan.progress import progress_bar
+from jobs.options import option, parse_size
+
+#: What can't be trained on is always left out; of the rest the user chooses.
+_ALWAYS = ("unreadable", "classes")
+_CHOICE = ("size", "grey", "border", "duplicate", "near_duplicate")
+REPORT, SUMMARY, EXCLUDE = "report.json", "report.txt", "exclude.txt"
+
+
+@dataclass(frozen=True)
+class AuditSettings:
+    input_path: str = option("data/train", "training set: folder with imgs/ and labels/")
+    output_path: str = option("audit", "folder that gets the report and the exclusion list")
+    exclude_list: str | None = option(None, "text file with the names of photos that are left out already")
+    exclude: str = option("size,grey,border,duplicate,near_duplicate", f"faults to list: any of {', '.join(_CHOICE)}")
+    size: str = option("512x384", "WIDTHxHEIGHT that photos and masks should have the aspect of")
+    chroma: float = option(Limits.chroma, "a photo is grey if its channels differ by less, of 255")
+    border: float = option(Limits.border, "share of a side from which on a border of one colour counts")
+    distance: int = option(Limits.distance, "bits of 64 in which the hashes of near duplicates differ at most")
+    label_nc: int = option(29, "classes of the masks")
+    contain_dontcare_label: bool = option(False, "mask value 255 is one class more")
+    workers: int | None = option(None, "threads; by default two for each core")
+
+    def __post_init__(self) -> None:
+        unknown = self.excluded - set(_CHOICE)
+        if unknown:
+            raise UserError(f"--exclude: {min(unknown)!r} is none of {', '.join(_CHOICE)}")
+        if self.workers is not None and self.workers < 1:
+            raise UserError(f"--workers is {self.workers}; it must be at least 1")
+        if not 0 <= self.distance <= 64:
+            raise UserError(f"--distance is {self.distance}; it must be 0 to 64")
+        self.model, self.limits  # noqa: B018  # raise now if they are malformed
+
+    @property
+    def excluded(self) -> set[str]:
+        return {kind.strip() for kind in self.exclude.split(",") if kind.strip()}
+
+    @property
+    def model(self) -> ModelConfig:
+        return ModelConfig(label_nc=self.label_nc, contain_dontcare_label=self.contain_dontcare_label)
+
+    @property
+    def limits(self) -> Limits:
+        size = parse_size("--size", self.size)
+        assert size is not None
+        return Limits(size, self.chroma, self.border, distance=self.distance)
+
+
+@dataclass(frozen=True)
+class Audit:
+    """`excluded`: names for the list, each with its reasons. `pixels`, `pictures`: of each class, over all masks."""
+
+    pairs: int
+    findings: tuple[Finding, ...]
+    excluded: dict[str, list[str]]
+    pixels: list[int]
+    pictures: list[int]
+
+
+def audit(settings: AuditSettings) -> Audit:
+    """Opens every pair. Raises UserError if there is none."""
+    path = Path(settings.input_path).expanduser().absolute()
+    known = read_exclude_list(Path(settings.exclude_list).expanduser()) if settings.exclude_list else frozenset()
+    found = find_training_set(path, known)
+    findings = [Finding(fault.name or "", "unpaired", fault.reason) for fault in found.faults]
+    if not found.pairs:
+        reasons = "; ".join(finding.detail for finding in findings[:5]) or "there are no pairs of photo and mask"
+        raise UserError(f"--input_path {path}: {reasons}")
+    workers = settings.workers or 2 * (os.cpu_count() or 1)
+    with progress_bar(len(found.pairs), "examining", "pair") as bar:
+        examined = examine_all(found.pairs, settings.model, settings.limits, workers, bar.update)
+    findings += [finding for one in examined for finding in one.findings]
+    findings += find_duplicates(examined, settings.distance)
+    excluded: dict[str, list[str]] = {}
+    for finding in findings:
+        if finding.kind in _ALWAYS or finding.kind in settings.excluded:
+            excluded.setdefault(finding.name, []).append(f"{finding.kind}: {finding.detail}")
+    counts = np.stack([one.pixels for one in examined])
+    totals, pictures = counts.sum(axis=0), (counts > 0).sum(axis=0)
+    return Audit(len(found.pairs), tuple(findings), dict(sorted(excluded.items())), totals.tolist(), pictures.tolist())
+
+
+def write(result: Audit, settings: AuditSettings) -> Path:
+    """Writes the report, in full and in short, and the list; returns their folder. Raises UserError if it can't."""
+    folder = Path(settings.output_path).expanduser()
+    listed = "".join(f"# {'; '.join(reasons)}\n{name}\n" for name, reasons in result.excluded.items())
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        write_json(folder / REPORT, {"settings": asdict(settings)} | asdict(result))
+        write_atomically(folder / SUMMARY, "\n".join(summary(result)) + "\n")
+        write_atomically(folder / EXCLUDE, listed)
+    except OSError as error:
+        raise UserError(f"--output_path {folder}: can't be written ({error.strerror})") from None
+    return folder
+
+
+def summary(result: Audit) -> list[str]:
+    """For a person: how many of each fault, and how much of each class."""
+    found = Counter(finding.kind for finding in result.findings)
+    lines = [f"{result.pairs} pairs examined, {len(result.excluded)} on the exclusion list", ""]
+    lines += [f"{kind.replace('_', ' '):<16}{found[kind]:>7}" for kind in get_args(Kind)]
+    return [*lines, "", f"{'class':<24}{'pixels':>8}{'pictures':>10}", *_histogram(result)]
+
+
+def _histogram(result: Audit) -> Sequence[str]:
+    total = max(1, sum(result.pixels))
+    rows = []
+    for number, (pixels, pictures) in enumerate(zip(result.pixels, result.pictures, strict=True)):
+        name = NAMES[number] if number < len(NAMES) else ""
+        rows.append(f"{number:>3} {name:<20}{pixels / total:>8.2%}{pictures:>10}")
+    return rows

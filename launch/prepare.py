@@ -1,0 +1,28 @@
+"""Looks through a training set for what training had better leave out, and writes a list of it.
+
+python launch/prepare.py --input_path data/train
+"""
+
+from __future__ import annotations
+
+import sys
+
+try:
+    from jobs.audit import EXCLUDE, SUMMARY, AuditSettings, audit, summary, write
+    from launch.command import DONE, parse, run
+except ModuleNotFoundError as missing:
+    sys.exit(f"error: {missing}: run `make setup` once, then .venv/bin/python launch/prepare.py")
+
+
+def main() -> int:
+    settings = parse(AuditSettings, "Audits a training set: a report, and a list of pairs to leave out.")
+    result = audit(settings)
+    folder = write(result, settings)
+    print("\n".join(summary(result)))
+    print(f"\n{folder / SUMMARY} is this, report.json beside it names every fault; to train without them:")
+    print(f"  python launch/train.py --input_path {settings.input_path} --exclude-list {folder / EXCLUDE}")
+    return DONE
+
+
+if __name__ == "__main__":
+    run(main)

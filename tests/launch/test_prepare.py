@@ -1,0 +1,139 @@
+"""The audit of a training set, on drawn faults of every kind and on real photos."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import ROOT, draw_mask, draw_photo, write_pairs
+from PIL import Image
+
+from ecgan.data.trainset import read_exclude_list
+
+SIZE = (256, 192)
+
+
+def prepare(data: Path, output: Path, *options: object) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, ROOT / "launch/prepare.py", "--input_path", data, "--output_path", output, *options]
+    return subprocess.run([str(word) for word in command], capture_output=True, text=True, timeout=120)
+
+
+def findings(output: Path) -> dict[str, set[str]]:
+    """Names by kind of fault."""
+    found: dict[str, set[str]] = {}
+    for each in json.loads((output / "report.json").read_text())["findings"]:
+        found.setdefault(each["kind"], set()).add(each["name"])
+    return found
+
+
+@pytest.fixture
+def faulty(tmp_path: Path) -> Path:
+    """One pair of each fault beside four good ones."""
+    data = tmp_path / "set"
+    (data / "imgs").mkdir(parents=True)
+    (data / "labels").mkdir()
+
+    def add(name: str, photo: np.ndarray, labels: np.ndarray | None = None) -> Path:
+        path = data / "imgs" / f"{name}.jpg"
+        Image.fromarray(photo).save(path, quality=95)
+        Image.fromarray(draw_mask(len(name), SIZE) if labels is None else labels).save(data / f"labels/{name}.png")
+        return path
+
+    for index in range(4):
+        add(f"good{index}", draw_photo(index, SIZE))
+    grey = np.asarray(Image.fromarray(draw_photo(5, SIZE)).convert("L"))
+    add("grey", np.repeat(grey[..., None], 3, axis=2))
+    framed = draw_photo(6, SIZE).copy()
+    framed[:12] = 0
+    add("framed", framed)
+    (data / "imgs/same.jpg").write_bytes((data / "imgs/good1.jpg").read_bytes())
+    Image.fromarray(draw_mask(1, SIZE)).save(data / "labels/same.png")
+    add("similar", np.clip(draw_photo(2, SIZE).astype(int) + 6, 0, 255).astype(np.uint8))
+    add("tall", draw_photo(7, (192, 256)), draw_mask(7, (192, 256)))
+    cut = add("cut", draw_photo(8, SIZE))
+    cut.write_bytes(cut.read_bytes()[:500])
+    add("classes", draw_photo(9, SIZE), np.full((192, 256), 77, np.uint8))
+    add("alone", draw_photo(10, SIZE))
+    (data / "labels/alone.png").unlink()
+    return data
+
+
+def test_every_kind_of_fault_is_found(faulty: Path, tmp_path: Path) -> None:
+    output = tmp_path / "audit"
+    job = prepare(faulty, output)
+    assert job.returncode == 0, job.stderr
+    assert findings(output) == {
+        "grey": {"grey"},
+        "border": {"framed"},
+        "duplicate": {"same"},
+        "near_duplicate": {"similar"},
+        "size": {"tall"},
+        "unreadable": {"cut"},
+        "classes": {"classes"},
+        "unpaired": {"alone"},
+    }
+    listed = read_exclude_list(output / "exclude.txt")
+    assert listed == {"grey", "framed", "same", "similar", "tall", "cut", "classes"}
+    report = json.loads((output / "report.json").read_text())
+    assert sum(report["pixels"]) == 10 * 256 * 192  # of all masks that can be used
+    assert "sky" in job.stdout and "exclude.txt" in job.stdout
+    assert not list(output.glob(".*"))
+
+
+def test_the_user_says_what_is_listed(faulty: Path, tmp_path: Path) -> None:
+    output = tmp_path / "audit"
+    assert prepare(faulty, output, "--exclude", "grey").returncode == 0
+    assert read_exclude_list(output / "exclude.txt") == {"grey", "cut", "classes"}
+    known = tmp_path / "known.txt"
+    known.write_text("grey.jpg\ncut\n")
+    job = prepare(faulty, output, "--exclude", "grey,border", "--exclude_list", known, "--chroma", 256)
+    assert job.returncode == 0
+    assert {"good0", "framed"} <= read_exclude_list(output / "exclude.txt")
+    assert "grey.jpg" not in (output / "report.json").read_text()
+
+
+def test_real_photos(landscape_mini: Path, tmp_path: Path) -> None:
+    """Ten grey photos of a pier, and near copies of four others, were put among the 160."""
+    output = tmp_path / "audit"
+    assert prepare(landscape_mini / "train", output).returncode == 0
+    found = findings(output)
+    assert len(found["grey"]) == 10 and "border" not in found
+    pairs = [
+        each for each in json.loads((output / "report.json").read_text())["findings"] if "looks like" in each["detail"]
+    ]
+    assert len({each["name"] for each in pairs} - found["grey"]) == 4
+    assert found.keys() == {"grey", "near_duplicate"}
+
+
+def test_mistakes_are_named(tmp_path: Path) -> None:
+    data = write_pairs(tmp_path / "set", 1)
+    (tmp_path / "file").touch()
+    cases = [
+        ((tmp_path / "nowhere", tmp_path / "a"), "nowhere: no such folder"),
+        ((data, tmp_path / "file"), "file: can't be written"),
+        ((data, tmp_path / "a", "--exclude", "ugly"), "'ugly' is none of"),
+        ((data, tmp_path / "a", "--size", "big"), "--size"),
+    ]
+    for arguments, message in cases:
+        job = prepare(*arguments)
+        assert job.returncode == 2 and message in job.stderr and "Traceback" not in job.stderr, (arguments, job.stderr)
+    assert prepare(data, tmp_path / "a").returncode == 0  # a single pair is a set
+
+
+def test_it_can_be_interrupted(tmp_path: Path) -> None:
+    data = write_pairs(tmp_path / "set", 400)
+    command = [sys.executable, str(ROOT / "launch/prepare.py"), "--input_path", str(data), "--workers", "1"]
+    command += ["--output_path", str(tmp_path / "audit")]
+    job = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1)
+    assert job.stderr is not None
+    with pytest.raises(subprocess.TimeoutExpired):
+        job.wait(0.8)
+    job.send_signal(signal.SIGINT)
+    _, errors = job.communicate(timeout=20)
+    assert job.returncode == 130 and "Traceback" not in errors, errors
+    assert not (tmp_path / "audit").exists()
