@@ -71,7 +71,7 @@ def _train_on_grey(model: ModelConfig, recipe: Recipe, batch: int) -> None:
     height, width = model.height, model.width
     grey = np.full((height, width, 3), 128, np.uint8)
     flat = np.zeros((height, width), np.uint8)
-    sample = LoadedSample("grey", flat, grey, flat, np.zeros(model.z_dim, np.float32))
+    sample = LoadedSample("grey", flat, grey, flat, np.zeros((2, model.z_dim), np.float32))
     vgg = {name: np.zeros(shape, np.float32) for name, shape in shapes().items()} if recipe.weights.lambda_vgg else None
     learner = Learner(model, recipe, World(0, 1, ["here"], None), vgg)
     learner.initialise(seed=0)

@@ -6,6 +6,7 @@ came from and the SHA-256 of every file, so damage is noticed.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import secrets
@@ -40,11 +41,12 @@ def save(folder: Path, networks: dict[str, dict[str, np.ndarray]], model: ModelC
         files = {}
         for name, arrays in networks.items():
             file = temporary / f"{name}.safetensors"
+            content = save_tensors({key: np.ascontiguousarray(array) for key, array in arrays.items()})
             with open(file, "wb") as stream:
-                stream.write(save_tensors({key: np.ascontiguousarray(array) for key, array in arrays.items()}))
+                stream.write(content)
                 stream.flush()
                 os.fsync(stream.fileno())
-            files[file.name] = sha256_of(file)
+            files[file.name] = hashlib.sha256(content).hexdigest()
         write_json(
             temporary / DESCRIPTION, {"format": FORMAT, "model": model.to_dict(), "about": about, "sha256": files}
         )

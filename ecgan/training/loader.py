@@ -22,7 +22,8 @@ _AHEAD = 2
 
 @dataclass(frozen=True)
 class LoadedSample:
-    """`labels`: (H, W) uint8; `photo`: (H, W, 3) uint8; `edge`: (H, W) uint8; `noise`: (z_dim,) float32."""
+    """`labels`: (H, W) uint8; `photo`: (H, W, 3) uint8; `edge`: (H, W) uint8; `noise`: (2, z_dim) float32, for the
+    G step and the D step."""
 
     name: str
     labels: np.ndarray
@@ -39,7 +40,8 @@ def load_sample(pair: Pair, sample: Sample, model: ModelConfig, seed: int) -> Lo
     edge = edge_map(photo)
     if sample.flipped:
         labels, photo, edge = labels[:, ::-1], photo[:, ::-1], edge[:, ::-1]
-    noise = generator_for(seed, "noise", sample.epoch, sample.index).standard_normal(model.z_dim, dtype=np.float32)
+    parts = [generator_for(seed, "noise", sample.epoch, sample.index, part) for part in ("G", "D")]
+    noise = np.stack([random.standard_normal(model.z_dim, dtype=np.float32) for random in parts])
     return LoadedSample(pair.name, labels, photo, edge, noise)
 
 

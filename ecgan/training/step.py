@@ -21,12 +21,13 @@ from ecgan.training.recipe import LossWeights
 
 
 class Batch(NamedTuple):
-    """`segmap`: N masks; `photo`, `edge`: (N, 3, H, W) in [-1, 1]; `noise`: (N, z_dim), the eps of the style code."""
+    """`segmap`: N masks; `photo`, `edge`: (N, 3, H, W) in [-1, 1]; `noise`: the eps of the style codes, (N, z_dim)
+    for the G step and as many for the D step, whose fakes are painted anew."""
 
     segmap: Segmap
     photo: jt.Var
     edge: jt.Var
-    noise: jt.Var
+    noise: tuple[jt.Var, jt.Var]
 
     @classmethod
     def of(cls, samples: Sequence[LoadedSample], classes: int) -> Batch:
@@ -35,7 +36,7 @@ class Batch(NamedTuple):
             Segmap(np.stack([sample.labels for sample in samples]), classes),
             jt.array(to_network(np.stack([sample.photo for sample in samples]))),
             jt.array(to_network(edges)),
-            jt.array(np.stack([sample.noise for sample in samples])),
+            (jt.array(np.stack([s.noise[0] for s in samples])), jt.array(np.stack([s.noise[1] for s in samples]))),
         )
 
 
@@ -63,7 +64,7 @@ def generator_losses(networks: Networks, batch: Batch, weights: LossWeights, par
     `parts`: into how many equal parts, on all ranks together, the step's batch is cut, of which
     `batch` is one; the loss of the step is the mean over the parts.
     """
-    pictures, mu, logvar = _paint(networks, batch)
+    pictures, mu, logvar = _paint(networks, batch, batch.noise[0])
     judged = _judged(pictures, batch, weights)
     terms = {"KLD": [parts * weights.lambda_kld * losses.kl_divergence(mu, logvar)]}  # a sum, of which means are taken
     verdicts = [_judge(networks.discriminator, batch.segmap, each.fake, each.real) for each in judged]
@@ -86,7 +87,7 @@ def generator_losses(networks: Networks, batch: Batch, weights: LossWeights, par
 def discriminator_losses(networks: Networks, batch: Batch, weights: LossWeights, parts: int = 1) -> dict[str, jt.Var]:
     """The weighted terms that D minimises on fakes of the present G: D_Fake and D_real; both are means over `parts`."""
     with jt.no_grad():
-        pictures = Pictures(*(picture.detach() for picture in _paint(networks, batch)[0]))
+        pictures = Pictures(*(picture.detach() for picture in _paint(networks, batch, batch.noise[1])[0]))
     of_fakes: list[jt.Var] = []
     of_reals: list[jt.Var] = []
     for fake, real, weight in _judged(pictures, batch, weights):
@@ -96,9 +97,9 @@ def discriminator_losses(networks: Networks, batch: Batch, weights: LossWeights,
     return {"D_Fake": sum(of_fakes[1:], of_fakes[0]), "D_real": sum(of_reals[1:], of_reals[0])}
 
 
-def _paint(networks: Networks, batch: Batch) -> tuple[Pictures, jt.Var, jt.Var]:
+def _paint(networks: Networks, batch: Batch, noise: jt.Var) -> tuple[Pictures, jt.Var, jt.Var]:
     mu, logvar = networks.encoder(batch.photo)
-    code = mu + jt.exp(0.5 * logvar) * batch.noise
+    code = mu + jt.exp(0.5 * logvar) * noise
     return networks.generator(code, batch.segmap), mu, logvar
 
 

@@ -34,7 +34,7 @@ def sample(index: int) -> Any:
     from ecgan.training.loader import LoadedSample
 
     photo = draw_photo(index)
-    noise = np.random.default_rng(index).standard_normal(MODEL.z_dim).astype(np.float32)
+    noise = np.random.default_rng(index).standard_normal((2, MODEL.z_dim)).astype(np.float32)
     return LoadedSample(f"s{index}", draw_mask(index), photo, edge_map(photo), noise)
 
 

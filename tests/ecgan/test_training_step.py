@@ -30,7 +30,7 @@ def samples(original: Path, z_dim: int) -> list[Any]:
 
     return [
         LoadedSample(
-            f"{i}", read(f"mask_{i}", "L"), read(f"ref_{i}", "RGB"), read(f"edge_{i}", "L"), np.zeros(z_dim, "f")
+            f"{i}", read(f"mask_{i}", "L"), read(f"ref_{i}", "RGB"), read(f"edge_{i}", "L"), np.zeros((2, z_dim), "f")
         )
         for i in (0, 1)
     ]

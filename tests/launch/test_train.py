@@ -142,7 +142,7 @@ def newest(folder: Path) -> int:
     return max((int(path.name.split("-")[1]) for path in (folder / "run/states").glob("step-*")), default=0)
 
 
-@pytest.mark.parametrize(("sent", "status"), [(signal.SIGTERM, 75), (signal.SIGINT, 130)])
+@pytest.mark.parametrize(("sent", "status"), [(signal.SIGTERM, 75), (signal.SIGUSR2, 75), (signal.SIGINT, 130)])
 def test_asked_to_stop_it_saves_and_goes_on(
     unkilled: TrainFolder, tmp_path: Path, sent: signal.Signals, status: int
 ) -> None:
