@@ -48,7 +48,6 @@ _CUDA_LIMIT = f"Jittor {_JITTOR} itself supports CUDA up to 12, with cuDNN 8"
 _NEWEST_CUDA, _CUDNN = 12, 8
 #: From the oldest that this project is written for to the last that NumPy 1 knows, which Jittor needs.
 _PYTHONS = ((3, 10), (3, 12))
-_ROOT_VARIABLES = ("OMPI_ALLOW_RUN_AS_ROOT", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM")
 
 _REINSTALL = f"install this project anew: {sys.executable} -m pip install -e . -c constraints.txt"
 _OPEN_MPI = f"Open MPI, which this project brings; {_REINSTALL}"
@@ -101,7 +100,7 @@ def cuda_parts(device: runtime.Device) -> list[Row]:
 
 def mpi_parts() -> list[Row]:
     """What training on several ranks needs."""
-    return [_guarded("note", check, stops_ranks=True) for check in (mpirun, mpicc, mpi4py, user, slots)]
+    return [_guarded("note", check, stops_ranks=True) for check in (mpirun, mpicc, mpi4py, slots)]
 
 
 def slurm_parts() -> list[Row]:
@@ -431,19 +430,9 @@ def mpi4py() -> Row:
     return Row("mpi4py", "ok", f"{version}, with {answer.partition(',')[0]}")
 
 
-def user() -> Row:
-    if os.geteuid():
-        return Row("user", "ok", "not root")
-    unset = [name for name in _ROOT_VARIABLES if os.environ.get(name) != "1"]
-    if not unset:
-        return Row("user", "ok", "root, which mpirun is told to accept")
-    how = " ".join(["export", *(f"{name}=1" for name in unset)])
-    return Row("user", "note", "root, which mpirun refuses unless it is told to accept", how, stops_ranks=True)
-
-
 def slots() -> Row:
     count = resources.cores()
-    return Row("slots for mpirun", "ok", f"{count}: the cores of this process; more ranks need --oversubscribe")
+    return Row("cores for ranks", "ok", f"{count}: the cores of this process, which more ranks would share")
 
 
 # Slurm

@@ -10,10 +10,12 @@ from pathlib import Path
 
 import pytest
 import yaml
-from conftest import ROOT, draw_mask, draw_photo
+from conftest import ROOT, draw_mask, draw_photo, write_pairs
 from PIL import Image
 
+from jobs.audit import AuditSettings
 from jobs.generate.settings import GenerateSettings
+from jobs.train.settings import TrainSettings
 
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 
@@ -28,6 +30,13 @@ def test_example_of_the_library_runs(tmp_path: Path, tiny_checkpoint: Path) -> N
     assert Image.open(tmp_path / "picture.png").size == (128, 64)
 
 
+def test_example_of_training_runs(tmp_path: Path) -> None:
+    write_pairs(tmp_path / "train", 3)
+    example = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "library.md").read_text(), re.DOTALL)[1]
+    done = subprocess.run([sys.executable, "-c", example], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0 and done.stdout.count("GAN_Feat") == 3, done.stderr
+
+
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
 def test_links_lead_somewhere(document: Path) -> None:
     for target in re.findall(r"\]\(([^)#:]+)\)", document.read_text()):
@@ -35,11 +44,19 @@ def test_links_lead_somewhere(document: Path) -> None:
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
-def test_options_of_generate_that_are_shown_exist(document: Path) -> None:
-    options = {field.name for field in dataclasses.fields(GenerateSettings)} | {"config", "help"}
+@pytest.mark.parametrize(
+    ("script", "settings"),
+    [
+        ("launch/generate.py", GenerateSettings),
+        ("launch/train.py", TrainSettings),
+        ("launch/prepare.py", AuditSettings),
+    ],
+)
+def test_options_that_are_shown_exist(document: Path, script: str, settings: type) -> None:
+    options = {field.name for field in dataclasses.fields(settings)} | {"config", "help", "no_resume"}
     for line in document.read_text().splitlines():
-        if "launch/generate.py" in line:
-            command = line.split("launch/generate.py", 1)[1].split("|")[0]
+        if script in line:
+            command = re.split(r"[|#]", line.split(script, 1)[1])[0]
             shown = {name.replace("-", "_") for name in re.findall(r"--([\w-]+)", command)}
             assert shown <= options, line
 

@@ -16,9 +16,15 @@ from ecgan.errors import UserError
 from ecgan.memory import parameter_counts, state_size
 from ecgan.training.recipe import AdamSettings, LossWeights, Recipe
 from ecgan.training.schedule import Schedule
+from ecgan.warm import warm_training
 
 MODEL = ModelConfig(128, 64, ngf=4, ndf=4, num_upsampling_layers="normal")
 RECIPE = Recipe(LossWeights(lambda_vgg=0.0), ema_decay=0.9)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _compiled() -> None:
+    warm_training(MODEL, RECIPE, 2, "cpu")  # on all cores, where this process would compile on one
 
 
 def make(recipe: Recipe = RECIPE, model: ModelConfig = MODEL) -> Any:

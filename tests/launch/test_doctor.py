@@ -245,19 +245,10 @@ def test_slurm_that_answers(first_on_path: Path) -> None:
     assert checks.pmix().state == "note" and "none, pmi2" in checks.pmix().found
 
 
-def test_root_must_tell_mpirun(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(os, "geteuid", lambda: 0)
-    for name in ("OMPI_ALLOW_RUN_AS_ROOT", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM"):
-        monkeypatch.delenv(name, raising=False)
-    row = checks.user()
-    assert row.stops_ranks and row.how == "export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1"
+def test_what_stops_ranks_stops_nothing_else() -> None:
+    row = checks.Row("mpirun", "note", "none", stops_ranks=True)
     generating, training, ranks = checks.verdicts([row], "on cpu")
-    assert generating.can_run and training.can_run and not ranks.can_run and "root" in ranks.reason
-
-    monkeypatch.setenv("OMPI_ALLOW_RUN_AS_ROOT", "1")
-    assert checks.user().how == "export OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1"
-    monkeypatch.setenv("OMPI_ALLOW_RUN_AS_ROOT_CONFIRM", "1")
-    assert checks.user().state == "ok"
+    assert generating.can_run and training.can_run and not ranks.can_run and "mpirun" in ranks.reason
 
 
 def test_wrong_usage() -> None:
