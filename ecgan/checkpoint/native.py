@@ -82,7 +82,7 @@ def read(path: Path) -> dict[str, np.ndarray]:
     """The tensors of a file that has been verified; raises UserError if it can't be read."""
     try:
         return load_file(path)
-    except (OSError, SafetensorError) as error:
+    except (OSError, SafetensorError, TypeError) as error:  # TypeError: NumPy has no such type (bfloat16)
         raise UserError(f"can't read {path}: {error}") from None
 
 

@@ -6,6 +6,7 @@ variables and nothing else, so a file from the network can't.
 
 from __future__ import annotations
 
+import collections
 import hashlib
 import io
 import pickle
@@ -81,6 +82,11 @@ def _empty_array(_kind: Any, _shape: Any, _dtype: Any) -> np.ndarray:
     return np.empty((0,), np.int8)
 
 
+def _array_of_buffer(buffer: Any, dtype: np.dtype, shape: Any, order: Any) -> np.ndarray:
+    """Stands in for NumPy's `_frombuffer`, which pickles of protocol 5 use."""
+    return np.frombuffer(buffer, dtype).reshape(shape, order=order)
+
+
 def _float_dtype(name: Any, *_rest: Any) -> np.dtype:
     if not isinstance(name, str) or not re.fullmatch(r"[<>=|]?f[248]", name):
         raise _Refused(f"an array of type {name!r}")
@@ -94,6 +100,9 @@ class _ArraysOnly(pickle.Unpickler):
         ("jittor.jittor_core", "Var"): _variable,
         ("numpy.core.multiarray", "_reconstruct"): _empty_array,
         ("numpy._core.multiarray", "_reconstruct"): _empty_array,
+        ("numpy.core.numeric", "_frombuffer"): _array_of_buffer,
+        ("numpy._core.numeric", "_frombuffer"): _array_of_buffer,
+        ("collections", "OrderedDict"): collections.OrderedDict,
         ("numpy", "ndarray"): np.ndarray,
         ("numpy", "dtype"): _float_dtype,
     }

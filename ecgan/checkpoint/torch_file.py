@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import collections
 import io
+import math
 import pickle
 import zipfile
 from collections.abc import Callable
@@ -63,6 +64,8 @@ def read_arrays(path: Path) -> dict[str, np.ndarray]:
 
 def _read_zip(content: bytes) -> tuple[Any, Callable[[str], bytes]]:
     archive = zipfile.ZipFile(io.BytesIO(content))
+    if any(member.compress_type != zipfile.ZIP_STORED for member in archive.infolist()):
+        raise ValueError("it is compressed, which PyTorch never does")  # and a small one could fill the memory
     pickles = [name for name in archive.namelist() if name.endswith("/data.pkl")]
     if len(pickles) != 1:
         raise ValueError("there is no data.pkl in it")
@@ -98,10 +101,11 @@ def _view(tensor: Any, storage: Callable[[str], bytes]) -> np.ndarray:
     flat = np.frombuffer(storage(tensor.storage.key), tensor.storage.kind)
     last = tensor.offset + sum((n - 1) * stride for n, stride in zip(tensor.shape, tensor.strides, strict=True))
     forwards = min(tensor.shape, default=1) > 0 and min(tensor.strides, default=0) >= 0
-    if not forwards or not 0 <= tensor.offset <= last < flat.size:
+    fits = 0 <= tensor.offset <= last < flat.size and math.prod(tensor.shape) <= flat.size  # strides of 0 repeat
+    if not forwards or not fits:
         raise ValueError("a tensor reaches beyond its storage")
     steps = [stride * flat.itemsize for stride in tensor.strides]
-    return np.ascontiguousarray(np.lib.stride_tricks.as_strided(flat[tensor.offset :], tensor.shape, steps))
+    return np.array(np.lib.stride_tricks.as_strided(flat[tensor.offset :], tensor.shape, steps), order="C")
 
 
 def _tensor(storage: Any, offset: int, shape: tuple[int, ...], strides: tuple[int, ...], *_rest: Any) -> _Tensor:
@@ -130,5 +134,7 @@ class _TensorsOnly(pickle.Unpickler):
         what, kind, key = pid[:3]
         if what != "storage" or not isinstance(kind, np.dtype):
             raise ValueError("an unknown kind of storage")
+        if len(pid) > 5 and pid[5] is not None:
+            raise ValueError("a storage that is part of another")  # the old layout allows it; weights are whole
         self.kinds[str(key)] = kind
         return _Storage(str(key), kind)

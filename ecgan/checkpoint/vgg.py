@@ -15,7 +15,7 @@ from ecgan.errors import UserError
 LAYERS = {0: 64, 2: 64, 5: 128, 7: 128, 10: 256, 12: 256, 14: 256, 16: 256, 19: 512, 21: 512, 23: 512, 25: 512} | {
     28: 512
 }
-_TORCH = (".pth", ".pt")
+_TORCH = (".pth", ".pt", ".bin")
 _HUB = "https://cg.cs.tsinghua.edu.cn/jittor/assets/build/checkpoints/vgg19.pkl"
 _TORCHVISION = "https://download.pytorch.org/models/vgg19-dcbb9e9d.pth"
 _NAMES = ("vgg19.safetensors", "vgg19.pkl", "vgg19-dcbb9e9d.pth")
@@ -34,11 +34,7 @@ def find_vgg19(path: str | None) -> Path:
     named = [Path(os.environ["ECGAN_VGG19"]).expanduser()] if os.environ.get("ECGAN_VGG19") else []
     if named and not named[0].is_file():
         raise UserError(f"ECGAN_VGG19 is {named[0]}: no such file")
-    folders = [
-        runtime.cache_dir(),
-        Path.home() / ".cache/jittor/checkpoints",
-        Path.home() / ".cache/torch/hub/checkpoints",
-    ]
+    folders = [runtime.cache_dir(), *_jittor_hubs(), Path.home() / ".cache/torch/hub/checkpoints"]
     for candidate in [*named, *(folder / name for folder in folders for name in _NAMES)]:
         if candidate.is_file():
             return candidate
@@ -48,11 +44,24 @@ def find_vgg19(path: str | None) -> Path:
     )
 
 
+def _jittor_hubs() -> list[Path]:
+    """Where Jittor keeps what it downloads: below folders for each version of it, the compiler, Python and CPU.
+
+    Its home is the user's, JITTOR_HOME, or one of ours.
+    """
+    homes = [Path.home(), *sorted(runtime.cache_dir().glob("jittor-*"))]
+    if os.environ.get("JITTOR_HOME"):
+        homes.insert(0, Path(os.environ["JITTOR_HOME"]))
+    caches = [home / ".cache/jittor" for home in homes]
+    return [folder for cache in caches for folder in (cache / "checkpoints", *sorted(cache.glob("jt*/**/checkpoints")))]
+
+
 def read_vgg19(path: Path) -> dict[str, np.ndarray]:
     """Weight and bias of each of LAYERS as `features.K.weight` and `.bias`, float32. Raises UserError."""
-    if path.suffix == ".safetensors":
+    suffix = path.suffix.lower()
+    if suffix == ".safetensors":
         return _checked(path, native.read(path))
-    if path.suffix in _TORCH:
+    if suffix in _TORCH:
         return _checked(path, torch_file.read_arrays(path))
     return _checked(path, original.read_arrays(path, must_be_marked=False))  # the hub has older files, too
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from ecgan import runtime
 from ecgan.checkpoint import list_states, native, open_checkpoint
-from ecgan.checkpoint.vgg import find_vgg19
+from ecgan.checkpoint.vgg import find_vgg19, read_vgg19
 from ecgan.config import ModelConfig
 from ecgan.data.testset import Fault
 from ecgan.data.trainset import Pair, check_pairs, find_training_set, read_exclude_list
@@ -53,13 +53,15 @@ def check(settings: TrainSettings) -> Request:
     Raises UserError, with all faults of the data in one message.
     """
     run = RunDir(Path(settings.run_dir).expanduser().resolve(), option="--run_dir")
-    vgg = str(find_vgg19(settings.vgg_weights).absolute()) if settings.lambda_vgg else None
+    vgg = find_vgg19(settings.vgg_weights).absolute() if settings.lambda_vgg else None
+    if vgg:
+        read_vgg19(vgg)  # a damaged file must not be found out on a compute node
     init = _check_init(settings)
     pairs, skipped, excluded, checked = _find_pairs(settings, run)
     device = runtime.choose_device(settings.device) if settings.dry_run else runtime.usable_device(settings.device)
     ranks = settings.ranks or _default_ranks(settings, device)
     _insist_on_parts(settings, ranks, len(pairs))
-    plan = TrainPlan(settings, pairs, device, ranks, vgg, init)
+    plan = TrainPlan(settings, pairs, device, ranks, str(vgg) if vgg else None, init)
     resumed_step, changed = _compare_with_state(plan, run) if settings.resume else (None, ())
     _insist_on_space(plan, run)
     return Request(plan, run, skipped, excluded, checked, resumed_step, changed)

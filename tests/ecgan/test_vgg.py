@@ -17,8 +17,11 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
+from ecgan.checkpoint import original, torch_file
 from ecgan.checkpoint.vgg import LAYERS, find_vgg19, read_vgg19, shapes
 from ecgan.errors import UserError
+
+FIXTURES = Path(__file__).parents[1] / "fixtures"
 
 
 @pytest.fixture(scope="module")
@@ -85,6 +88,16 @@ def test_the_picture_learns_and_the_weights_do_not(weights: dict[str, np.ndarray
     (gradient,) = jt.grad(perceptual(vgg(picture), real), [picture])
     assert np.abs(gradient.numpy()).sum() > 0
     assert all(weight.is_stop_grad() for weight in vgg._weights.values())
+
+
+def test_the_real_picture_does_not_learn() -> None:
+    from ecgan.runtime import jt
+    from ecgan.training.perceptual import perceptual
+
+    ours, theirs = jt.ones(2), jt.zeros(2)
+    to_ours, to_theirs = jt.grad(perceptual([ours] * 5, [theirs] * 5), [ours, theirs])
+    assert to_ours.numpy().sum() == pytest.approx(1 + 1 / 4 + 1 / 8 + 1 / 16 + 1 / 32)
+    assert not to_theirs.numpy().any()
 
 
 @pytest.fixture
@@ -173,6 +186,67 @@ def test_weights_are_read_from_every_kind_of_file(
         read_vgg19(path)
 
 
+@pytest.mark.parametrize("layout", ["zip", "legacy"])
+def test_files_that_pytorch_wrote(layout: str) -> None:
+    """PyTorch 2.13 wrote them with `torch.save(tensors, path)`, the second with _use_new_zipfile_serialization=False:
+
+    base = torch.arange(24.0)
+    tensors = OrderedDict(whole=base, turned=base[4:16].view(3, 4).t(), number=torch.tensor(3.5),
+                          counts=torch.tensor([1, 2]), double=base[:6].double())
+    tensors._metadata = OrderedDict({"": {"version": 1}})    # which every state_dict() has
+    """
+    base = np.arange(24, dtype=np.float32)
+    wanted = {"whole": base, "turned": base[4:16].reshape(3, 4).T, "number": np.float32(3.5)}
+    wanted |= {"counts": np.array([1, 2]), "double": base[:6].astype(np.float64)}
+    read = torch_file.read_arrays(FIXTURES / f"torch-{layout}.pth")
+    assert read.keys() == wanted.keys()
+    for name, array in wanted.items():
+        assert (read[name].shape, read[name].dtype) == (array.shape, array.dtype)
+        assert np.array_equal(read[name], array)
+
+
+@pytest.mark.parametrize("protocol", [3, 4, 5])
+def test_pickles_of_a_state_dict(tmp_path: Path, protocol: int) -> None:
+    arrays = {"a": np.arange(6, dtype=np.float32).reshape(2, 3), "b": np.ones(2, np.float32)}
+    arrays["a turned"] = np.asfortranarray(arrays["a"])
+    path = tmp_path / "v.pkl"
+    path.write_bytes(pickle.dumps(collections.OrderedDict(arrays), protocol))
+    read = original.read_arrays(path, must_be_marked=False)
+    assert all(np.array_equal(read[name], arrays[name]) for name in arrays)
+
+
+def test_a_small_file_can_not_fill_the_memory(tmp_path: Path, torch_names: Any) -> None:
+    path = tmp_path / "v.pth"
+    repeated = np.lib.stride_tricks.as_strided(np.ones(1, np.float32), (300, 200), (0, 0))
+    write_torch(path, {"a": repeated}, torch_names, is_legacy=False)
+    with zipfile.ZipFile(path) as archive:
+        named = archive.read("vgg/data.pkl")
+    for compression, message in ((zipfile.ZIP_STORED, "beyond its storage"), (zipfile.ZIP_DEFLATED, "compressed")):
+        with zipfile.ZipFile(path, "w", compression) as archive:
+            archive.writestr("vgg/data.pkl", named)
+            archive.writestr("vgg/data/0", bytes(4))
+        with pytest.raises(UserError, match=message):
+            read_vgg19(path)
+
+
+def test_a_storage_that_is_part_of_another_is_not_misread(tmp_path: Path, torch_names: Any) -> None:
+    class Part(TorchPickler):
+        def persistent_id(self, value: Any) -> Any:
+            whole = super().persistent_id(value)
+            return whole and (*whole[:-1], ("1", 2, 4))
+
+    path = tmp_path / "v.pth"
+    write_torch(path, {"a": np.ones(4, np.float32)}, torch_names, is_legacy=True)
+    content = path.read_bytes()
+    stream, part = io.BytesIO(), io.BytesIO()
+    TorchPickler(stream, torch_names, True).dump(collections.OrderedDict(a=np.ones(4, np.float32)))
+    Part(part, torch_names, True).dump(collections.OrderedDict(a=np.ones(4, np.float32)))
+    assert stream.getvalue() in content
+    path.write_bytes(content.replace(stream.getvalue(), part.getvalue()))
+    with pytest.raises(UserError, match="part of another"):
+        read_vgg19(path)
+
+
 class Evil:
     def __reduce__(self) -> Any:
         return (eval, ("open('ran', 'w')",))
@@ -199,6 +273,10 @@ def test_other_networks_are_not_taken_for_vgg19(tmp_path: Path, weights: dict[st
     save_file({name: value for name, value in weights.items() if "features.25" not in name}, path)
     with pytest.raises(UserError, match=r"vgg\.safetensors does not hold .*features\.25\.weight is missing"):
         read_vgg19(path)
+    header = b'{"features.0.bias":{"dtype":"BF16","shape":[2],"data_offsets":[0,4]}}'
+    path.write_bytes(len(header).to_bytes(8, "little") + header + bytes(4))
+    with pytest.raises(UserError, match=r"vgg\.safetensors.*bfloat16"):
+        read_vgg19(path)
     broken = weights | {"features.0.bias": np.full(64, np.nan, np.float32)}
     save_file(broken, path)
     with pytest.raises(UserError, match="not finite"):
@@ -210,15 +288,24 @@ def test_where_weights_are_looked_for(tmp_path: Path, monkeypatch: pytest.Monkey
     monkeypatch.setenv("HOME", str(home))
     monkeypatch.setenv("ECGAN_CACHE", str(cache))
     monkeypatch.delenv("ECGAN_VGG19", raising=False)
+    monkeypatch.delenv("JITTOR_HOME", raising=False)
+    hub = ".cache/jittor/jt1.3.11/g++12.2.0/py3.11.7/Linux-6/CPU/7b6b/default"
     with pytest.raises(UserError, match=r"download .*vgg19\.pkl.*--vgg_weights FILE.*--lambda_vgg 0"):
         find_vgg19(None)
     found = []
-    for path in (home / ".cache/jittor/checkpoints/vgg19.pkl", cache / "vgg19.safetensors", tmp_path / "named.pth"):
+    for path in (  # each goes before those above it
+        home / ".cache/torch/hub/checkpoints/vgg19-dcbb9e9d.pth",
+        cache / "jittor-cpu" / hub / "checkpoints/vgg19.pkl",
+        home / hub / "cu12.2.140_sm_86/checkpoints/vgg19.pkl",
+        home / ".cache/jittor/checkpoints/vgg19.pkl",
+        cache / "vgg19.safetensors",
+        tmp_path / "named.pth",
+    ):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch()
         if path.name == "named.pth":
             monkeypatch.setenv("ECGAN_VGG19", str(path))
         found.append(find_vgg19(None) == path)
-    assert found == [True] * 3
+    assert found == [True] * 6
     with pytest.raises(UserError, match="--vgg_weights .*nothing"):
         find_vgg19(str(tmp_path / "nothing"))

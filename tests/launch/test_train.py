@@ -202,8 +202,10 @@ def test_a_second_launcher_is_kept_out(train_folder: Folder) -> None:
 
 def test_mistakes_are_named_before_anything_runs(train_folder: Folder, tmp_path: Path) -> None:
     data = train_folder(3)
-    weights = tmp_path / "no.pth"
+    weights, page = tmp_path / "no.pth", tmp_path / "page.pkl"
+    page.write_text("<html>not found</html>")
     cases = {
+        ("--lambda_vgg", 1, "--vgg_weights", page): "page.pkl",
         ("--input_path", tmp_path / "nowhere"): "nowhere: no such folder",
         ("--batch_size", 4): "--batch_size 4 is larger than the training set, which has 3",
         ("--batch_size", 3, "--ranks", 2): "--batch_size 3 can't be split evenly over 2 rank(s)",
