@@ -20,7 +20,7 @@ def progress_bar(total: int, description: str, unit: str, initial: int = 0, **op
         file=_Lines(sys.stderr),
         mininterval=_LOG_INTERVAL,
         maxinterval=_LOG_INTERVAL,
-        bar_format="{desc}: {n_fmt}/{total_fmt} {unit}, {rate_fmt}, {elapsed} so far, {remaining} left",
+        bar_format="{desc}: {n_fmt}/{total_fmt} {unit}, {rate_fmt}, {elapsed} so far, {remaining} left{postfix}",
         **options,
     )
 

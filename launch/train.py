@@ -114,8 +114,10 @@ def watch(request: Request, ranks: Ranks) -> None:
             if status.get("state") != "running" or "step" not in status:
                 bar.unpause()  # loading and compiling are not training: rate and ETA leave them out
                 continue
-            losses = status.get("losses", {})
-            bar.set_postfix_str(", ".join(f"{name} {value:.3g}" for name, value in losses.items()), refresh=False)
+            speed = status.get("images_per_second")
+            shown = [f"{speed:.2f} images/s"] if speed else []
+            shown += [f"{name} {value:.3g}" for name, value in status.get("losses", {}).items()]
+            bar.set_postfix_str(", ".join(shown), refresh=False)
             if status["step"] > bar.n:
                 bar.total = status["total"]
                 bar.update(status["step"] - bar.n)

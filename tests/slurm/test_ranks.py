@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from conftest import commands, wait_until, write_pairs
 
+from ecgan.errors import UserError
 from slurm.rank import DONE, STOPPED
 from slurm.ranks import Ranks
 
@@ -16,7 +17,7 @@ ENVIRONMENT = {"PYTHONPATH": str(Path(__file__).parent), "OMP_NUM_THREADS": "1",
 
 
 def test_gradients_of_the_first_step_are_those_of_one_process(tmp_path: Path) -> None:
-    from gradient_job import GradientJob
+    from rank_jobs import GradientJob
 
     write_pairs(tmp_path / "set", 4)
     found = {}
@@ -33,7 +34,7 @@ def test_gradients_of_the_first_step_are_those_of_one_process(tmp_path: Path) ->
     for count in (2, 4):
         for name, value in one.items():
             apart, size = np.linalg.norm(found[count][name] - value), np.linalg.norm(value)
-            assert apart <= 2e-3 * size + 1e-6 * largest, (count, name, apart, size)
+            assert apart <= 5e-3 * size + 1e-6 * largest, (count, name, apart, size)
 
 
 @pytest.mark.parametrize(
@@ -45,22 +46,40 @@ def test_gradients_of_the_first_step_are_those_of_one_process(tmp_path: Path) ->
     ],
 )
 def test_one_rank_that_fails_ends_all_and_says_why(tmp_path: Path, what: str, message: str) -> None:
-    from gradient_job import OddJob
+    from rank_jobs import OddJob
 
     ranks = Ranks(OddJob(what), 3, ENVIRONMENT, tmp_path)
     wait_until(lambda: ranks.wait(0.5), 50)
     assert ranks.status not in (None, DONE, STOPPED)
     assert re.fullmatch(message, ranks.trouble() or "")
-    assert not [pid for pid, command in commands() if "slurm.rank" in command and str(tmp_path) in command]
+    wait_until(lambda: not [c for _, c in commands() if "slurm.rank" in c and str(tmp_path) in c], 5)
+
+
+def test_ranks_with_other_weights_do_not_begin(tmp_path: Path) -> None:
+    from rank_jobs import StrangersJob
+
+    ranks = Ranks(StrangersJob(), 2, ENVIRONMENT, tmp_path)
+    wait_until(lambda: ranks.wait(0.5), 60)
+    assert "the ranks do not start from the same weights: rank 1" in (ranks.trouble() or "")
+
+
+def test_no_two_ranks_share_a_gpu() -> None:
+    from ecgan.training.world import _insist_on_devices
+
+    _insist_on_devices([("a", 1, 2), ("a", 2, 2), ("b", 3, 1)])
+    with pytest.raises(UserError, match=r"2 ranks on b would share 1 GPU"):
+        _insist_on_devices([("a", 1, 1), ("b", 2, 1), ("b", 3, 1)])
+    with pytest.raises(UserError, match="some ranks run on GPUs"):
+        _insist_on_devices([("a", 1, 1), ("b", 2, 0)])
 
 
 def test_all_can_be_ended_at_once(tmp_path: Path) -> None:
-    from gradient_job import OddJob
+    from rank_jobs import OddJob
 
     ranks = Ranks(OddJob("mistake"), 1, ENVIRONMENT | {"OMPI_COMM_WORLD_RANK": "0"}, tmp_path)
     several = Ranks(OddJob("sleep"), 1, ENVIRONMENT | {"OMPI_COMM_WORLD_RANK": "2"}, tmp_path)
     wait_until(lambda: len([c for _, c in commands() if "slurm.rank" in c and str(tmp_path) in c]) >= 2, 20)
     for each in (ranks, several):
         each.kill()
-    assert not [c for _, c in commands() if "slurm.rank" in c and str(tmp_path) in c]
+    wait_until(lambda: not [c for _, c in commands() if "slurm.rank" in c and str(tmp_path) in c], 5)
     assert ranks.trouble() == "the job was killed by SIGKILL (out of memory?)"

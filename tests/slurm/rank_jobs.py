@@ -1,4 +1,4 @@
-"""A job for several ranks: the gradients of a training's first step, kept by rank 0."""
+"""Jobs for several ranks: the gradients of a training's first step, and what must not go on."""
 
 from __future__ import annotations
 
@@ -68,3 +68,18 @@ class OddJob:
                 raise ValueError("rank 1 has a bug")
             os.abort()
         time.sleep(600)
+
+
+@dataclass(frozen=True)
+class StrangersJob:
+    """Every rank begins with weights of its own."""
+
+    def __call__(self) -> None:
+        runtime.start("cpu")
+        from ecgan.training.learner import Learner
+        from ecgan.training.world import join
+
+        world = join(2)
+        learner = Learner(MODEL, Recipe(LossWeights(lambda_vgg=0.0)), world)
+        learner.initialise(seed=world.rank)
+        world.insist_on_equal_weights(learner.parts)
