@@ -11,10 +11,11 @@ _PATIENCE = 10
 
 def controller_answers() -> tuple[bool, str]:
     """Whether `sinfo` gets an answer, and what to tell the user about it."""
-    if shutil.which("sinfo") is None:
+    sinfo = shutil.which("sinfo")
+    if sinfo is None:
         return False, "no Slurm commands on the PATH"
     try:
-        answer = _ask(["sinfo", "--noheader"])
+        answer = _ask([sinfo, "--noheader"])
     except subprocess.TimeoutExpired:
         return False, f"the Slurm controller did not answer within {_PATIENCE} s"
     except OSError as error:
@@ -26,10 +27,11 @@ def controller_answers() -> tuple[bool, str]:
 
 def mpi_plugins() -> list[str]:
     """The kinds of MPI that srun can start, as `srun --mpi=list` names them; empty without Slurm."""
-    if shutil.which("srun") is None:
+    srun = shutil.which("srun")
+    if srun is None:
         return []
     try:
-        answer = _ask(["srun", "--mpi=list"])
+        answer = _ask([srun, "--mpi=list"])
     except (subprocess.TimeoutExpired, OSError):
         return []
     return [line.strip() for line in (answer.stdout + answer.stderr).splitlines()[1:] if line.strip()]

@@ -7,6 +7,7 @@ by more than a step.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pickle
 import sys
@@ -36,14 +37,18 @@ def main(job_file: Path, logs: Path) -> NoReturn:
     if rank == 0:
         threading.Thread(target=_watch_launcher, daemon=True).start()
     status, message = _run(job_file)
-    write_json(logs / f"rank-{rank}{OUTCOME}", {"status": status, "message": message})
-    sys.stdout.flush()
-    sys.stderr.flush()
+    # Where all stop together, that is no failure in mpirun's eyes: it would wait for those that it takes for hung.
+    code = DONE if status == STOPPED else status
+    try:
+        write_json(logs / f"rank-{rank}{OUTCOME}", {"status": status, "message": message})
+    except OSError:  # no room even for that
+        code = status
+    with contextlib.suppress(OSError):
+        sys.stdout.flush()
+        sys.stderr.flush()
     if status in (DONE, STOPPED) and "mpi4py.MPI" in sys.modules:
         sys.modules["mpi4py.MPI"].Finalize()  # without it mpirun takes a rank for failed
-    # What runs at a normal end would wait for ranks that may be dead. Where all stop together, that is no failure
-    # in mpirun's eyes: it would wait for those that it takes for hung.
-    os._exit(DONE if status == STOPPED else status)
+    os._exit(code)  # what runs at a normal end would wait for ranks that may be dead
 
 
 def _run(job_file: Path) -> tuple[int, str | None]:
@@ -54,10 +59,12 @@ def _run(job_file: Path) -> tuple[int, str | None]:
     except stop.Stopped:
         return STOPPED, None
     except UserError as error:
-        print(f"error: {error}", flush=True)
+        with contextlib.suppress(OSError):
+            print(f"error: {error}", flush=True)
         return HOPELESS, str(error)
     except BaseException as error:
-        traceback.print_exc()
+        with contextlib.suppress(OSError):
+            traceback.print_exc()
         return FAILED, f"{type(error).__name__}: {error}"
 
 

@@ -58,7 +58,7 @@ class Ranks:
     def status(self) -> int | None:
         """How they ended, as in `slurm.rank`, or mpirun's status; negative if a signal did it; None while they run."""
         code = self._process.poll()
-        outcomes = self._outcomes() if code == DONE else []
+        outcomes = self._outcomes() if code == DONE else []  # a stop is no failure in mpirun's eyes
         return outcomes[-1]["status"] if outcomes else code
 
     def wait(self, seconds: float) -> bool:

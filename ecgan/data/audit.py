@@ -23,6 +23,8 @@ _THUMBNAIL = (128, 96)
 _FLAT = 6
 #: Behind a border the colour changes by at least so much, on the mean of so many lines.
 _STEP, _BEYOND = 16, 3
+#: JPEG smears what lies beyond over so many lines of a border: its blocks of colour are 16 pixels high and wide.
+_BLUR = 16
 #: Photos that are compared with all others at a time.
 _BLOCK = 256
 _BITS = np.array([bin(value).count("1") for value in range(256)], np.uint8)
@@ -163,11 +165,23 @@ def _solid_lines(lines: np.ndarray) -> int:
     """How many lines from the first on are of one and the same colour, if they end abruptly: a clear sky does not."""
     low, high = lines[0].min(axis=0).astype(int), lines[0].max(axis=0).astype(int)
     for number, line in enumerate(lines):
-        low, high = np.minimum(low, line.min(axis=0)), np.maximum(high, line.max(axis=0))
-        if (high - low).max() > _FLAT:
-            beyond = lines[number : number + _BEYOND].mean(axis=(0, 1))
-            return number if np.abs(beyond - (low + high) / 2).max() >= _STEP else 0
+        lower, upper = np.minimum(low, line.min(axis=0)), np.maximum(high, line.max(axis=0))
+        if (upper - lower).max() > _FLAT:
+            return _abrupt_end(lines, number, (low + high) / 2) if number else 0
+        low, high = lower, upper
     return len(lines)
+
+
+def _abrupt_end(lines: np.ndarray, first: int, colour: np.ndarray) -> int:
+    """The line at which `colour` ends within a few lines from `first` on, where it is no longer pure; 0 if it fades."""
+
+    def difference(start: int) -> float:
+        return float(np.abs(lines[start : start + _BEYOND].mean(axis=(0, 1)) - colour).max())
+
+    for end in range(first, min(first + _BLUR, len(lines) - _BEYOND)):
+        if difference(end) >= _STEP and difference(max(0, end - _BEYOND)) < _STEP / 2:
+            return end
+    return 0
 
 
 def _look(photo: np.ndarray) -> bytes:

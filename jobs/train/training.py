@@ -207,7 +207,8 @@ class Training:
 
     @staticmethod
     def _say(message: str) -> None:
-        print(f"{now()}  {message}", flush=True)
+        with contextlib.suppress(OSError):  # the log may lie on the disk that is full
+            print(f"{now()}  {message}", flush=True)
 
 
 def _duration(seconds: float | None) -> str:

@@ -13,7 +13,9 @@ import pytest
 from conftest import ROOT, draw_mask, draw_photo, write_pairs
 from PIL import Image
 
-from ecgan.data.trainset import read_exclude_list
+from ecgan.config import ModelConfig
+from ecgan.data.audit import Limits, examine
+from ecgan.data.trainset import Pair, read_exclude_list
 
 SIZE = (256, 192)
 
@@ -83,6 +85,17 @@ def test_every_kind_of_fault_is_found(faulty: Path, tmp_path: Path) -> None:
     assert sum(report["pixels"]) == 10 * 256 * 192  # of all masks that can be used
     assert "sky" in job.stdout and "exclude.txt" in job.stdout
     assert not list(output.glob(".*"))
+
+
+@pytest.mark.parametrize("side", range(4))
+def test_a_border_that_jpeg_smeared(tmp_path: Path, side: int) -> None:
+    path = tmp_path / "framed.jpg"
+    turned = np.rot90(draw_photo(3, (512, 384)), side).copy()
+    turned[:20] = 30, 90, 40
+    Image.fromarray(np.rot90(turned, -side)).save(path, quality=75)
+    examined = examine(Pair("framed", path, path), ModelConfig(), Limits())
+    [border] = [each for each in examined.findings if each.kind == "border"]
+    assert border.detail.endswith(f"at the {['top', 'right', 'bottom', 'left'][side]} is of one colour")
 
 
 def test_the_user_says_what_is_listed(faulty: Path, tmp_path: Path) -> None:
