@@ -20,7 +20,7 @@ import signal
 import subprocess
 import sys
 import sysconfig
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from importlib import metadata
 from pathlib import Path
 from typing import Any, Literal
@@ -121,7 +121,8 @@ def compile_core(device: Device) -> None:
 def _start_in_child(device: Device) -> str:
     """Starts Jittor in a child and returns the device that it got."""
     command = [sys.executable, "-m", "ecgan.runtime", device]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True) as child:
+    environment = _without_mpi(os.environ)
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True, start_new_session=True) as child:
         try:
             output, _ = child.communicate()
         except BaseException:
@@ -216,7 +217,11 @@ def run_compiling(command: list[str], title: str, log: Path) -> None:
         with (
             open(log, "wb") as file,
             subprocess.Popen(  # in our process group: whoever ends that ends the compilers, too
-                command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+                command,
+                env=_without_mpi(os.environ),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
             ) as process,
         ):
             try:
@@ -232,6 +237,11 @@ def run_compiling(command: list[str], title: str, log: Path) -> None:
     lines = [line for line in output.decode(errors="replace").splitlines() if "error:" in line.lower()]
     detail = f" ({lines[0].strip()[:300]})" if lines else ""
     raise UserError(f"{title} failed{detail}. The whole output is in {log}; `python launch/doctor.py` may tell more")
+
+
+def _without_mpi(environment: Mapping[str, str]) -> dict[str, str]:
+    """A child of a rank is none: it must not wait for the others."""
+    return {name: value for name, value in environment.items() if not name.startswith(("OMPI_", "PMIX_", "PMI_"))}
 
 
 def _show_progress(process: subprocess.Popen[bytes], title: str, log: Any) -> None:
@@ -277,7 +287,7 @@ def _stamp(what: str, device: str) -> Path:
         metadata.version("jittor"),
         sys.version,
         sys.prefix,
-        platform.platform() + platform.node(),
+        platform.platform(),
         _cpu_model(),
         str(Path(compiler).resolve()),
         str(Path(compiler).stat().st_size) if Path(compiler).exists() else "",

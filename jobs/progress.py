@@ -25,6 +25,7 @@ class Progress:
     def __init__(self, path: Path, total: int) -> None:
         self._path = path
         self._written = 0.0
+        self._first = 0
         self._values: dict[str, Any] = {
             "state": "starting",
             "done": 0,
@@ -35,6 +36,15 @@ class Progress:
             "host": socket.gethostname(),
         }
         self._write()
+
+    def start_from(self, done: int) -> None:
+        """So many were done already."""
+        self._first = self._values["done"] = done
+
+    @property
+    def has_moved(self) -> bool:
+        """Whether anything was counted since."""
+        return bool(self._values["done"] > self._first or self._values["failed"])
 
     def count(self, done: int = 0, failed: int = 0) -> None:
         self._values["done"] += done

@@ -43,6 +43,10 @@ class RunDir:
         self.samples = path / "samples"
         self.samples_page = path / "samples.html"
         self.tensorboard = path / "tensorboard"
+        self.submission = path / "submission.json"
+        self.attempts = path / "attempts"
+        self.code = path / "code"
+        self.slurm = path / "slurm"
 
     def create(self, *folders: Path) -> None:
         """Makes the folder, that of the logs, and `folders`. Raises UserError if they can't be made or written to."""
@@ -80,6 +84,15 @@ class RunDir:
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, json.dumps(holder).encode(), 0)
         return descriptor
+
+    def holder(self) -> int | None:
+        """The process that took the lock last, if it runs on this machine."""
+        try:
+            holder = _parse((self.path / "lock").read_bytes())
+        except OSError:
+            return None
+        is_here = holder.get("host") == socket.gethostname() and _is_alive(holder)
+        return int(holder["pid"]) if is_here else None
 
     def write_status(self, state: str, **details: Any) -> None:
         """What `status.py` shows. `state`: running, done, incomplete, stopped or failed.

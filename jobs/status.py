@@ -15,11 +15,13 @@ from pathlib import Path
 from typing import Any
 
 from ecgan.errors import UserError
+from jobs.cluster_status import Tries, on_cluster
 from jobs.run_dir import RunDir
+from jobs.submission import read_submission
 from jobs.train.metrics import to_json
 
 #: States of a run that still goes on, or may; all others are its last until the command is run again.
-_GOING_ON = ("planned", "starting", "running", "silent")
+_GOING_ON = ("planned", "submitted", "starting", "running", "requeued", "merging", "silent")
 #: States that a run does not leave by itself without saying so.
 _UNSAID = ("starting", "running")
 #: What a run leaves that ended without having done everything; the lock tells that it has begun again.
@@ -43,6 +45,7 @@ class ShardStatus:
     error: str | None
     started: str | None
     updated: str | None
+    requeues: int = 0
 
 
 @dataclass(frozen=True)
@@ -51,7 +54,10 @@ class Status:
 
     `state`: as the run wrote it (running, done, stopped, failed, incomplete, …), or what can be seen
     without it: planned (not begun), starting, died (no process holds it), silent (on another machine,
-    and it has not been heard of for long), unreadable.
+    and it has not been heard of for long), unreadable. Of one on a cluster: submitted (no job of it has
+    begun), requeued, merging, cancelled.
+    `requeues`: how often a training was started again by the scheduler. `jobs`: ids of the jobs on a
+    cluster; `scheduler`: what the scheduler says of them, if somebody has asked it.
     """
 
     path: str
@@ -74,6 +80,9 @@ class Status:
     log: str | None = None
     updated: str | None = None
     shards: tuple[ShardStatus, ...] = ()
+    requeues: int = 0
+    jobs: tuple[str, ...] = ()
+    scheduler: tuple[str, ...] = ()
 
     @property
     def is_over(self) -> bool:
@@ -116,8 +125,20 @@ def read_status(path: Path, now: datetime | None = None) -> Status:
         written = dict(json.loads(run.status.read_text(encoding="utf-8"))) if run.status.is_file() else {}
     except (OSError, ValueError, TypeError):
         return Status(str(path), "run", "unreadable", error=f"{run.status} can't be read as JSON")
-    state = _state_of(run, written, now or datetime.now(timezone.utc))
-    return _training(run, written, state) if _is_training(run, written) else _generation(run, written, state)
+    moment = now or datetime.now(timezone.utc)
+    reading = _training if _is_training(run, written) else _generation
+    submission = read_submission(run.submission)
+    if submission is None:
+        return reading(run, written, _state_of(run, written, moment))
+    cluster = on_cluster(run, submission, written, moment)
+    status = reading(run, written, cluster.state, cluster.tries)
+    return replace(
+        status,
+        error=status.error or cluster.error,
+        log=cluster.log or status.log,
+        jobs=tuple(submission.ids),
+        updated=max(filter(None, [status.updated, cluster.updated]), default=None),
+    )
 
 
 def describe(status: Status, now: datetime | None = None) -> list[str]:
@@ -135,6 +156,9 @@ _STATES = {
     "stopped": f"stopped; {_AGAIN}",
     "failed": f"failed; {_AGAIN} once the reason is mended",
     "incomplete": "incomplete: pictures are missing; the same command makes them",
+    "submitted": "submitted: no job of it has begun yet",
+    "requeued": "back in the queue; it goes on when Slurm starts it again",
+    "merging": "all shards have ended; the results are being verified",
     "silent": "silent: it runs elsewhere and has not been heard of for long, so perhaps it died",
 }
 
@@ -150,6 +174,10 @@ def _rows(status: Status, now: datetime) -> Iterable[tuple[str, str]]:
         yield "losses", "  ".join(f"{name} {value:.4g}" for name, value in status.losses.items())
     if status.hosts:
         yield "on", ", ".join(status.hosts) + _ranks(status)
+    if status.jobs:
+        yield "jobs", ", ".join(status.jobs) + (f", requeued {status.requeues} time(s)" if status.requeues else "")
+    for line in status.scheduler:
+        yield "slurm", line
     if status.last_state:
         yield "saved", _with_age(Path(status.path), status.last_state, now)
     for shard in status.shards:
@@ -194,7 +222,8 @@ def _ranks(status: Status) -> str:
 def _shard(shard: ShardStatus) -> str:
     failed = f", {shard.failed} failed" if shard.failed else ""
     where = f" on {shard.host}" if shard.host and shard.state in _UNSAID else ""
-    return f"{shard.state:<8}  {shard.done} of {shard.total}{failed}{where}"
+    again = f", requeued {shard.requeues} time(s)" if shard.requeues else ""
+    return f"{shard.state:<8}  {shard.done} of {shard.total}{failed}{where}{again}"
 
 
 def _with_age(run: Path, state: str, now: datetime) -> str:
@@ -210,7 +239,7 @@ def _is_training(run: RunDir, written: dict[str, Any]) -> bool:
     return written.get("kind") == "training" if "kind" in written else run.states.is_dir()
 
 
-def _training(run: RunDir, written: dict[str, Any], state: str) -> Status:
+def _training(run: RunDir, written: dict[str, Any], state: str, tries: Tries | None = None) -> Status:
     losses = written.get("losses")
     return Status(
         path=str(run.path),
@@ -231,11 +260,19 @@ def _training(run: RunDir, written: dict[str, Any], state: str) -> Status:
         error=_text(written.get("error")),
         log=_text(written.get("log")) or _logs(run),
         updated=_text(written.get("updated")),
+        requeues=max(0, len((tries or {}).get("training", [])) - 1),
     )
 
 
-def _generation(run: RunDir, written: dict[str, Any], state: str) -> Status:
+def _generation(run: RunDir, written: dict[str, Any], state: str, tries: Tries | None = None) -> Status:
     shards = tuple(_read_shards(run))
+    if tries is not None:
+        shards = tuple(_on_cluster(shard, tries.get(f"shard-{shard.number}", [])) for shard in shards)
+        if state in _GOING_ON and "before" in written:  # nobody writes the run's status while shards run
+            written = written | {
+                "done": written["before"] + sum(shard.done for shard in shards),
+                "failed": sum(shard.failed for shard in shards),
+            }
     done, failed, total = (_integer(written.get(name)) for name in ("done", "failed", "total"))
     speed = _speed(shards) if state == "running" else None
     left = None if done is None or total is None else total - done - (failed or 0)
@@ -275,6 +312,16 @@ def _read_shards(run: RunDir) -> Iterable[ShardStatus]:
             started=_text(entry.get("started")),
             updated=_text(entry.get("updated")),
         )
+
+
+def _on_cluster(shard: ShardStatus, tries: list[dict[str, Any]]) -> ShardStatus:
+    """With what its attempts tell."""
+    if not tries:
+        return shard
+    outcome = _text(tries[-1].get("outcome"))
+    state = outcome if outcome is not None and shard.state in (*_UNSAID, "stopped") else shard.state
+    error = shard.error or (_text(tries[-1].get("message")) if outcome == "failed" else None)
+    return replace(shard, state=state, error=error, requeues=len(tries) - 1)
 
 
 def _after_death(shard: ShardStatus) -> ShardStatus:

@@ -7,10 +7,18 @@ import signal
 import threading
 
 _requested = threading.Event()
+_first_signal: str | None = None
 
 
 class Stopped(Exception):
-    """The job was asked to stop and did, with everything finished so far kept."""
+    """The job was asked to stop and did, with everything finished so far kept.
+
+    `progressed`: whether it had come any further since it was started.
+    """
+
+    def __init__(self, progressed: bool = True) -> None:
+        super().__init__()
+        self.progressed = progressed
 
 
 def requested() -> bool:
@@ -21,15 +29,26 @@ def request() -> None:
     _requested.set()
 
 
-def listen() -> None:
-    """Lets SIGTERM and SIGUSR2 ask this process to stop. Call from the main thread.
+def first_signal() -> str | None:
+    """The signal that asked first: a scheduler says with it why ("SIGUSR2", "SIGTERM"); None if none came."""
+    return _first_signal
+
+
+def listen(*signals: signal.Signals) -> None:
+    """Lets `signals` (by default SIGTERM and SIGUSR2) ask this process to stop. Call from the main thread.
 
     Children that are forked later get the default handlers back: a child that ignores SIGTERM
     outlives its parent's attempt to end it.
     """
-    for number in (signal.SIGTERM, signal.SIGUSR2):
-        signal.signal(number, lambda *_: _requested.set())
+    for number in signals or (signal.SIGTERM, signal.SIGUSR2):
+        signal.signal(number, _on_signal)
     os.register_at_fork(after_in_child=_default_handlers)
+
+
+def _on_signal(number: int, _: object) -> None:
+    global _first_signal
+    _first_signal = _first_signal or signal.Signals(number).name
+    _requested.set()
 
 
 def _default_handlers() -> None:

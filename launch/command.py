@@ -17,6 +17,7 @@ from ecgan.errors import UserError
 DONE, SOME_FAILED, WRONG_USAGE, STOPPED, INTERRUPTED = 0, 1, 2, 75, 130
 
 Settings = TypeVar("Settings")
+Others = TypeVar("Others")
 
 
 class Terminated(Exception):
@@ -28,10 +29,36 @@ def parse(cls: type[Settings], description: str, arguments: Sequence[str] | None
 
     Unknown options, unknown keys and wrong types end the process with status 2 and a message naming them.
     """
+    return parse_both(cls, _None, description, arguments)[0]
+
+
+def parse_both(
+    cls: type[Settings], other: type[Others], description: str, arguments: Sequence[str] | None = None
+) -> tuple[Settings, Others]:
+    """The same for the options of two dataclasses together."""
     parser = ArgumentParser(description=description, allow_abbrev=False)
     parser.add_argument("--config", action="config", help="YAML file with any of the options below")
+    for each in (cls, other):
+        _add_options(parser, each)
+    try:
+        namespace = parser.parse_args(normalise(sys.argv[1:] if arguments is None else arguments))
+    except UnicodeError as error:
+        raise UserError(f"--config: not a text file ({error})") from None
+    return _take(cls, namespace), _take(other, namespace)
+
+
+@dataclasses.dataclass(frozen=True)
+class _None:
+    """No options."""
+
+
+def _take(cls: type[Settings], namespace: Any) -> Settings:
+    return cls(**{field.name: namespace[field.name] for field in dataclasses.fields(cls)})  # type: ignore[arg-type]
+
+
+def _add_options(parser: ArgumentParser, cls: type) -> None:
     hints = typing.get_type_hints(cls)
-    for field in dataclasses.fields(cls):  # type: ignore[arg-type]
+    for field in dataclasses.fields(cls):
         how: dict[str, Any] = {"default": field.default, "help": field.metadata["help"]}
         if field.metadata["positional"]:
             parser.add_argument(field.name, nargs="+", type=str, help=field.metadata["help"])
@@ -41,11 +68,6 @@ def parse(cls: type[Settings], description: str, arguments: Sequence[str] | None
         else:
             how |= {"type": hints[field.name]}
         parser.add_argument(f"--{field.name}", **how)
-    try:
-        namespace = parser.parse_args(normalise(sys.argv[1:] if arguments is None else arguments))
-    except UnicodeError as error:
-        raise UserError(f"--config: not a text file ({error})") from None
-    return cls(**{field.name: namespace[field.name] for field in dataclasses.fields(cls)})  # type: ignore[arg-type]
 
 
 def normalise(arguments: Sequence[str]) -> list[str]:

@@ -6,7 +6,6 @@ python launch/generate.py --shards 8
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import os
 import sys
 
@@ -15,43 +14,97 @@ try:
     from ecgan.errors import UserError
     from ecgan.memory import painting_memory
     from ecgan.progress import progress_bar
-    from jobs.generate import merge, records
+    from jobs.generate import merge
+    from jobs.generate.finish import Finish, Merge
     from jobs.generate.prepare import Generation, check, examine, lay_out
     from jobs.generate.settings import GenerateSettings
     from jobs.generate.shard import GenerateShard
     from jobs.progress import read_all
-    from launch.command import DONE, SOME_FAILED, parse, run, use_cache
-    from slurm import resources
+    from jobs.submission import Submission
+    from launch import on_slurm
+    from launch.command import DONE, SOME_FAILED, parse_both, run, use_cache
+    from launch.slurm_options import SlurmOptions, site_for
+    from slurm import resources, script
     from slurm.local import LocalPool, Outcome
+    from slurm.script import Shape
+    from slurm.site import Site
+    from slurm.supervisor import Supervised
 except ModuleNotFoundError as missing:
     sys.exit(f"error: {missing}: run `make setup` once, then .venv/bin/python launch/generate.py")
 
-_NAMES_SHOWN = 20
-
 
 def main() -> int:
-    settings = parse(GenerateSettings, "Generates a picture for every mask of a test set.")
-    if settings.cluster == "slurm":
-        raise UserError("--cluster slurm: this version generates on one machine only; use --cluster local")
+    about = "Generates a picture for every mask of a test set."
+    settings, options = parse_both(GenerateSettings, SlurmOptions, about)
     use_cache(settings.cache_dir)
-    request = check(settings)
+    site, why = site_for(settings.cluster, options, settings.dry_run)
+    request = check(settings, on_slurm.device(settings.device, site) if site else None)
     if settings.dry_run:
-        print_plan(examine(request))
+        generation = examine(request)
+        print_plan(generation, site, why)
+        if site:
+            print_shards(generation)
+            shards, merging = shapes(generation, site, options, "ID")
+            on_slurm.dry_run(request.run, site, [(shards, generation.plan.shards), (merging, 1)])
         return DONE
 
     request.run.create(request.run.shards, request.run.images)
     lock = request.run.lock()
     try:
+        on_slurm.forget_submission(request.run)
         merge.restore(request.run, request.results)
         generation = examine(request)
-        print_plan(generation)
-        if not generation.is_complete:
+        print_plan(generation, site, why)
+        if generation.is_complete:
+            request.run.write_status("done", total=len(request.plan.tasks))
+            print(f"{request.results} is complete and verified: nothing to do")
+            return SOME_FAILED if request.skipped else DONE
+        if not site:
             return make_and_merge(generation, lock)
-        request.run.write_status("done", total=len(request.plan.tasks))
-        print(f"{request.results} is complete and verified: nothing to do")
-        return SOME_FAILED if request.skipped else DONE
+        submission = submit(generation, site, options)
     finally:
         os.close(lock)
+    on_slurm.tell(request.run, submission)
+    return on_slurm.wait(request.run, submission, "generating") if options.wait else DONE
+
+
+def submit(generation: Generation, site: Site, options: SlurmOptions) -> Submission:
+    """An array with a job for each shard, and one that merges when all have ended, however they did."""
+    run_dir, plan = generation.request.run, generation.plan
+    lay_out(generation)
+    on_slurm.lay_out(run_dir, site, options)
+    made = len(generation.made)
+    run_dir.write_status("submitted", kind="generation", total=len(plan.tasks), done=made, before=made)
+    jobs = []
+    if plan.shards:
+        shape, _ = shapes(generation, site, options, "")
+        shards = [
+            Supervised(run_dir.path, f"shard-{number}", GenerateShard(run_dir.path, number), site, shape)
+            for number in range(plan.shards)
+        ]
+        jobs.append(on_slurm.send(run_dir, site, "shards", shape, shards))
+        Submission(tuple(jobs)).save(run_dir.submission)
+    _, shape = shapes(generation, site, options, jobs[0].id if jobs else None)
+    merging = Supervised(run_dir.path, "merge", Merge(Finish.of(generation)), site, shape)
+    jobs.append(on_slurm.send(run_dir, site, "merge", shape, [merging]))
+    submission = Submission(tuple(jobs))
+    submission.save(run_dir.submission)
+    return submission
+
+
+def shapes(generation: Generation, site: Site, options: SlurmOptions, array: str | None) -> tuple[Shape, Shape]:
+    """Of the shards' array, and of the merge that waits for the job `array`."""
+    run_dir = generation.request.run
+    environment = on_slurm.environment_of(run_dir, options)
+    name = f"ecgan-{generation.request.results.name}"
+    return script.shard(site, name, environment), script.merge(site, f"{name}-merge", environment, array)
+
+
+def print_shards(generation: Generation) -> None:
+    print("shard  pictures  first .. last")
+    for number in range(generation.plan.shards):
+        names = [task.name for task in generation.plan.of_shard(number)]
+        print(f"{number:5}  {len(names):8}  {names[0]} .. {names[-1]}")
 
 
 def make_and_merge(generation: Generation, lock: int) -> int:
@@ -62,7 +115,7 @@ def make_and_merge(generation: Generation, lock: int) -> int:
     except BaseException as error:
         run_dir.write_status("failed" if isinstance(error, UserError) else "stopped", total=len(plan.tasks))
         with contextlib.suppress(OSError):
-            note_failures(generation)
+            Finish.of(generation).note_failures()
         print(f"finished pictures are kept in {run_dir.path}", file=sys.stderr)
         raise
 
@@ -76,10 +129,8 @@ def workers_of(generation: Generation) -> list[dict[str, str]]:
     return resources.environments(max(1, min(count, generation.plan.shards)), gpus)
 
 
-def print_plan(generation: Generation) -> None:
+def print_plan(generation: Generation, site: Site | None, why: str) -> None:
     request, plan, todo = generation.request, generation.plan, generation.todo
-    workers = workers_of(generation)
-    each = f"{workers[0]['OMP_NUM_THREADS']} thread(s)" if plan.painting.device == "cpu" else "one GPU"
     shards = request.settings.shards
     asked = f" (of {shards} asked for: no more than pictures)" if 0 < len(todo) < shards else ""
     epoch = f", epoch {request.checkpoint.epoch}" if request.checkpoint.epoch else ""
@@ -88,7 +139,12 @@ def print_plan(generation: Generation) -> None:
     for fault in request.skipped:
         print(f"skipped     {fault.reason}")
     print(f"shards      {plan.shards}{asked}")
-    print(f"workers     {len(workers)} on this machine ({plan.painting.device}), {each} each")
+    if site:
+        print(f"where       Slurm: an array, {site.array_parallelism} at a time ({plan.painting.device}); {why}")
+    else:
+        workers = workers_of(generation)
+        each = f"{workers[0]['OMP_NUM_THREADS']} thread(s)" if plan.painting.device == "cpu" else "one GPU"
+        print(f"workers     {len(workers)} on this machine ({plan.painting.device}), {each} each; {why}")
     print(f"size        {plan.painting.size[0]}x{plan.painting.size[1]} {plan.painting.format}")
     print(f"results     {request.results}")
     print(f"run         {request.run.path}", flush=True)
@@ -117,52 +173,15 @@ def make(generation: Generation, lock: int) -> list[Outcome]:
 
 
 def finish(generation: Generation, outcomes: list[Outcome]) -> int:
-    """Says what went wrong; merges if nothing did."""
+    """Says what went wrong; merges unless nothing could be made."""
     run_dir, plan = generation.request.run, generation.plan
     for message in dict.fromkeys(outcome.message for outcome in outcomes if outcome.message):
         print(f"error: {message} (log in {run_dir.logs})", file=sys.stderr)
-    run_dir.clear_temporaries()  # a worker that was killed may have left one
-    gathered = records.gather(run_dir)
-    failures = note_failures(generation)
     if any(outcome.state == "hopeless" for outcome in outcomes):
+        Finish.of(generation).note_failures()
         run_dir.write_status("failed", total=len(plan.tasks))
         return SOME_FAILED
-    gaps = merge.verify(run_dir, plan, gathered)
-    if gaps:
-        report(generation, gaps)
-        run_dir.write_status("incomplete", total=len(plan.tasks), missing=len(gaps), failed=failures)
-        return SOME_FAILED
-    merge.insist_on_replaceable(generation.request.results, plan, generation.request.settings.overwrite)
-    merge.write_manifest(run_dir, plan, gathered, dataclasses.asdict(generation.request.settings))
-    merge.swap_in(run_dir, generation.request.results)
-    run_dir.write_status("done", total=len(plan.tasks), done=len(plan.tasks), failed=0)
-    print(f"done: {len(plan.tasks)} pictures, verified, in {generation.request.results}")
-    return SOME_FAILED if generation.request.skipped else DONE
-
-
-def note_failures(generation: Generation) -> int:
-    """Writes failures.jsonl; returns how many there are."""
-    request = generation.request
-    names = {task.name for task in generation.plan.tasks}
-    others = [{"name": fault.name, "reason": fault.reason} for fault in request.skipped if fault.name not in names]
-    return records.write_failures(request.run, generation.plan, records.gather(request.run), others)
-
-
-def report(generation: Generation, gaps: list[merge.Gap]) -> None:
-    """Names every missing picture: on the screen the first, in missing.txt all."""
-    run_dir = generation.request.run
-    lines = [f"{gap.name}: {gap.reason}" for gap in gaps]
-    run_dir.missing.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    print(f"incomplete: {len(gaps)} of {len(generation.plan.tasks)} pictures are missing:", file=sys.stderr)
-    for line in lines[:_NAMES_SHOWN]:
-        print(f"  {line}", file=sys.stderr)
-    if len(lines) > _NAMES_SHOWN:
-        print(f"  … all of them in {run_dir.missing}", file=sys.stderr)
-    print(
-        f"{generation.request.results} is as it was; the same command makes what is missing, "
-        "--retry_failed only what failed",
-        file=sys.stderr,
-    )
+    return SOME_FAILED if Finish.of(generation)() else DONE
 
 
 if __name__ == "__main__":

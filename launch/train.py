@@ -14,19 +14,22 @@ from typing import Any
 try:
     import yaml
 
-    from ecgan import runtime
     from ecgan.errors import UserError
     from ecgan.files import write_atomically
     from ecgan.progress import progress_bar
-    from ecgan.warm import warm_training
     from jobs.run_dir import RunDir
-    from jobs.train.job import TrainJob
-    from jobs.train.plan import TrainPlan
+    from jobs.submission import Submission
+    from jobs.train.job import TrainJob, prepare_code
     from jobs.train.prepare import Request, begin, check
     from jobs.train.settings import TrainSettings
-    from launch.command import DONE, INTERRUPTED, SOME_FAILED, STOPPED, Terminated, parse, run, use_cache
-    from slurm import rank, resources
+    from launch import on_slurm
+    from launch.command import DONE, INTERRUPTED, SOME_FAILED, STOPPED, Terminated, parse_both, run, use_cache
+    from launch.slurm_options import SlurmOptions, site_for
+    from slurm import rank, resources, script
     from slurm.ranks import Ranks
+    from slurm.script import Shape
+    from slurm.site import Site
+    from slurm.supervisor import Supervised
 except ModuleNotFoundError as missing:
     sys.exit(f"error: {missing}: run `make setup` once, then .venv/bin/python launch/train.py")
 
@@ -35,28 +38,57 @@ _TICK = 0.5
 
 
 def main() -> int:
-    settings = parse(TrainSettings, "Trains ECGAN: semantic mask and reference photo -> landscape photo.")
-    if settings.cluster == "slurm":
-        raise UserError("--cluster slurm: this version trains on one machine only; use --cluster local")
+    about = "Trains ECGAN: semantic mask and reference photo -> landscape photo."
+    settings, options = parse_both(TrainSettings, SlurmOptions, about)
     use_cache(settings.cache_dir)
-    request = check(settings)
-    print_plan(request)
+    site, why = site_for(settings.cluster, options, settings.dry_run)
+    request = check(settings, elsewhere(settings, site) if site else None)
+    print_plan(request, site, why)
+    environment = on_slurm.environment_of(request.run, options)
+    shape = script.training(site, f"ecgan-{request.run.path.name}", environment) if site else None
     if settings.dry_run:
+        if site and shape:
+            on_slurm.dry_run(request.run, site, [(shape, 1)])
         return DONE
 
     request.run.create()
     lock = request.run.lock()
     try:
+        on_slurm.forget_submission(request.run)
         begin(request)
         config = yaml.safe_dump(dataclasses.asdict(settings), sort_keys=False)
         write_atomically(request.run.config, config)
-        prepare_code(request.plan)
-        return train(request, lock)
+        if not site or not shape:
+            prepare_code(request.plan)
+            return train(request, lock)
+        submission = submit(request, site, shape, options)
     finally:
         os.close(lock)
+    on_slurm.tell(request.run, submission)
+    return on_slurm.wait(request.run, submission, "training") if options.wait else DONE
 
 
-def print_plan(request: Request) -> None:
+def elsewhere(settings: TrainSettings, site: Site) -> tuple[str, int]:
+    """Device and number of ranks on a cluster. Raises UserError if --ranks says otherwise."""
+    if settings.ranks not in (None, site.ranks):
+        raise UserError(
+            f"--ranks {settings.ranks}: on Slurm there are {site.nodes} node(s) x {site.ranks_per_node} rank(s); "
+            "choose with --nodes, --gpus_per_node or --tasks_per_node"
+        )
+    return on_slurm.device(settings.device, site), site.ranks
+
+
+def submit(request: Request, site: Site, shape: Shape, options: SlurmOptions) -> Submission:
+    run_dir = request.run
+    on_slurm.lay_out(run_dir, site, options)
+    run_dir.write_status("submitted", kind="training", total=request.plan.steps, step=request.resumed_step or 0)
+    job = Supervised(run_dir.path, "training", TrainJob(run_dir.path), site, shape)
+    submission = Submission((on_slurm.send(run_dir, site, "training", shape, [job]),))
+    submission.save(run_dir.submission)
+    return submission
+
+
+def print_plan(request: Request, site: Site | None, why: str) -> None:
     plan, settings = request.plan, request.plan.settings
     left_out = f", {request.excluded} left out by the list" if request.excluded else ""
     share = settings.batch_size // plan.ranks
@@ -72,20 +104,15 @@ def print_plan(request: Request) -> None:
     )
     print(f"steps         {plan.steps}, {plan.sampler.steps_per_epoch} an epoch")
     print(f"perceptual    {plan.vgg or 'off'}")
-    print(f"where         this machine ({plan.device}), {_threads(plan.ranks)} thread(s) a rank")
+    if site:
+        print(f"where         Slurm: {site.nodes} node(s) x {site.ranks_per_node} rank(s), {plan.device}; {why}")
+    else:
+        print(f"where         this machine ({plan.device}), {_threads(plan.ranks)} thread(s) a rank; {why}")
     if request.resumed_step is not None:
         print(f"goes on       after step {request.resumed_step} (--no-resume begins anew)")
     for change in request.changed:
         print(f"changed       {change}")
     print(f"run           {request.run.path}", flush=True)
-
-
-def prepare_code(plan: TrainPlan) -> None:
-    """Compiles what the ranks will run, in child processes that show their progress, unless that has been done."""
-    settings = plan.settings
-    runtime.compile_core(plan.device)  # type: ignore[arg-type]
-    at_once = settings.micro_batch or settings.batch_size // plan.ranks
-    warm_training(settings.model, settings.recipe, at_once, plan.device)
 
 
 def train(request: Request, lock: int) -> int:

@@ -1,41 +1,127 @@
-"""Whether a Slurm controller can be asked, and what it offers."""
+"""Slurm's controller: whether it answers, what it offers and knows of jobs, and what it is asked to do with them."""
 
 from __future__ import annotations
 
 import shutil
 import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 #: Seconds after which a controller that does not answer counts as absent.
 _PATIENCE = 10
+_FIELDS = "%i|%T|%r|%N"
+
+
+@dataclass(frozen=True)
+class JobState:
+    """`id` as "123" or "123_4"; `state` in Slurm's words (PENDING, RUNNING, CANCELLED, …); `nodes` empty if none."""
+
+    id: str
+    state: str
+    reason: str = ""
+    nodes: str = ""
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it has ended, for good as far as the controller knows."""
+        return self.state not in (
+            ("PENDING", "RUNNING", "SUSPENDED", "COMPLETING", "CONFIGURING", "REQUEUED", "REQUEUE_HOLD", "RESIZING")
+            + ("STOPPED", "SIGNALING", "STAGE_OUT", "REQUEUE_FED", "SPECIAL_EXIT")
+        )
 
 
 def controller_answers() -> tuple[bool, str]:
     """Whether `sinfo` gets an answer, and what to tell the user about it."""
-    sinfo = shutil.which("sinfo")
-    if sinfo is None:
-        return False, "no Slurm commands on the PATH"
-    try:
-        answer = _ask([sinfo, "--noheader"])
-    except subprocess.TimeoutExpired:
-        return False, f"the Slurm controller did not answer within {_PATIENCE} s"
-    except OSError as error:
-        return False, f"sinfo can't be run: {error.strerror}"
-    if answer.returncode:
-        return False, f"sinfo failed: {answer.stderr.strip()[:200]}"
-    return True, f"a Slurm controller answers, {len(answer.stdout.splitlines())} partition line(s)"
+    done, answer = _ask(["sinfo", "--noheader"])
+    if not done:
+        return False, answer
+    return True, f"a Slurm controller answers, {len(answer.splitlines())} partition line(s)"
 
 
 def mpi_plugins() -> list[str]:
     """The kinds of MPI that srun can start, as `srun --mpi=list` names them; empty without Slurm."""
-    srun = shutil.which("srun")
-    if srun is None:
-        return []
+    done, answer = _ask(["srun", "--mpi=list"], with_errors=True)
+    return [line.strip() for line in answer.splitlines()[1:] if line.strip()] if done else []
+
+
+def job_states(ids: Sequence[str]) -> dict[str, JobState] | None:
+    """What the controller knows of jobs and of the elements of arrays; of those that it has forgotten what the
+    accounting knows, where there is one. None if nobody answers."""
+    if not ids:
+        return {}
+    answers, _ = controller_answers()
+    if not answers:
+        return None
+    done, answer = _ask(
+        ["squeue", "--noheader", "--array", "--states=all", f"--jobs={','.join(ids)}", f"--format={_FIELDS}"]
+    )
+    found = _parse(answer) if done else {}  # it calls a single job that it has forgotten an invalid one
+    forgotten = [job for job in ids if not any(id.split("_")[0] == job for id in found)]
+    if forgotten:
+        fields = "JobID,State,Reason,NodeList"
+        options = ["--allocations", "--noheader", "--parsable2", f"--format={fields}"]
+        done, answer = _ask(["sacct", *options, f"--jobs={','.join(forgotten)}"])
+        found |= _parse(answer) if done else {}
+    return found
+
+
+def requeue(job: str) -> tuple[bool, str]:
+    """Puts a running job back into the queue, which ends its processes. Whether that was accepted, else why not."""
+    return _ask(["scontrol", "requeue", job])
+
+
+def cancel(ids: Sequence[str]) -> tuple[bool, str]:
+    """Ends jobs, running or not; those that have ended already are no error."""
+    return _ask(["scancel", *ids])
+
+
+def is_being_preempted(job: str) -> bool | None:
+    """Whether a running job is in its grace time, after which Slurm ends it and queues it again by itself; None if
+    that is not known."""
+    done, answer = _ask(["scontrol", "--oneliner", "show", "job", job])
+    if not done:
+        return None
+    words = dict(word.partition("=")[::2] for word in answer.split())
+    return words.get("JobState") == "RUNNING" and words.get("PreemptTime", "None") not in ("None", "Unknown")
+
+
+def would_accept(script: str) -> tuple[bool, str]:
+    """Whether sbatch would accept `script`, and its own words on when and where it would run."""
+    sbatch = shutil.which("sbatch")
+    if sbatch is None:
+        return False, "no Slurm commands on the PATH"
     try:
-        answer = _ask([srun, "--mpi=list"])
-    except (subprocess.TimeoutExpired, OSError):
-        return []
-    return [line.strip() for line in (answer.stdout + answer.stderr).splitlines()[1:] if line.strip()]
+        answer = subprocess.run(
+            [sbatch, "--test-only"], input=script, capture_output=True, text=True, errors="replace", timeout=_PATIENCE
+        )
+    except (subprocess.TimeoutExpired, OSError) as error:
+        return False, str(error)
+    return answer.returncode == 0, (answer.stderr.strip() or answer.stdout.strip())
 
 
-def _ask(command: list[str]) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=_PATIENCE)
+def _parse(lines: str) -> dict[str, JobState]:
+    found = {}
+    for line in lines.splitlines():
+        id, state, reason, nodes = [*line.split("|"), "", "", ""][:4]
+        # sacct says "CANCELLED by 0", and "None assigned" for nodes.
+        nodes = "" if nodes == "None assigned" else nodes
+        found[id] = JobState(id, state.split(" ")[0].rstrip("+"), "" if reason == "None" else reason, nodes)
+    return found
+
+
+def _ask(command: list[str], with_errors: bool = False) -> tuple[bool, str]:
+    """Whether the command succeeded, and its output (`with_errors`: with standard error), or why it did not."""
+    program = shutil.which(command[0])
+    if program is None:
+        return False, "no Slurm commands on the PATH"
+    try:
+        answer = subprocess.run(
+            [program, *command[1:]], capture_output=True, text=True, errors="replace", timeout=_PATIENCE
+        )
+    except subprocess.TimeoutExpired:
+        return False, f"the Slurm controller did not answer within {_PATIENCE} s"
+    except OSError as error:
+        return False, f"{command[0]} can't be run: {error.strerror}"
+    if answer.returncode:
+        return False, f"{command[0]} failed: {answer.stderr.strip()[:200]}"
+    return True, answer.stdout + (answer.stderr if with_errors else "")

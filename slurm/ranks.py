@@ -1,4 +1,4 @@
-"""Several processes of one job on this machine: mpirun's ranks, or a single process without it."""
+"""The processes that run one job together: a single one, mpirun's ranks on this machine, or tasks of srun."""
 
 from __future__ import annotations
 
@@ -31,21 +31,29 @@ class Ranks:
         environment: Mapping[str, str],
         logs: Path,
         keep_open: Sequence[int] = (),
+        starter: Sequence[str] | None = None,
     ) -> None:
         """Starts them. `environment` comes on top of ours; `keep_open`: descriptors that they inherit.
 
-        Raises UserError if there is no mpirun for more than one.
+        `starter`: command that starts them, on other machines perhaps; by default mpirun here if there are several.
+        Raises UserError if it is not there.
         """
         self._logs, self.count = logs, count
+        self._all_here = starter is None
         self._lost: str | None = None
         for old in (*logs.glob(f"rank-*{OUTCOME}"), *logs.glob(f"rank-*{PROCESS}")):
             old.unlink()
         job_file = logs / "job.pickle"
         job_file.write_bytes(pickle.dumps(job))
         rank = [sys.executable, "-m", "slurm.rank", str(job_file), str(logs)]
-        with open(logs / "mpirun.log", "ab") as log:
+        if starter is None:
+            starter = [] if count == 1 else mpirun(count)
+        self._log = logs / f"{Path(starter[0]).name if starter else 'rank'}.log"
+        if starter and Path(starter[0]).name == "srun":
+            rank.append("srun")
+        with open(self._log, "ab") as log:
             self._process = subprocess.Popen(
-                rank if count == 1 else [*_mpirun(count), *rank],
+                [*starter, *rank],
                 env=os.environ | dict(environment) | {"PYTHONUNBUFFERED": "1"},
                 stdin=subprocess.PIPE,  # ends with us, which tells them to stop
                 stdout=log,
@@ -65,14 +73,14 @@ class Ranks:
         """Whether all have ended, at most so many seconds from now. Once one has failed the others are ended."""
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(seconds)
-        if self._process.returncode is None and self.count > 1 and self._has_lost_one():
+        if self._process.returncode is None and self.count > 1 and self._all_here and self._has_lost_one():
             self.kill()  # the others wait for it, and mpirun for the end of its grace
         return self._process.returncode is not None
 
     def ask_to_stop(self) -> None:
-        """They finish their step, save and end with the status STOPPED."""
+        """They finish their step, save and end with the status STOPPED. mpirun and srun both pass the signal on."""
         with contextlib.suppress(ProcessLookupError):
-            self._process.send_signal(signal.SIGUSR2)  # mpirun passes it on; SIGTERM it would turn into SIGKILL
+            self._process.send_signal(signal.SIGUSR2)  # SIGTERM they would turn into SIGKILL
 
     def kill(self) -> None:
         """Ends them at once, with all their children: whatever runs in the session that we opened for them."""
@@ -92,7 +100,25 @@ class Ranks:
             if outcome["message"]:
                 return str(outcome["message"])
         assert status is not None
-        return self._lost or f"the job {_cause(-status if status < 0 else 0)}"
+        return self._lost or self._starters_word() or f"the job {_cause(-status if status < 0 else 0)}"
+
+    @property
+    def stopped_by(self) -> list[str]:
+        """The signals that asked the ranks to stop; empty if they were asked otherwise."""
+        return [outcome["signal"] for outcome in self._outcomes() if outcome.get("signal")]
+
+    @property
+    def progressed(self) -> bool:
+        """Whether a job that was stopped had come any further."""
+        return any(outcome.get("progressed") for outcome in self._outcomes())
+
+    def _starters_word(self) -> str | None:
+        """The first error that srun told of a task, as "srun: error: n2: task 1: Killed"."""
+        if self._all_here:
+            return None
+        lines = self._log.read_text(errors="replace").splitlines()
+        told = [line for line in lines if "error:" in line]
+        return next((line for line in told if "task" in line), told[0] if told else None)
 
     def _has_lost_one(self) -> bool:
         """Whether a rank has ended that had not done its job. Notes which, and what ended it as far as can be seen."""
@@ -129,7 +155,8 @@ def _end_of(process: int) -> int | None:
     return int(fields[-1]) if fields[0] == "Z" else None
 
 
-def _mpirun(count: int) -> list[str]:
+def mpirun(count: int) -> list[str]:
+    """Starts `count` ranks: here, or in a Slurm allocation on its nodes. Raises UserError if there is no mpirun."""
     path = find_mpi("mpirun")
     if path is None:
         raise UserError("no mpirun: install this project with pip, which brings Open MPI, or use --ranks 1")

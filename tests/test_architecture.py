@@ -17,8 +17,8 @@ MAY_IMPORT = {
     "slurm": {"slurm", "jobs", "ecgan"},
     "launch": set(PACKAGES),
 }
-#: What slurm/ may know of jobs: how to ask one to stop.
-JOBS_INTERFACE = {"jobs", "jobs.stop"}
+#: What slurm/ may know of jobs: how to ask one to stop, and which attempt at it is the newest.
+JOBS_INTERFACE = {"jobs", "jobs.attempts", "jobs.stop"}
 
 
 def imports(path: Path) -> set[str]:
@@ -51,7 +51,7 @@ def test_only_the_runtime_imports_jittor() -> None:
                 assert path == ROOT / "ecgan" / "runtime.py"
 
 
-@pytest.mark.parametrize("command", ["generate", "train", "prepare", "status", "doctor", "convert"])
+@pytest.mark.parametrize("command", ["generate", "train", "prepare", "status", "cancel", "doctor", "convert"])
 def test_commands_never_start_jittor(command: str) -> None:
     program = f"import sys, launch.{command}; sys.exit(any(name.startswith('jittor') for name in sys.modules))"
     assert subprocess.run([sys.executable, "-c", program], cwd=ROOT).returncode == 0

@@ -11,6 +11,7 @@ import json
 import os
 import secrets
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -27,9 +28,16 @@ DESCRIPTION = "checkpoint.json"
 FORMAT = 1
 
 
-def save(folder: Path, networks: dict[str, dict[str, np.ndarray]], model: ModelConfig, about: dict[str, Any]) -> None:
+def save(
+    folder: Path,
+    networks: dict[str, dict[str, np.ndarray]],
+    model: ModelConfig,
+    about: dict[str, Any],
+    before_rename: Callable[[], None] | None = None,
+) -> None:
     """Writes `folder`, whole or not at all. `networks`: tensors by name for each of "G", "E", "D", "G_ema".
 
+    `before_rename` is called when all is written; what it raises keeps the folder from coming into being.
     Raises UserError if `folder` exists and is not empty; OSError if it can't be written.
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
@@ -50,6 +58,8 @@ def save(folder: Path, networks: dict[str, dict[str, np.ndarray]], model: ModelC
         write_json(
             temporary / DESCRIPTION, {"format": FORMAT, "model": model.to_dict(), "about": about, "sha256": files}
         )
+        if before_rename is not None:
+            before_rename()
         os.replace(temporary, folder)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)

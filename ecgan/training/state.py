@@ -34,13 +34,18 @@ class State:
         )
 
 
-def save(states: Path, learner: Learner, step: int, progress: dict[str, Any]) -> State:
-    """Writes the state after `step` steps, whole or not at all. Raises OSError, leaving nothing behind."""
+def save(
+    states: Path, learner: Learner, step: int, progress: dict[str, Any], before_rename: Callable[[], None] | None = None
+) -> State:
+    """Writes the state after `step` steps, whole or not at all. Raises OSError, leaving nothing behind.
+
+    `before_rename` is called when all is written; what it raises keeps the state from coming into being.
+    """
     path = states / f"step-{step:08}"
     progress = progress | {"step": step, "counters": learner.counters}
     if path in list_states(states):  # reached again: every state of a step is the same
         return State(path, progress)
-    native.save(path, learner.to_arrays(), learner.model, about={"training": progress})
+    native.save(path, learner.to_arrays(), learner.model, {"training": progress}, before_rename)
     return State(path, progress)
 
 

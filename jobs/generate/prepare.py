@@ -62,9 +62,10 @@ class Generation:
         return [task for task in self.plan.tasks if task.shard is not None]
 
 
-def check(settings: GenerateSettings) -> Request:
+def check(settings: GenerateSettings, device: str | None = None) -> Request:
     """Checks checkpoint, input and output, and writes nothing.
 
+    `device`: what is to compute, where that is not on this machine.
     Raises UserError, with all faults of the input in one message.
     """
     results = Path(settings.output_path).expanduser().resolve()
@@ -76,7 +77,9 @@ def check(settings: GenerateSettings) -> Request:
     reasons = {fault.name: fault.reason for fault in reversed(skipped)}
     faulty = {task.name: Record(task.name, "", -1, error=reasons[task.name]) for task in tasks if task.name in reasons}
     # Last, since with a GPU it may compile, which a mistake in the input or a dry run need not wait for.
-    device = runtime.choose_device(settings.device) if settings.dry_run else runtime.usable_device(settings.device)
+    if device is None:
+        choose = runtime.choose_device if settings.dry_run else runtime.usable_device
+        device = choose(settings.device)
     painting = Painting(
         checkpoint=str(checkpoint.path.absolute()),
         checkpoint_hash=checkpoint.painting_hash,

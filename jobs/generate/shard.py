@@ -25,7 +25,7 @@ from ecgan.data.images import BadImage, encode, read_bytes, read_mask, read_phot
 from ecgan.errors import UserError
 from ecgan.files import write_atomically
 from ecgan.warm import warm_painting
-from jobs import stop
+from jobs import attempts, stop
 from jobs.generate import records
 from jobs.generate.plan import Painting, Plan, Task, input_digest
 from jobs.generate.records import Record
@@ -56,6 +56,8 @@ class GenerateShard:
             progress = Progress(run.shards / f"{self.shard}.json", len(tasks))
             try:
                 finished = self._make(run, plan, tasks, progress)
+            except attempts.Superseded:
+                raise
             except Exception as error:
                 progress.enter("failed", str(error))
                 raise
@@ -64,12 +66,12 @@ class GenerateShard:
             where = error.filename or run.path
             raise UserError(f"{where}: {error.strerror}; finished pictures are kept, run again") from error
         if not finished:
-            raise stop.Stopped
+            raise stop.Stopped(progressed=progress.has_moved)
         return progress.failed
 
     def _make(self, run: RunDir, plan: Plan, tasks: list[Task], progress: Progress) -> bool:
         made = records.made(run.images, plan, tasks, records.gather(run))
-        progress.count(done=len(made))
+        progress.start_from(len(made))
         painter = _load_painter(plan.painting, plan.batch)
         progress.enter("running")
         shard = _Shard(run, plan, self.shard, progress, painter)
@@ -186,6 +188,7 @@ class _Shard:
         started = time.monotonic()
         picture = resize_photo(self._painter.finish(raw, entry.reference, painting.colour_transfer), painting.size)
         content = encode(picture, painting.format, painting.quality)
+        attempts.insist_on_newest()
         write_atomically(self._images / entry.task.file(painting.format), content)
         seconds += time.monotonic() - started
         digest = hashlib.sha256(content).hexdigest()
@@ -193,6 +196,7 @@ class _Shard:
         self._progress.count(done=1)
 
     def _fail(self, task: Task, reason: str) -> None:
+        attempts.insist_on_newest()
         print(f"{task.name} failed: {reason}", flush=True)
         self._record(Record(task.name, task.inputs, self._number, error=reason))
         self._progress.count(failed=1)

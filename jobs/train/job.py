@@ -8,6 +8,7 @@ from pathlib import Path
 from ecgan import runtime
 from ecgan.data.images import BadImage
 from ecgan.errors import UserError
+from ecgan.warm import warm_training
 from jobs import stop
 from jobs.run_dir import RunDir
 from jobs.train.plan import TrainPlan
@@ -27,10 +28,19 @@ class TrainJob:
         run = RunDir(self.run_dir)
         plan = TrainPlan.load(run.plan)
         try:
+            prepare_code(plan)  # the launcher has done it, unless it stood on another machine
             runtime.start(plan.device)  # type: ignore[arg-type]
             _train(run, plan)
         except BadImage as error:
             raise UserError(f"{error}; mend it, or leave it out with --exclude_list in a new run") from None
+
+
+def prepare_code(plan: TrainPlan) -> None:
+    """Compiles what the ranks will run, in child processes that show their progress, unless that has been done."""
+    settings = plan.settings
+    runtime.compile_core(plan.device)  # type: ignore[arg-type]
+    at_once = settings.micro_batch or settings.batch_size // plan.ranks
+    warm_training(settings.model, settings.recipe, at_once, plan.device)
 
 
 def _train(run: RunDir, plan: TrainPlan) -> None:
@@ -40,6 +50,7 @@ def _train(run: RunDir, plan: TrainPlan) -> None:
     from jobs.train.training import Training
 
     world = join(plan.ranks)
+    stop.listen()
     training = Training(run, plan, world)
     start = training.restore()
     settings = plan.settings

@@ -47,9 +47,10 @@ class Request:
     changed: tuple[str, ...]
 
 
-def check(settings: TrainSettings) -> Request:
+def check(settings: TrainSettings, elsewhere: tuple[str, int] | None = None) -> Request:
     """Checks data, weights, sizes and space, and writes nothing.
 
+    `elsewhere`: device and number of ranks, where it is to run on other machines than this.
     Raises UserError, with all faults of the data in one message.
     """
     run = RunDir(Path(settings.run_dir).expanduser().resolve(), option="--run_dir")
@@ -58,8 +59,12 @@ def check(settings: TrainSettings) -> Request:
         read_vgg19(vgg)  # a damaged file must not be found out on a compute node
     init = _check_init(settings)
     pairs, skipped, excluded, checked = _find_pairs(settings, run)
-    device = runtime.choose_device(settings.device) if settings.dry_run else runtime.usable_device(settings.device)
-    ranks = settings.ranks or _default_ranks(settings, device)
+    if elsewhere is not None:
+        device, ranks = elsewhere
+    else:
+        choose = runtime.choose_device if settings.dry_run else runtime.usable_device
+        device = choose(settings.device)
+        ranks = settings.ranks or _default_ranks(settings, device)
     _insist_on_parts(settings, ranks, len(pairs))
     plan = TrainPlan(settings, pairs, device, ranks, str(vgg) if vgg else None, init)
     resumed_step, changed = _compare_with_state(plan, run) if settings.resume else (None, ())

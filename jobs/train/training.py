@@ -16,6 +16,7 @@ from ecgan.training.learner import Learner
 from ecgan.training.loader import LoadedSample
 from ecgan.training.loop import Diverged, Step
 from ecgan.training.world import World
+from jobs import attempts
 from jobs.run_dir import RunDir, now
 from jobs.train.pace import Pace
 from jobs.train.plan import TrainPlan
@@ -73,6 +74,7 @@ class Training:
                 self.learner.start_from(arrays, plan.init)
         world.insist_on_equal_weights(self.learner.parts)
         if world.is_first:
+            attempts.insist_on_newest()
             self._recorder = Recorder(self._run, step)
             self._samples = samples.choose(plan.pairs, settings.samples, settings.model)
             hosts = ", ".join(dict.fromkeys(world.hosts))
@@ -113,6 +115,7 @@ class Training:
         """Log, metrics, samples and status, each when it is its turn."""
         if self._recorder is None:
             return
+        attempts.insist_on_newest()
         settings = self._plan.settings
         if is_last or step.taken % settings.print_every_steps == 0:
             self._print(step)
@@ -132,7 +135,7 @@ class Training:
             return
         progress = {"epoch": step.epoch, "seconds": self._seconds, "best": self._best, "plan": self._plan.summary}
         try:
-            saved = state.save(self._run.states, self.learner, step.taken, progress)
+            saved = state.save(self._run.states, self.learner, step.taken, progress, attempts.insist_on_newest)
             keep = [] if self._best is None else [int(self._best["step"])]
             state.prune(self._run.states, self._plan.settings.keep_states, keep)
         except OSError as error:
@@ -201,6 +204,7 @@ class Training:
     def _update_status(self, state: str, **details: Any) -> None:
         if not self._world.is_first:
             return
+        attempts.insist_on_newest()
         self._status |= {"last_state": self._last_state} | details
         self._run.write_status(state, **self._status)
         self._status_written = time.monotonic()

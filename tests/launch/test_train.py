@@ -127,7 +127,7 @@ def test_killed_at_random_and_resumed_it_ends_the_same(unkilled: TrainFolder, tm
         if job.poll() is None and mine:
             os.kill(chance.choice(mine), signal.SIGKILL)
             kills += 1
-        _, errors = job.communicate(timeout=60)
+        _, errors = job.communicate(timeout=120)
         assert "Traceback" not in errors
     assert kills >= 1, f"seed {seed}: it ended too early to be killed"
     last = subprocess.run(unkilled.command(*options), capture_output=True, text=True, timeout=200)

@@ -1,0 +1,104 @@
+"""Attempts: every start of a job on a cluster has a number, and only the newest may write.
+
+A node that the scheduler takes for dead may still compute while its job has been started again
+elsewhere. Each start therefore makes a file of its own, attempts/UNIT-NUMBER.json, which nobody else
+can have made, and whoever writes results looks first whether a later one exists.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ecgan.files import write_json
+from jobs.run_dir import now
+
+#: Names the attempt's file in the environment of every process that belongs to it.
+VARIABLE = "ECGAN_ATTEMPT"
+
+
+class Superseded(Exception):
+    """A later attempt at the same job has begun: this one must not write any more."""
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """Attempt number `number` (from 1) at `unit`: "training", "shard-3", "merge"."""
+
+    folder: Path
+    unit: str
+    number: int
+
+    @property
+    def name(self) -> str:
+        return f"{self.unit}-{self.number:04}"
+
+    @property
+    def path(self) -> Path:
+        return self.folder / f"{self.name}.json"
+
+    @property
+    def is_newest(self) -> bool:
+        later = Attempt(self.folder, self.unit, self.number + 1)
+        return not later.path.exists()
+
+    def note(self, **details: Any) -> None:
+        """Adds to what is known of this attempt: how it ended, say."""
+        write_json(self.path, _read(self.path) | details | {"updated": now()})
+
+
+def begin(folder: Path, unit: str, **about: Any) -> Attempt:
+    """Makes the next attempt; every earlier one is superseded from here on."""
+    folder.mkdir(parents=True, exist_ok=True)
+    number = 1 + max((attempt.number for attempt in every(folder, unit)), default=0)
+    while True:
+        attempt = Attempt(folder, unit, number)
+        try:
+            os.close(os.open(attempt.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
+        except FileExistsError:
+            number += 1
+            continue
+        attempt.note(started=now(), **about)
+        return attempt
+
+
+def every(folder: Path, unit: str | None = None) -> list[Attempt]:
+    """All attempts at `unit`, or at whatever there is, oldest first."""
+    found = []
+    for path in folder.glob("*.json"):
+        match = re.fullmatch(r"(.+)-(\d{4,})", path.stem)
+        if match and unit in (None, match[1]):
+            found.append(Attempt(folder, match[1], int(match[2])))
+    return sorted(found, key=lambda attempt: (attempt.unit, attempt.number))
+
+
+def details(attempt: Attempt) -> dict[str, Any]:
+    """What is known of it: started, job, nodes, log, and once it has ended outcome and message."""
+    return _read(attempt.path)
+
+
+def current() -> Attempt | None:
+    """The attempt that this process belongs to; None where jobs run under a launcher that holds the run's lock."""
+    path = os.environ.get(VARIABLE)
+    if not path:
+        return None
+    unit, _, number = Path(path).stem.rpartition("-")
+    return Attempt(Path(path).parent, unit, int(number))
+
+
+def insist_on_newest() -> None:
+    """Raises Superseded if this process belongs to an attempt that is no longer the newest."""
+    attempt = current()
+    if attempt is not None and not attempt.is_newest:
+        raise Superseded(f"{attempt.name} is over: a later attempt has begun")
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return dict(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):  # just made, or being replaced
+        return {}

@@ -1,0 +1,93 @@
+"""The end of a generation: what is missing is named, or all of it becomes the results folder."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from ecgan.data.testset import Fault
+from ecgan.errors import UserError
+from jobs.generate import merge, records
+from jobs.generate.plan import Plan
+from jobs.generate.prepare import Generation
+from jobs.generate.settings import GenerateSettings
+from jobs.run_dir import RunDir
+
+_NAMES_SHOWN = 20
+
+
+@dataclass(frozen=True)
+class Finish:
+    """Ends the generation in `run_dir`; picklable, called where it shall run, when no shard runs any more.
+
+    `skipped`: faults of the input that were left out from the start.
+    """
+
+    run_dir: Path
+    results: Path
+    settings: GenerateSettings
+    skipped: tuple[Fault, ...]
+
+    @classmethod
+    def of(cls, generation: Generation) -> Finish:
+        request = generation.request
+        return cls(request.run.path, request.results, request.settings, request.skipped)
+
+    def __call__(self) -> int:
+        """How many pictures there are not, faulty input included: 0 if the results are complete."""
+        run, plan = RunDir(self.run_dir), Plan.load(RunDir(self.run_dir).plan)
+        merge.restore(run, self.results)
+        if merge.is_complete(self.results, plan):  # started again after it had done its work
+            run.write_status("done", total=len(plan.tasks), done=len(plan.tasks), failed=0)
+            return len(self.skipped)
+        run.clear_temporaries()  # a worker that was killed may have left one
+        gathered = records.gather(run)
+        failures = self.note_failures()
+        gaps = merge.verify(run, plan, gathered)
+        if gaps:
+            self._report(run, plan, gaps)
+            made = len(plan.tasks) - len(gaps)
+            run.write_status("incomplete", total=len(plan.tasks), done=made, missing=len(gaps), failed=failures)
+            return len(gaps)
+        merge.insist_on_replaceable(self.results, plan, self.settings.overwrite)
+        merge.write_manifest(run, plan, gathered, dataclasses.asdict(self.settings))
+        merge.swap_in(run, self.results)
+        run.write_status("done", total=len(plan.tasks), done=len(plan.tasks), failed=0)
+        print(f"done: {len(plan.tasks)} pictures, verified, in {self.results}", flush=True)
+        return len(self.skipped)
+
+    def note_failures(self) -> int:
+        """Writes failures.jsonl; returns how many there are."""
+        run, plan = RunDir(self.run_dir), Plan.load(RunDir(self.run_dir).plan)
+        names = {task.name for task in plan.tasks}
+        others = [{"name": fault.name, "reason": fault.reason} for fault in self.skipped if fault.name not in names]
+        return records.write_failures(run, plan, records.gather(run), others)
+
+    def _report(self, run: RunDir, plan: Plan, gaps: list[merge.Gap]) -> None:
+        """Names every missing picture: on the screen the first, in missing.txt all."""
+        lines = [f"{gap.name}: {gap.reason}" for gap in gaps]
+        run.missing.write_text("\n".join(lines) + "\n", encoding="utf-8")
+        print(f"incomplete: {len(gaps)} of {len(plan.tasks)} pictures are missing:", file=sys.stderr)
+        for line in lines[:_NAMES_SHOWN]:
+            print(f"  {line}", file=sys.stderr)
+        if len(lines) > _NAMES_SHOWN:
+            print(f"  … all of them in {run.missing}", file=sys.stderr)
+        print(
+            f"{self.results} is as it was; the same command makes what is missing, --retry_failed only what failed",
+            file=sys.stderr,
+            flush=True,
+        )
+
+
+@dataclass(frozen=True)
+class Merge:
+    """`finish` as a job of its own, which fails unless the results are complete."""
+
+    finish: Finish
+
+    def __call__(self) -> None:
+        """Raises UserError if pictures are missing."""
+        if missing := self.finish():
+            raise UserError(f"{missing} picture(s) are missing: see {RunDir(self.finish.run_dir).missing}")

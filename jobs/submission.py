@@ -1,0 +1,49 @@
+"""What was handed to a scheduler for a run: submission.json in the run's folder."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from ecgan.errors import UserError
+from ecgan.files import write_json
+from jobs.run_dir import now
+
+
+@dataclass(frozen=True)
+class SubmittedJob:
+    """`id` as the scheduler names it; `kind`: training, shards or merge; `tasks`: elements of an array, else 1."""
+
+    id: str
+    kind: str
+    tasks: int = 1
+
+
+@dataclass(frozen=True)
+class Submission:
+    """The jobs of the last submission. `cancelled`: when our cancel command ended them."""
+
+    jobs: tuple[SubmittedJob, ...]
+    submitted: str = dataclasses.field(default_factory=now)
+    cancelled: str | None = None
+
+    @property
+    def ids(self) -> list[str]:
+        return [job.id for job in self.jobs]
+
+    def save(self, path: Path) -> None:
+        write_json(path, dataclasses.asdict(self))
+
+
+def read_submission(path: Path) -> Submission | None:
+    """None if nothing was submitted. Raises UserError if the file is not one of ours."""
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+        jobs = tuple(SubmittedJob(**job) for job in values["jobs"])
+        return Submission(jobs, str(values["submitted"]), values["cancelled"])
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UserError(f"{path}: can't be read as a submission ({error})") from None

@@ -1,0 +1,71 @@
+"""Ends runs: their Slurm jobs, or the command that runs them on this machine. What they have made is kept.
+
+python launch/cancel.py runs/ecgan
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import signal
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+try:
+    from ecgan.errors import UserError
+    from jobs.options import option
+    from jobs.run_dir import RunDir, now
+    from jobs.status import is_run, read_status
+    from jobs.submission import read_submission
+    from launch.command import DONE, parse, run
+    from slurm import controller
+except ModuleNotFoundError as missing:
+    sys.exit(f"error: {missing}: run `make setup` once, then .venv/bin/python launch/cancel.py")
+
+
+@dataclass(frozen=True)
+class CancelSettings:
+    run_dirs: tuple[str, ...] = option((), "folders of the runs to end", positional=True)
+
+
+def main() -> int:
+    settings = parse(CancelSettings, "Ends runs. What they have made is kept; the same command goes on from there.")
+    for given in settings.run_dirs:
+        folder = Path(given).expanduser()
+        beside = folder.with_name(folder.name + ".run")
+        run_dir = RunDir(beside if not is_run(folder) and is_run(beside) else folder)
+        print(f"{run_dir.path}: {cancel(run_dir)}", flush=True)
+    return DONE
+
+
+def cancel(run_dir: RunDir) -> str:
+    """Ends the run in `run_dir` and says what was done. Raises UserError if it can't be ended."""
+    status = read_status(run_dir.path)
+    submission = read_submission(run_dir.submission)
+    if submission is None:
+        return _stop_launcher(run_dir, status.is_over)
+    states = controller.job_states(submission.ids)
+    if states is None:
+        raise UserError(f"{run_dir.path}: no Slurm controller answers; ask again where Slurm's commands work")
+    if all(state.is_over for state in states.values()):
+        return f"no job of it is left ({status.state})"
+    done, words = controller.cancel(submission.ids)
+    if not done:
+        raise UserError(f"{run_dir.path}: {words}")
+    dataclasses.replace(submission, cancelled=now()).save(run_dir.submission)
+    return f"cancelled job(s) {', '.join(submission.ids)}; they save what they have and end within Slurm's grace time"
+
+
+def _stop_launcher(run_dir: RunDir, is_over: bool) -> str:
+    if is_over:
+        return "nothing of it runs"
+    process = run_dir.holder()
+    if process is None:
+        raise UserError(f"{run_dir.path}: the command that runs it is not on this machine; stop it there")
+    os.kill(process, signal.SIGTERM)
+    return f"asked process {process} to stop; it keeps what is finished"
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,189 @@
+"""What sending a run to Slurm takes, whatever the run is: code, submission, dry run, waiting."""
+
+from __future__ import annotations
+
+import dataclasses
+import shlex
+import shutil
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import yaml
+
+from ecgan import runtime
+from ecgan.errors import UserError
+from ecgan.files import TEMPORARY_SUFFIX, write_atomically
+from ecgan.progress import progress_bar
+from jobs.run_dir import RunDir
+from jobs.status import Status, read_status
+from jobs.submission import Submission, SubmittedJob, read_submission
+from launch.command import DONE, INTERRUPTED, SOME_FAILED, STOPPED, Terminated
+from launch.slurm_options import SlurmOptions
+from slurm import controller
+from slurm.script import Shape, code_environment
+from slurm.site import Site
+from slurm.submit import insist_on_usable, sbatch_text, submit
+from slurm.supervisor import Supervised
+
+_PACKAGES = ("ecgan", "jobs", "slurm", "launch")
+#: Seconds between two looks at the run's files, and at the scheduler.
+_TICK, _ASK = 1.0, 10.0
+#: Looks at the scheduler that must all find no job before the run is given up.
+_SURE = 3
+
+
+def insist_idle(run: RunDir) -> None:
+    """Raises UserError if jobs of an earlier submission may still write to the run."""
+    submission = read_submission(run.submission)
+    if submission is None:
+        return
+    states = controller.job_states(submission.ids)
+    if states is None:
+        if not read_status(run.path).is_over:
+            raise UserError(
+                f"{run.path}: Slurm jobs {', '.join(submission.ids)} were submitted for it and may still run, and no "
+                "controller answers; choose another folder, or ask where Slurm answers"
+            )
+        return
+    active = sorted(state.id for state in states.values() if not state.is_over)
+    if active:
+        raise UserError(
+            f"{run.path} is in use by Slurm job(s) {', '.join(active)}: wait for them, or end them with "
+            f"python launch/cancel.py {shlex.quote(str(run.path))}"
+        )
+
+
+def forget_submission(run: RunDir) -> None:
+    """From now on the run is this machine's."""
+    insist_idle(run)
+    run.submission.unlink(missing_ok=True)
+
+
+def take_snapshot(run: RunDir) -> None:
+    """Copies the project's packages into the run's code/, so that later edits change nothing."""
+    new = run.path / f".code{TEMPORARY_SUFFIX}"
+    shutil.rmtree(new, ignore_errors=True)
+    root = Path(__file__).resolve().parent.parent
+    for package in _PACKAGES:
+        shutil.copytree(root / package, new / package, ignore=shutil.ignore_patterns("__pycache__", ".*"))
+    shutil.rmtree(run.code, ignore_errors=True)
+    new.rename(run.code)
+
+
+def environment_of(run: RunDir, options: SlurmOptions) -> dict[str, str]:
+    """What jobs of the run have in their environment beside the site's."""
+    return code_environment(run.code if options.snapshot else None)
+
+
+def device(asked: runtime.Device, site: Site) -> str:
+    """What computes there: this machine's own devices do not count."""
+    if asked != "auto":
+        return asked
+    return "cuda" if site.gpus_per_node else "cpu"
+
+
+def lay_out(run: RunDir, site: Site, options: SlurmOptions) -> None:
+    """Writes what jobs need beside their plan."""
+    insist_on_usable(run.slurm)
+    if options.snapshot:
+        take_snapshot(run)
+    write_atomically(run.path / "cluster.yaml", yaml.safe_dump(dataclasses.asdict(site), sort_keys=False))
+
+
+def send(run: RunDir, site: Site, kind: str, shape: Shape, jobs: Sequence[Supervised]) -> SubmittedJob:
+    return SubmittedJob(submit(run.slurm, site, shape, jobs), kind, len(jobs))
+
+
+def dry_run(run: RunDir, site: Site, shapes: Sequence[tuple[Shape, int]]) -> None:
+    """Prints the resolved site and the exact text for sbatch, and has sbatch check it where a controller answers."""
+    print("cluster:")
+    for line in yaml.safe_dump(dataclasses.asdict(site), sort_keys=False).splitlines():
+        print(f"  {line}")
+    for shape, count in shapes:
+        insist_on_usable(run.slurm)
+        text = sbatch_text(run.slurm, site, shape, count)
+        print(f"\nsbatch script of {shape.name}:\n{text}")
+        independent = sbatch_text(run.slurm, site, dataclasses.replace(shape, dependency=None), count)
+        answers, found = controller.controller_answers()
+        if not answers:
+            print(f"not checked: {found}", flush=True)
+            continue
+        accepted, words = controller.would_accept(independent)
+        if not accepted:
+            raise UserError(f"sbatch would refuse {shape.name}: {words}")
+        print(f"checked: {words}", flush=True)
+
+
+def tell(run: RunDir, submission: Submission) -> None:
+    """Says what was submitted and how to follow it."""
+    where = shlex.quote(str(run.path))
+    for job in submission.jobs:
+        print(f"submitted  {job.kind}: job {job.id}" + (f", {job.tasks} in an array" if job.tasks > 1 else ""))
+    print(f"watch      python launch/status.py {where} --watch")
+    print(f"cancel     python launch/cancel.py {where}", flush=True)
+
+
+def wait(run: RunDir, submission: Submission, title: str) -> int:
+    """Shows how far the run is until it is over; returns the exit status. Interrupted, it leaves the jobs alone."""
+    try:
+        status = _watch(run, submission, title)
+    except (KeyboardInterrupt, Terminated) as error:
+        print("\nno longer waiting; the jobs go on:", file=sys.stderr)
+        tell(run, submission)
+        return INTERRUPTED if isinstance(error, KeyboardInterrupt) else STOPPED
+    if status.state == "done":
+        print(f"done: {status.done} of {status.total} {'pictures' if status.kind == 'generation' else 'steps'}")
+        return DONE
+    print(
+        f"error: {status.state}: {status.error or 'see the logs'} (logs in {status.log or run.logs})", file=sys.stderr
+    )
+    return STOPPED if status.state == "stopped" else SOME_FAILED
+
+
+def _watch(run: RunDir, submission: Submission, title: str) -> Status:
+    status = read_status(run.path)
+    asked, absent = 0.0, 0
+    shown = ""
+    of = "picture" if status.kind == "generation" else "step"
+    with progress_bar(status.total or 0, title, of, initial=status.done or 0) as bar:
+        while not status.is_over:
+            if time.monotonic() - asked >= _ASK:
+                asked = time.monotonic()
+                states = controller.job_states(submission.ids)
+                if states is not None:
+                    absent = absent + 1 if all(state.is_over for state in states.values()) else 0
+                    shown = _counted(list(states.values()))
+                if absent >= _SURE:
+                    return dataclasses.replace(
+                        status,
+                        state="ended",
+                        error=status.error or f"no job of it is left ({shown or 'all forgotten'})",
+                    )
+            if status.state != "running":
+                bar.unpause()
+            words = ", ".join(filter(None, [status.state, shown]))
+            if words != bar.postfix:
+                bar.set_postfix_str(words)
+            if status.done is not None and status.done > bar.n:
+                bar.update(status.done - bar.n)
+            time.sleep(_TICK)
+            status = read_status(run.path)
+        if status.done is not None and status.done > bar.n:
+            bar.update(status.done - bar.n)
+    return status
+
+
+def in_words(state: controller.JobState) -> str:
+    """ "123_4 RUNNING on n2", "124 PENDING (Dependency)"."""
+    where = f" on {state.nodes}" if state.nodes and not state.is_over else ""
+    return f"{state.id} {state.state}{where}" + (f" ({state.reason})" if state.reason else "")
+
+
+def _counted(states: list[controller.JobState]) -> str:
+    """ "2 RUNNING, 5 PENDING"."""
+    counts: dict[str, int] = {}
+    for state in states:
+        counts[state.state] = counts.get(state.state, 0) + 1
+    return ", ".join(f"{count} {state}" for state, count in counts.items())

@@ -1,0 +1,49 @@
+"""The options of commands that can send their work to Slurm, and the decision whether they do."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from ecgan.errors import UserError
+from jobs.options import option
+from slurm.controller import controller_answers
+from slurm.site import Site, read_site
+
+_OF_SITE = ("partition", "account", "qos", "constraint", "nodes", "gpus_per_node", "tasks_per_node") + (
+    ("cpus_per_task", "memory", "time", "array_parallelism")
+)
+
+
+@dataclass(frozen=True)
+class SlurmOptions:
+    cluster_config: str | None = option(None, "YAML file with what the Slurm cluster is like, as in configs/cluster/")
+    partition: str | None = option(None, "Slurm: partition; this and what follows goes before --cluster_config")
+    account: str | None = option(None, "Slurm: account")
+    qos: str | None = option(None, "Slurm: quality of service")
+    constraint: str | None = option(None, "Slurm: features that nodes must have")
+    nodes: int | None = option(None, "Slurm: nodes of a training")
+    gpus_per_node: int | None = option(None, "Slurm: GPUs on each node, one for each rank; a shard takes at most one")
+    tasks_per_node: int | None = option(None, "Slurm: ranks on each node, where that is not the number of GPUs")
+    cpus_per_task: int | None = option(None, "Slurm: cores of each rank or shard")
+    memory: str | None = option(None, "Slurm: memory on each node, as 64G")
+    time: str | None = option(None, "Slurm: time limit, as 12:00:00 or minutes; work that takes longer is requeued")
+    array_parallelism: int | None = option(None, "Slurm: shards that run at the same time at most")
+    wait: bool = option(False, "Slurm: stay and show how far it is; else submit and end")
+    snapshot: bool = option(True, "Slurm: run a copy of the code as it is now, whatever is edited later")
+
+
+def site_for(cluster: str, options: SlurmOptions, dry_run: bool) -> tuple[Site | None, str]:
+    """The site that jobs go to, None for this machine; and why. Raises UserError if Slurm is asked for in vain."""
+    if cluster == "local":
+        return None, "--cluster local"
+    if cluster == "auto" and "SLURM_JOB_ID" in os.environ:
+        return None, "inside a Slurm job already"
+    answers, found = controller_answers()
+    if not answers and cluster == "auto":
+        return None, found
+    if not answers and not dry_run:
+        raise UserError(f"--cluster slurm: {found}; use --cluster local to run on this machine")
+    path = Path(options.cluster_config).expanduser() if options.cluster_config else None
+    return read_site(path, **{name: getattr(options, name) for name in _OF_SITE}), found

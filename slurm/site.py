@@ -1,0 +1,110 @@
+"""What a cluster is like: one file in configs/cluster/ for each, read strictly."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from jsonargparse import ArgumentError, ArgumentParser
+
+from ecgan.errors import UserError
+
+
+@dataclass(frozen=True)
+class Site:
+    """Where jobs go and what each gets. Every field may stand in a file of configs/cluster/; None: the cluster's own.
+
+    partition, account, qos, constraint: as sbatch has them. merge_partition: for the merge, which needs no GPU.
+    nodes, gpus_per_node: of a training; a shard takes one node and at most one GPU.
+    tasks_per_node: ranks on each node; by default one for each GPU, without GPUs one.
+    cpus_per_task: cores of each rank or shard. memory: of each node, as "64G". time: limit, as "1-12:00:00" or minutes.
+    array_parallelism: shards that run at the same time at most.
+    launcher: what starts ranks, srun (with PMIx) or Open MPI's mpirun in the allocation.
+    srun_args: more words for srun. sbatch: more options, as {reservation: class}.
+    modules, setup, environment: of the job's shell, before Python: modules to load, lines, variables.
+    requeue: whether jobs go on by themselves after preemption, time limit and node failure.
+    warn_seconds: how long before the time limit a job is told to save.
+    cache_dir: folder of compiled code, which may name the node's variables ("$TMPDIR/ecgan"); None: as for the command.
+    """
+
+    partition: str | None = None
+    merge_partition: str | None = None
+    account: str | None = None
+    qos: str | None = None
+    constraint: str | None = None
+    nodes: int = 1
+    gpus_per_node: int = 1
+    tasks_per_node: int | None = None
+    cpus_per_task: int | None = None
+    memory: str | None = None
+    time: str | int = "24:00:00"
+    array_parallelism: int = 8
+    launcher: Literal["srun", "mpirun"] = "srun"
+    srun_args: list[str] = field(default_factory=list)
+    sbatch: dict[str, Any] = field(default_factory=dict)
+    modules: list[str] = field(default_factory=list)
+    setup: list[str] = field(default_factory=list)
+    environment: dict[str, str] = field(default_factory=dict)
+    requeue: bool = True
+    warn_seconds: int = 120
+    cache_dir: str | None = None
+
+    def __post_init__(self) -> None:
+        at_least = {"nodes": 1, "gpus_per_node": 0, "tasks_per_node": 1, "cpus_per_task": 1, "array_parallelism": 1}
+        for name, least in (at_least | {"warn_seconds": 1}).items():
+            value = getattr(self, name)
+            if value is not None and value < least:
+                raise UserError(f"{name} of the cluster is {value}; it must be at least {least}")
+        if self.gpus_per_node and self.tasks_per_node and self.tasks_per_node > self.gpus_per_node:
+            raise UserError(
+                f"tasks_per_node of the cluster is {self.tasks_per_node}, more than gpus_per_node "
+                f"({self.gpus_per_node}): every rank needs a GPU of its own"
+            )
+
+    @property
+    def ranks_per_node(self) -> int:
+        return self.tasks_per_node or self.gpus_per_node or 1
+
+    @property
+    def ranks(self) -> int:
+        """Processes of a training."""
+        return self.nodes * self.ranks_per_node
+
+
+def read_site(path: Path | None, **overrides: Any) -> Site:
+    """The site in the YAML file `path` (None: all defaults), with those of `overrides` that are not None.
+
+    Raises UserError that names the file and the key or value that is wrong.
+    """
+    values: Any = {}
+    if path is not None:
+        try:
+            values = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+        except OSError as error:
+            raise UserError(f"--cluster_config {path}: {error.strerror}") from None
+        except (UnicodeError, yaml.YAMLError) as error:
+            raise UserError(f"--cluster_config {path}: not YAML ({' '.join(str(error).split())})") from None
+    where = f"--cluster_config {path}" if path else "the cluster's options"
+    if not isinstance(values, dict):
+        raise UserError(f"{where}: not a list of options with their values")
+    fields = {each.name: each for each in dataclasses.fields(Site)}
+    unknown = [str(key) for key in values if key not in fields]
+    if unknown:
+        raise UserError(f"{where}: no such option: {', '.join(unknown)}; there are {', '.join(fields)}")
+    hints = typing.get_type_hints(Site)
+    parser = ArgumentParser(exit_on_error=False)
+    for name in fields:
+        parser.add_argument(f"--{name}", type=hints[name])
+    values |= {name: value for name, value in overrides.items() if value is not None}
+    try:
+        checked = parser.parse_object(values)
+    except ArgumentError as error:
+        raise UserError(f"{where}: {' '.join(str(error).split())}") from None
+    try:
+        return Site(**{name: checked[name] for name in values})
+    except UserError as error:
+        raise UserError(f"{where}: {error}") from None

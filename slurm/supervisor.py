@@ -1,0 +1,182 @@
+"""What a Slurm job runs in its batch step: it starts the processes that compute, and sees to how they end.
+
+Each start is an attempt with a number of its own (`jobs.attempts`). What comes from Slurm and what is done:
+
+- SIGUSR2, ahead of the time limit or of a preemption where the site sends it: the processes finish
+  their step or picture, save and end; this job goes back into the queue.
+- SIGTERM, from scancel or a preemption: the same, but never back into the queue by our own doing.
+  Slurm does that itself with what it preempts, if the job has not ended before.
+- One of the processes dies: srun ends the others, and the job fails with the word of that one.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, NoReturn
+
+from jobs import attempts, stop
+from jobs.attempts import Attempt
+from slurm import controller, rank, resources
+from slurm.ranks import Ranks, mpirun
+from slurm.script import Shape, srun_command
+from slurm.site import Site
+
+_TICK = 0.5
+#: Seconds after a signal to this process after which the others are told, in case that they got none.
+_PASS_ON = 2.0
+#: Attempts in a row that ended without having come further, after which a job is not put back into the queue.
+_FRUITLESS = 3
+#: Seconds to wait for Slurm to end a job that has ended its work because Slurm asked.
+_PATIENCE = 120
+Outcome = Literal["superseded", "stopped", "failed"]
+
+#: What srun says of a task that SIGUSR2 met before it could listen.
+_DIED_OF_USR2 = "User defined signal 2"
+
+
+@dataclass(frozen=True)
+class Supervised:
+    """`job`, run by the tasks of `shape` together; picklable, called in the batch step.
+
+    `unit` names it among the attempts in `folder`/attempts; logs go to `folder`/logs/UNIT-NUMBER.
+    """
+
+    folder: Path
+    unit: str
+    job: Callable[[], Any]
+    site: Site
+    shape: Shape
+
+    def __call__(self) -> None:
+        """Returns if the job is done; else ends the process with a status that says how it went."""
+        attempt = attempts.begin(self.folder / "attempts", self.unit, **_place())
+        logs = self.folder / "logs" / attempt.name
+        logs.mkdir(parents=True, exist_ok=True)
+        attempt.note(log=str(logs))
+        stop.listen()
+        print(f"{attempt.name} on {os.environ.get('SLURM_JOB_NODELIST')}; logs in {logs}", flush=True)
+        ranks = self._start(attempt, logs)
+        self._watch(attempt, ranks)
+        self._conclude(attempt, ranks)
+
+    def _start(self, attempt: Attempt, logs: Path) -> Ranks:
+        count = self.shape.nodes * self.shape.tasks_per_node
+        threads = self.site.cpus_per_task or max(1, resources.cores() // self.shape.tasks_per_node)
+        environment = {
+            attempts.VARIABLE: str(attempt.path),
+            "OMP_NUM_THREADS": str(threads),
+            "OPENBLAS_NUM_THREADS": "1",
+            # The ranks meet when all have compiled what they need, which may take some of them minutes.
+            "SLURM_PMIX_TIMEOUT": "3600",
+        }
+        starter = mpirun(count) if self._uses_mpirun and count > 1 else srun_command(self.site, self.shape)
+        return Ranks(self.job, count, environment, logs, starter=starter)
+
+    @property
+    def _uses_mpirun(self) -> bool:
+        return self.site.launcher == "mpirun"
+
+    def _watch(self, attempt: Attempt, ranks: Ranks) -> None:
+        """Until all have ended."""
+        told_at: float | None = None
+        end = _end_of_job() if self._uses_mpirun else None
+        while not ranks.wait(_TICK):
+            if not attempt.is_newest:
+                ranks.kill()
+            warned = stop.requested() or (end is not None and time.time() > end - self.site.warn_seconds)
+            if warned and told_at is None:
+                told_at = time.monotonic()
+            if told_at is not None and time.monotonic() - told_at > _PASS_ON:
+                ranks.ask_to_stop()
+                told_at = float("inf")
+
+    def _conclude(self, attempt: Attempt, ranks: Ranks) -> None:
+        status, trouble = ranks.status, ranks.trouble()
+        signals = {*ranks.stopped_by, stop.first_signal()}
+        if not attempt.is_newest or status == rank.SUPERSEDED:
+            _end(attempt, "superseded", 0)
+        if status == rank.DONE:
+            attempt.note(outcome="done")
+            return
+        if status != rank.STOPPED and trouble and _DIED_OF_USR2 in trouble:
+            signals.add("SIGUSR2")
+        elif status != rank.STOPPED and "SIGTERM" not in signals:
+            _end(attempt, "failed", rank.HOPELESS if status == rank.HOPELESS else rank.FAILED, message=trouble)
+        if "SIGTERM" in signals:
+            attempt.note(outcome="stopped", signal="SIGTERM")
+            _wait_for_slurm()
+            sys.exit(rank.STOPPED)
+        self._go_on_later(attempt, ranks.progressed)
+
+    def _go_on_later(self, attempt: Attempt, progressed: bool) -> NoReturn:
+        """Puts this job back into the queue, unless that leads nowhere."""
+        attempt.note(progressed=progressed)
+        if not self.site.requeue:
+            _end(attempt, "stopped", rank.STOPPED, signal="SIGUSR2")
+        if not progressed and _fruitless(attempt) >= _FRUITLESS:
+            why = f"the last {_FRUITLESS} attempts ended before they had come any further; a longer --time may help"
+            _end(attempt, "failed", rank.FAILED, message=why)
+        attempt.note(outcome="requeued", signal="SIGUSR2")
+        accepted, why = controller.requeue(os.environ["SLURM_JOB_ID"])
+        if not accepted:
+            _end(attempt, "stopped", rank.STOPPED, message=f"could not be put back into the queue: {why}")
+        _sleep_until_killed()
+        sys.exit(rank.STOPPED)
+
+
+def _place() -> dict[str, Any]:
+    """Where this attempt runs, for its file."""
+    array, element = os.environ.get("SLURM_ARRAY_JOB_ID"), os.environ.get("SLURM_ARRAY_TASK_ID")
+    job = f"{array}_{element}" if array else os.environ["SLURM_JOB_ID"]
+    return {
+        "job": job,
+        "restarts": int(os.environ.get("SLURM_RESTART_COUNT", "0")),
+        "nodes": os.environ.get("SLURM_JOB_NODELIST", ""),
+        "host": socket.gethostname(),
+    }
+
+
+def _fruitless(attempt: Attempt) -> int:
+    """Of the last attempts, how many in a row have come no further."""
+    count = 0
+    for each in reversed(attempts.every(attempt.folder, attempt.unit)):
+        if attempts.details(each).get("progressed") is not False:
+            break
+        count += 1
+    return count
+
+
+def _end(
+    attempt: Attempt, outcome: Literal["superseded", "stopped", "failed"], status: int, **details: Any
+) -> NoReturn:
+    if outcome != "superseded":
+        attempt.note(outcome=outcome, **details)
+    print(f"{attempt.name} {outcome}: {details.get('message') or ''}", flush=True)
+    sys.exit(status)
+
+
+def _wait_for_slurm() -> None:
+    """Until Slurm has ended the job that it asked to end: one that it preempts is put back into the queue only if it
+    has not ended by itself. Returns at once where that is not so."""
+    job, deadline = os.environ["SLURM_JOB_ID"], time.monotonic() + _PATIENCE
+    while controller.is_being_preempted(job) is not False and time.monotonic() < deadline:
+        time.sleep(_TICK)
+
+
+def _sleep_until_killed() -> None:
+    """Ending by ourselves might be taken for the end of the job; what it is killed with comes soon."""
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    time.sleep(_PATIENCE)
+
+
+def _end_of_job() -> float | None:
+    """When the time limit ends this job, in seconds since 1970; None if nobody knows."""
+    end = os.environ.get("SLURM_JOB_END_TIME")
+    return float(end) if end else None
