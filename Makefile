@@ -23,9 +23,10 @@ demo: jittor
 test: jittor
 	$(BIN)/python -m pytest
 
-# The tests that need a real Slurm cluster come with launching on one.
-test-slurm: setup
-	@echo "test-slurm: no tests of a real Slurm cluster yet"
+# Installs Debian's Slurm where it may, and runs what needs a real cluster on one of four nodes on this machine.
+test-slurm: jittor
+	$(BIN)/python -m slurm.devcluster install
+	ECGAN_TEST_SLURM=1 $(BIN)/python -m pytest tests/slurm/cluster
 
 bench: jittor
 	$(BIN)/python bench/generator.py

@@ -12,7 +12,7 @@ import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from ecgan.files import write_json
 from jobs.run_dir import now
@@ -45,6 +45,16 @@ class Attempt:
     def is_newest(self) -> bool:
         later = Attempt(self.folder, self.unit, self.number + 1)
         return not later.path.exists()
+
+    @property
+    def joining_since(self) -> float | None:
+        """When its ranks began to look for each other, in seconds since 1970; None if they have not."""
+        return _time_of(self.path.with_suffix(".joining"))
+
+    @property
+    def has_joined(self) -> bool:
+        """Whether they have found each other."""
+        return _time_of(self.path.with_suffix(".joined")) is not None
 
     def note(self, **details: Any) -> None:
         """Adds to what is known of this attempt: how it ended, say."""
@@ -90,11 +100,25 @@ def current() -> Attempt | None:
     return Attempt(Path(path).parent, unit, int(number))
 
 
+def mark(word: Literal["joining", "joined"]) -> None:
+    """Says how far the ranks of this process's attempt are; for rank 0."""
+    attempt = current()
+    if attempt is not None:
+        attempt.path.with_suffix(f".{word}").touch()
+
+
 def insist_on_newest() -> None:
     """Raises Superseded if this process belongs to an attempt that is no longer the newest."""
     attempt = current()
     if attempt is not None and not attempt.is_newest:
         raise Superseded(f"{attempt.name} is over: a later attempt has begun")
+
+
+def _time_of(path: Path) -> float | None:
+    try:
+        return path.stat().st_mtime
+    except OSError:
+        return None
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from jobs.submission import read_submission
 from jobs.train.metrics import to_json
 
 #: States of a run that still goes on, or may; all others are its last until the command is run again.
-_GOING_ON = ("planned", "submitted", "starting", "running", "requeued", "merging", "silent")
+_GOING_ON = ("planned", "submitted", "starting", "running", "requeued", "merging", "stopping", "silent")
 #: States that a run does not leave by itself without saying so.
 _UNSAID = ("starting", "running")
 #: What a run leaves that ended without having done everything; the lock tells that it has begun again.
@@ -55,7 +55,7 @@ class Status:
     `state`: as the run wrote it (running, done, stopped, failed, incomplete, …), or what can be seen
     without it: planned (not begun), starting, died (no process holds it), silent (on another machine,
     and it has not been heard of for long), unreadable. Of one on a cluster: submitted (no job of it has
-    begun), requeued, merging, cancelled.
+    begun), requeued, merging, cancelled, and with the scheduler's word stopping.
     `requeues`: how often a training was started again by the scheduler. `jobs`: ids of the jobs on a
     cluster; `scheduler`: what the scheduler says of them, if somebody has asked it.
     """
@@ -158,6 +158,7 @@ _STATES = {
     "incomplete": "incomplete: pictures are missing; the same command makes them",
     "submitted": "submitted: no job of it has begun yet",
     "requeued": "back in the queue; it goes on when Slurm starts it again",
+    "stopping": "stopping: its processes are ending",
     "merging": "all shards have ended; the results are being verified",
     "silent": "silent: it runs elsewhere and has not been heard of for long, so perhaps it died",
 }

@@ -42,6 +42,7 @@ def listen(*signals: signal.Signals) -> None:
     """
     for number in signals or (signal.SIGTERM, signal.SIGUSR2):
         signal.signal(number, _on_signal)
+        signal.siginterrupt(number, False)  # Jittor takes an interrupted wait for a lock for an error
     os.register_at_fork(after_in_child=_default_handlers)
 
 

@@ -9,14 +9,16 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 try:
     from ecgan import runtime
     from ecgan.checkpoint import open_checkpoint
     from ecgan.errors import UserError
     from jobs.options import option
-    from launch import checks
-    from launch.command import DONE, SOME_FAILED, parse, run, use_cache
+    from launch import checks, warm_on_slurm
+    from launch.command import DONE, SOME_FAILED, parse_both, run, use_cache
+    from launch.slurm_options import SlurmOptions, site_for
 except ModuleNotFoundError as missing:
     sys.exit(f"error: {missing}: run `make setup` once, then .venv/bin/python launch/doctor.py")
 
@@ -27,16 +29,23 @@ class DoctorSettings:
     cache_dir: str | None = option(None, "folder of compiled code; by default ECGAN_CACHE or ~/.cache/ecgan")
     warm: bool = option(False, "compile Jittor now instead of on the first run (about 3 minutes on 2 cores, once)")
     checkpoint: str | None = option(None, "with --warm: folder or .pkl whose model's operators are compiled, too")
+    cluster: Literal["slurm", "local"] = option("local", "with --warm: compile here, or on a node of the cluster")
 
     def __post_init__(self) -> None:
         if self.checkpoint is not None and not self.warm:
             raise UserError("--checkpoint says what to compile: give --warm with it")
+        if self.cluster == "slurm" and not self.warm:
+            raise UserError("--cluster slurm says where to compile: give --warm with it")
 
 
 def main() -> int:
-    settings = parse(DoctorSettings, "Says what this machine has, what it lacks, and what can run here.")
+    about = "Says what this machine has, what it lacks, and what can run here."
+    settings, options = parse_both(DoctorSettings, SlurmOptions, about)
     use_cache(settings.cache_dir)
     model = open_checkpoint(Path(settings.checkpoint).expanduser()).model if settings.checkpoint else None
+    site, _ = site_for(settings.cluster, options, dry_run=False)
+    if site is not None:
+        return warm_on_slurm.warm(settings.device, model, site, options)
     device: str = settings.device if settings.device != "auto" else runtime.choose_device("auto")
 
     rows = checks.requirements() + checks.cuda_parts(settings.device)

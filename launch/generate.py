@@ -45,7 +45,7 @@ def main() -> int:
         if site:
             print_shards(generation)
             shards, merging = shapes(generation, site, options, "ID")
-            on_slurm.dry_run(request.run, site, [(shards, generation.plan.shards), (merging, 1)])
+            on_slurm.dry_run(request.run, settings, site, [(shards, generation.plan.shards), (merging, 1)])
         return DONE
 
     request.run.create(request.run.shards, request.run.images)

@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -20,6 +21,7 @@ from jobs.run_dir import RunDir
 from jobs.status import Status, read_status
 from jobs.submission import Submission, SubmittedJob, read_submission
 from launch.command import DONE, INTERRUPTED, SOME_FAILED, STOPPED, Terminated
+from launch.scheduler import with_scheduler
 from launch.slurm_options import SlurmOptions
 from slurm import controller
 from slurm.script import Shape, code_environment
@@ -96,11 +98,13 @@ def send(run: RunDir, site: Site, kind: str, shape: Shape, jobs: Sequence[Superv
     return SubmittedJob(submit(run.slurm, site, shape, jobs), kind, len(jobs))
 
 
-def dry_run(run: RunDir, site: Site, shapes: Sequence[tuple[Shape, int]]) -> None:
-    """Prints the resolved site and the exact text for sbatch, and has sbatch check it where a controller answers."""
-    print("cluster:")
-    for line in yaml.safe_dump(dataclasses.asdict(site), sort_keys=False).splitlines():
-        print(f"  {line}")
+def dry_run(run: RunDir, settings: Any, site: Site, shapes: Sequence[tuple[Shape, int]]) -> None:
+    """Prints the resolved configuration, the dataclass `settings` and the site, and the exact text for sbatch, and has
+    sbatch check it where a controller answers."""
+    for title, values in (("settings", settings), ("cluster", site)):
+        print(f"\n{title}:")
+        for line in yaml.safe_dump(dataclasses.asdict(values), sort_keys=False).splitlines():
+            print(f"  {line}")
     for shape, count in shapes:
         insist_on_usable(run.slurm)
         text = sbatch_text(run.slurm, site, shape, count)
@@ -143,47 +147,25 @@ def wait(run: RunDir, submission: Submission, title: str) -> int:
 
 
 def _watch(run: RunDir, submission: Submission, title: str) -> Status:
+    """Until the run is over, from its files; now and then, and before that is believed, the scheduler is asked."""
     status = read_status(run.path)
     asked, absent = 0.0, 0
-    shown = ""
     of = "picture" if status.kind == "generation" else "step"
     with progress_bar(status.total or 0, title, of, initial=status.done or 0) as bar:
-        while not status.is_over:
-            if time.monotonic() - asked >= _ASK:
+        while True:
+            if status.is_over or time.monotonic() - asked >= _ASK:
                 asked = time.monotonic()
-                states = controller.job_states(submission.ids)
-                if states is not None:
-                    absent = absent + 1 if all(state.is_over for state in states.values()) else 0
-                    shown = _counted(list(states.values()))
-                if absent >= _SURE:
-                    return dataclasses.replace(
-                        status,
-                        state="ended",
-                        error=status.error or f"no job of it is left ({shown or 'all forgotten'})",
-                    )
-            if status.state != "running":
-                bar.unpause()
-            words = ", ".join(filter(None, [status.state, shown]))
-            if words != bar.postfix:
-                bar.set_postfix_str(words)
+                [status] = with_scheduler([status])
+                absent = absent + 1 if status.is_over else 0
             if status.done is not None and status.done > bar.n:
                 bar.update(status.done - bar.n)
+            # A job that has ended may have files that have not come through yet.
+            if status.is_over and (status.state != "died" or absent >= _SURE):
+                return status
+            if status.state != "running":
+                bar.unpause()
+            words = ", ".join([status.state, *status.scheduler[:1]])
+            if words != bar.postfix:
+                bar.set_postfix_str(words)
             time.sleep(_TICK)
             status = read_status(run.path)
-        if status.done is not None and status.done > bar.n:
-            bar.update(status.done - bar.n)
-    return status
-
-
-def in_words(state: controller.JobState) -> str:
-    """ "123_4 RUNNING on n2", "124 PENDING (Dependency)"."""
-    where = f" on {state.nodes}" if state.nodes and not state.is_over else ""
-    return f"{state.id} {state.state}{where}" + (f" ({state.reason})" if state.reason else "")
-
-
-def _counted(states: list[controller.JobState]) -> str:
-    """ "2 RUNNING, 5 PENDING"."""
-    counts: dict[str, int] = {}
-    for state in states:
-        counts[state.state] = counts.get(state.state, 0) + 1
-    return ", ".join(f"{count} {state}" for state, count in counts.items())

@@ -10,16 +10,15 @@ from __future__ import annotations
 import json
 import sys
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 try:
     from ecgan.errors import UserError
     from jobs.options import option
     from jobs.status import Status, describe, find_runs, is_run, read_status, runs_here
-    from launch import on_slurm
     from launch.command import DONE, parse, run
-    from slurm import controller
+    from launch.scheduler import with_scheduler
 except ModuleNotFoundError as missing:
     sys.exit(f"error: {missing}: run `make setup` once, then .venv/bin/python launch/status.py")
 
@@ -66,27 +65,6 @@ def look(settings: StatusSettings) -> list[Status]:
             raise UserError(f"{folder} is not the folder of a run, and there is none below it")
         paths |= dict.fromkeys(found)
     return with_scheduler([read_status(path) for path in paths if is_run(path)])
-
-
-def with_scheduler(statuses: list[Status]) -> list[Status]:
-    """Adds the scheduler's word on jobs that may still be going on, where there is a scheduler."""
-    ids = [job for status in statuses if not status.is_over for job in status.jobs]
-    states = controller.job_states(ids) if ids else None
-    return [status if status.is_over else _with_states(status, states) for status in statuses]
-
-
-def _with_states(status: Status, states: dict[str, controller.JobState] | None) -> Status:
-    if states is None or not status.jobs:
-        return status
-    of_run = [state for state in states.values() if state.id.split("_")[0] in status.jobs]
-    lines = tuple(on_slurm.in_words(state) for state in of_run if not state.is_over or state.state != "COMPLETED")
-    active = [state for state in of_run if not state.is_over]
-    if active:
-        return replace(status, scheduler=lines)
-    ended = next((state.state for state in of_run if state.state != "COMPLETED"), None)
-    state = "cancelled" if ended == "CANCELLED" else "died"
-    reason = status.error or f"no job of it is left in Slurm's queue{f' ({ended})' if ended else ''}"
-    return replace(status, scheduler=lines, state=state, error=reason)
 
 
 def _of_results(folder: Path) -> list[Path]:

@@ -48,7 +48,7 @@ def main() -> int:
     shape = script.training(site, f"ecgan-{request.run.path.name}", environment) if site else None
     if settings.dry_run:
         if site and shape:
-            on_slurm.dry_run(request.run, site, [(shape, 1)])
+            on_slurm.dry_run(request.run, settings, site, [(shape, 1)])
         return DONE
 
     request.run.create()

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from ecgan.errors import UserError
-from slurm.rank import DONE, OUTCOME, PROCESS, STOPPED
+from slurm.rank import DONE, FAILED, OUTCOME, PROCESS, STOPPED
 
 #: Seconds that mpirun gives the ranks to save when somebody sends it SIGTERM.
 _GRACE = 60
@@ -67,6 +67,8 @@ class Ranks:
         """How they ended, as in `slurm.rank`, or mpirun's status; negative if a signal did it; None while they run."""
         code = self._process.poll()
         outcomes = self._outcomes() if code == DONE else []  # a stop is no failure in mpirun's eyes
+        if code == DONE and not self._all_here and len(outcomes) < self.count:
+            return FAILED  # srun ends with 0 when it has lost a node
         return outcomes[-1]["status"] if outcomes else code
 
     def wait(self, seconds: float) -> bool:
@@ -84,6 +86,10 @@ class Ranks:
 
     def kill(self) -> None:
         """Ends them at once, with all their children: whatever runs in the session that we opened for them."""
+        if not self._all_here:
+            with contextlib.suppress(subprocess.TimeoutExpired, ProcessLookupError):
+                self._process.terminate()  # srun and mpirun end with it what runs elsewhere
+                self._process.wait(2 * _GRACE)
         for entry in Path("/proc").iterdir():
             if entry.name.isdigit():
                 with contextlib.suppress(ProcessLookupError):  # mpirun gives every rank a process group of its own

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 import typing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -59,6 +60,14 @@ class Site:
             value = getattr(self, name)
             if value is not None and value < least:
                 raise UserError(f"{name} of the cluster is {value}; it must be at least {least}")
+        seconds = seconds_of(str(self.time))
+        if seconds is None:
+            raise UserError(f"time of the cluster is {self.time!r}; it must be minutes, HH:MM:SS or D-HH:MM:SS")
+        if seconds <= self.warn_seconds:
+            raise UserError(
+                f"time of the cluster ({self.time}) is not longer than warn_seconds ({self.warn_seconds}): jobs would "
+                "be told to end as soon as they begin"
+            )
         if self.gpus_per_node and self.tasks_per_node and self.tasks_per_node > self.gpus_per_node:
             raise UserError(
                 f"tasks_per_node of the cluster is {self.tasks_per_node}, more than gpus_per_node "
@@ -75,6 +84,33 @@ class Site:
         return self.nodes * self.ranks_per_node
 
 
+class _Loader(yaml.SafeLoader):
+    """YAML whose whole numbers are digits: it would take a time like 24:00:00 for a number to the base of 60."""
+
+
+_INTEGER = "tag:yaml.org,2002:int"
+_Loader.yaml_implicit_resolvers = {
+    first: [(tag, form) for tag, form in forms if tag != _INTEGER]
+    for first, forms in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+_Loader.add_implicit_resolver(_INTEGER, re.compile(r"[-+]?\d+$"), list("-+0123456789"))
+
+
+def seconds_of(time: str) -> float | None:
+    """A time limit in seconds, from any of the forms that sbatch takes; None if it is none of them."""
+    if time.upper() in ("UNLIMITED", "INFINITE"):
+        return float("inf")
+    match = re.fullmatch(r"(?:(\d+)-)?(\d+)(?::(\d+))?(?::(\d+))?", time.strip())
+    if not match:
+        return None
+    days, first, second, third = (int(group or 0) for group in match.groups())
+    if match[1] is not None:  # days-hours:minutes:seconds
+        return ((days * 24 + first) * 60 + second) * 60 + third
+    if match[4] is not None:  # hours:minutes:seconds
+        return (first * 60 + second) * 60 + third
+    return first * 60 + second
+
+
 def read_site(path: Path | None, **overrides: Any) -> Site:
     """The site in the YAML file `path` (None: all defaults), with those of `overrides` that are not None.
 
@@ -83,7 +119,7 @@ def read_site(path: Path | None, **overrides: Any) -> Site:
     values: Any = {}
     if path is not None:
         try:
-            values = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+            values = yaml.load(path.read_text(encoding="utf-8"), _Loader) or {}
         except OSError as error:
             raise UserError(f"--cluster_config {path}: {error.strerror}") from None
         except (UnicodeError, yaml.YAMLError) as error:
@@ -99,6 +135,8 @@ def read_site(path: Path | None, **overrides: Any) -> Site:
     parser = ArgumentParser(exit_on_error=False)
     for name in fields:
         parser.add_argument(f"--{name}", type=hints[name])
+    if isinstance(values.get("environment"), dict):  # a number is as good as its digits
+        values["environment"] = {name: str(value) for name, value in values["environment"].items()}
     values |= {name: value for name, value in overrides.items() if value is not None}
     try:
         checked = parser.parse_object(values)

@@ -43,7 +43,7 @@ def sbatch_text(folder: Path, site: Site, shape: Shape, count: int) -> str:
 
 def insist_on_usable(folder: Path) -> None:
     """Raises UserError if sbatch would take parts of the folder's name for something else."""
-    odd = sorted({char for char in str(folder) if char in "%\\\"'" or not char.isprintable()})
+    odd = sorted({char for char in str(folder) if char in "%\\" or not char.isprintable()})
     if odd:
         raise UserError(f"{folder}: a run's folder can't have {' '.join(map(repr, odd))} in its name on Slurm")
 

@@ -31,6 +31,9 @@ from slurm.site import Site
 _TICK = 0.5
 #: Seconds after a signal to this process after which the others are told, in case that they got none.
 _PASS_ON = 2.0
+#: How often ranks are started until they have found each other, and the seconds that they have for it: those that
+#: still compile are waited for.
+_STARTS, _JOIN = 3, 1200
 #: Attempts in a row that ended without having come further, after which a job is not put back into the queue.
 _FRUITLESS = 3
 #: Seconds to wait for Slurm to end a job that has ended its work because Slurm asked.
@@ -39,6 +42,8 @@ Outcome = Literal["superseded", "stopped", "failed"]
 
 #: What srun says of a task that SIGUSR2 met before it could listen.
 _DIED_OF_USR2 = "User defined signal 2"
+#: What it says when the controller has given up a node: then Slurm ends the job and queues it again.
+_LOST_NODE = "Node failure"
 
 
 @dataclass(frozen=True)
@@ -58,12 +63,19 @@ class Supervised:
         """Returns if the job is done; else ends the process with a status that says how it went."""
         attempt = attempts.begin(self.folder / "attempts", self.unit, **_place())
         logs = self.folder / "logs" / attempt.name
-        logs.mkdir(parents=True, exist_ok=True)
+        logs.mkdir(parents=True)
         attempt.note(log=str(logs))
         stop.listen()
         print(f"{attempt.name} on {os.environ.get('SLURM_JOB_NODELIST')}; logs in {logs}", flush=True)
         ranks = self._start(attempt, logs)
-        self._watch(attempt, ranks)
+        for _ in range(_STARTS - 1):
+            self._watch(attempt, ranks)
+            if self._has_begun(attempt, ranks):
+                break
+            print(f"the ranks did not find each other ({ranks.trouble()}): starting them again", flush=True)
+            ranks = self._start(attempt, logs)
+        else:
+            self._watch(attempt, ranks)
         self._conclude(attempt, ranks)
 
     def _start(self, attempt: Attempt, logs: Path) -> Ranks:
@@ -75,7 +87,7 @@ class Supervised:
             "OPENBLAS_NUM_THREADS": "1",
             # The ranks meet when all have compiled what they need, which may take some of them minutes.
             "SLURM_PMIX_TIMEOUT": "3600",
-        }
+        } | self.site.environment
         starter = mpirun(count) if self._uses_mpirun and count > 1 else srun_command(self.site, self.shape)
         return Ranks(self.job, count, environment, logs, starter=starter)
 
@@ -83,12 +95,19 @@ class Supervised:
     def _uses_mpirun(self) -> bool:
         return self.site.launcher == "mpirun"
 
+    def _has_begun(self, attempt: Attempt, ranks: Ranks) -> bool:
+        """False for ranks that crashed, or were given up, on their way into one world: MPI's start is not always sure,
+        and nothing is lost by another."""
+        alone = self.shape.nodes * self.shape.tasks_per_node == 1
+        no_crash = ranks.status in (rank.DONE, rank.STOPPED, rank.HOPELESS, rank.SUPERSEDED)
+        return alone or no_crash or attempt.joining_since is None or attempt.has_joined or stop.requested()
+
     def _watch(self, attempt: Attempt, ranks: Ranks) -> None:
         """Until all have ended."""
         told_at: float | None = None
         end = _end_of_job() if self._uses_mpirun else None
         while not ranks.wait(_TICK):
-            if not attempt.is_newest:
+            if not attempt.is_newest or _is_overdue(attempt):
                 ranks.kill()
             warned = stop.requested() or (end is not None and time.time() > end - self.site.warn_seconds)
             if warned and told_at is None:
@@ -105,6 +124,10 @@ class Supervised:
         if status == rank.DONE:
             attempt.note(outcome="done")
             return
+        if status != rank.STOPPED and trouble and _LOST_NODE in trouble:
+            attempt.note(outcome="stopped", message=trouble)
+            _sleep_until_killed(attempt)
+            sys.exit(rank.FAILED)
         if status != rank.STOPPED and trouble and _DIED_OF_USR2 in trouble:
             signals.add("SIGUSR2")
         elif status != rank.STOPPED and "SIGTERM" not in signals:
@@ -124,11 +147,17 @@ class Supervised:
             why = f"the last {_FRUITLESS} attempts ended before they had come any further; a longer --time may help"
             _end(attempt, "failed", rank.FAILED, message=why)
         attempt.note(outcome="requeued", signal="SIGUSR2")
-        accepted, why = controller.requeue(os.environ["SLURM_JOB_ID"])
+        accepted, why = _requeue()
         if not accepted:
             _end(attempt, "stopped", rank.STOPPED, message=f"could not be put back into the queue: {why}")
-        _sleep_until_killed()
+        _sleep_until_killed(attempt)
         sys.exit(rank.STOPPED)
+
+
+def _is_overdue(attempt: Attempt) -> bool:
+    """Whether ranks that look for each other will not find each other any more."""
+    since = attempt.joining_since
+    return since is not None and not attempt.has_joined and time.time() - since > _JOIN
 
 
 def _place() -> dict[str, Any]:
@@ -170,10 +199,23 @@ def _wait_for_slurm() -> None:
         time.sleep(_TICK)
 
 
-def _sleep_until_killed() -> None:
-    """Ending by ourselves might be taken for the end of the job; what it is killed with comes soon."""
+def _requeue() -> tuple[bool, str]:
+    """Again and again for a while: the controller may be away for a moment."""
+    deadline = time.monotonic() + _PATIENCE
+    while True:
+        accepted, why = controller.requeue(os.environ["SLURM_JOB_ID"])
+        if accepted or time.monotonic() > deadline:
+            return accepted, why
+        time.sleep(_TICK)
+
+
+def _sleep_until_killed(attempt: Attempt) -> None:
+    """Ending by ourselves might be taken for the end of the job; what it is killed with comes soon. Where nobody is
+    left on this node to do that, until the next attempt has begun."""
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    time.sleep(_PATIENCE)
+    deadline = time.monotonic() + _PATIENCE
+    while attempt.is_newest and time.monotonic() < deadline:
+        time.sleep(_TICK)
 
 
 def _end_of_job() -> float | None:

@@ -16,6 +16,9 @@ from PIL import Image
 from jobs.audit import AuditSettings
 from jobs.generate.settings import GenerateSettings
 from jobs.train.settings import TrainSettings
+from launch.doctor import DoctorSettings
+from launch.slurm_options import SlurmOptions
+from slurm.site import read_site
 
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 
@@ -37,6 +40,13 @@ def test_example_of_training_runs(tmp_path: Path) -> None:
     assert done.returncode == 0 and done.stdout.count("GAN_Feat") == 3, done.stderr
 
 
+def test_example_of_a_cluster_is_one(tmp_path: Path) -> None:
+    (tmp_path / "site.yaml").write_text(
+        re.findall(r"```yaml\n(.*?)```", (ROOT / "docs/slurm.md").read_text(), re.DOTALL)[0]
+    )
+    assert read_site(tmp_path / "site.yaml").partition == "gpu"
+
+
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
 def test_links_lead_somewhere(document: Path) -> None:
     for target in re.findall(r"\]\(([^)#:]+)\)", document.read_text()):
@@ -50,10 +60,12 @@ def test_links_lead_somewhere(document: Path) -> None:
         ("launch/generate.py", GenerateSettings),
         ("launch/train.py", TrainSettings),
         ("launch/prepare.py", AuditSettings),
+        ("launch/doctor.py", DoctorSettings),
     ],
 )
 def test_options_that_are_shown_exist(document: Path, script: str, settings: type) -> None:
-    options = {field.name for field in dataclasses.fields(settings)} | {"config", "help", "no_resume"}
+    shared = {field.name for field in dataclasses.fields(SlurmOptions)} if settings is not AuditSettings else set()
+    options = {field.name for field in dataclasses.fields(settings)} | shared | {"config", "help", "no_resume"}
     for line in document.read_text().splitlines():
         if script in line:
             command = re.split(r"[|#]", line.split(script, 1)[1])[0]

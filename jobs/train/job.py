@@ -9,7 +9,7 @@ from ecgan import runtime
 from ecgan.data.images import BadImage
 from ecgan.errors import UserError
 from ecgan.warm import warm_training
-from jobs import stop
+from jobs import attempts, stop
 from jobs.run_dir import RunDir
 from jobs.train.plan import TrainPlan
 
@@ -29,6 +29,7 @@ class TrainJob:
         plan = TrainPlan.load(run.plan)
         try:
             prepare_code(plan)  # the launcher has done it, unless it stood on another machine
+            attempts.mark("joining")
             runtime.start(plan.device)  # type: ignore[arg-type]
             _train(run, plan)
         except BadImage as error:
@@ -50,6 +51,8 @@ def _train(run: RunDir, plan: TrainPlan) -> None:
     from jobs.train.training import Training
 
     world = join(plan.ranks)
+    if world.is_first:
+        attempts.mark("joined")
     stop.listen()
     training = Training(run, plan, world)
     start = training.restore()

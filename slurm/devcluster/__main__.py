@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from ecgan.errors import UserError
-from slurm.devcluster import daemons
+from slurm.devcluster import daemons, requirements
 from slurm.devcluster.cluster import DevCluster
 from slurm.devcluster.layout import default_folder
 
@@ -25,6 +25,7 @@ def parser() -> argparse.ArgumentParser:
     )
     commands = whole.add_subparsers(dest="command", required=True)
     explained = {
+        "install": "install what it needs from Debian's packages, as root, unless all is there",
         "up": "start it and wait until every node is idle",
         "down": "end every daemon and every process of a job",
         "status": "what runs; exit status 1 if anything is missing",
@@ -36,6 +37,8 @@ def parser() -> argparse.ArgumentParser:
         command = commands.add_parser(name, help=text, description=text, allow_abbrev=False)
         folder = f"where the cluster lives (default: {default_folder()})"
         command.add_argument("--folder", type=Path, default=None, metavar="DIR", help=folder)
+        if name == "install":
+            continue
         if name == "up":
             command.add_argument("--nodes", type=int, default=4, metavar="N", help="n1 to nN (default: 4)")
             command.add_argument("--gpus", type=int, default=1, metavar="N", help="stand-ins on each node (default: 1)")
@@ -53,6 +56,9 @@ def parser() -> argparse.ArgumentParser:
 
 def run(arguments: Sequence[str] | None = None) -> int:
     given = parser().parse_args(arguments)
+    if given.command == "install":
+        print("installed" if requirements.install(accounting=True) else "all that a cluster needs is here")
+        return _DONE
     if given.command == "up":
         return up(DevCluster(given.folder, given.nodes, not given.no_accounting, given.gpus, given.user_signal))
     cluster = DevCluster(given.folder)

@@ -7,6 +7,7 @@ import os
 import shutil
 import signal
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import TracebackType
@@ -131,6 +132,7 @@ class DevCluster:
             if not any(member.kind == "step" for member in here):
                 daemons.clear_node(self.layout, name)
             before = daemons.slurmd_start(self.layout, name)
+            time.sleep(1.1)  # the controller tells starts apart by their seconds
             daemons.start(self.layout, state, name)
             registered = lambda: daemons.slurmd_start(self.layout, name) != before  # noqa: E731
             daemons.wait(self.layout, state, [name], registered, "has not registered")
@@ -187,6 +189,8 @@ class DevCluster:
         memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // _MIB
         write_atomically(layout.slurm_conf, config.slurm_conf(layout, settings, numbers, memory))
         write_atomically(layout.gres_conf, config.gres_conf(settings))
+        write_atomically(layout.task_prolog, config.task_prolog(layout))
+        layout.task_prolog.chmod(0o755)
         if settings.accounting:
             write_atomically(layout.slurmdbd_conf, config.slurmdbd_conf(layout, numbers))
             layout.slurmdbd_conf.chmod(0o600)  # slurmdbd refuses any other

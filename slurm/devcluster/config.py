@@ -73,6 +73,7 @@ def slurm_conf(layout: Layout, settings: Settings, ports: Mapping[str, int], mem
         "",
         "ProctrackType=proctrack/linuxproc",
         "TaskPlugin=task/none",
+        f"TaskProlog={layout.task_prolog}",
         "MpiDefault=pmix",
         "# Nodes may claim more than the machine has.",
         "SlurmdParameters=config_overrides",
@@ -124,6 +125,17 @@ def slurm_conf(layout: Layout, settings: Settings, ports: Mapping[str, int], mem
         "PartitionName=high Nodes=ALL PriorityTier=10 PreemptMode=OFF DefaultTime=60",
     ]
     return "\n".join(lines) + "\n"
+
+
+def task_prolog(layout: Layout) -> str:
+    """Open MPI names what it puts into shared memory and /tmp after host, job and rank on the node, which are the same
+    for ranks on nodes that are one machine; and nodes here have no address but loopback's."""
+    return (
+        "#!/bin/sh\n"
+        "echo export OMPI_MCA_btl=self,tcp\n"
+        "echo export OMPI_MCA_btl_tcp_if_include=lo\n"
+        f'echo "export OMPI_MCA_orte_tmpdir_base={layout.scratch("$SLURMD_NODENAME")}"\n'
+    )
 
 
 def gres_conf(settings: Settings) -> str:

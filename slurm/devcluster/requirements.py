@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 from ecgan.errors import UserError
 
@@ -42,6 +44,30 @@ def check(accounting: bool, find: Callable[[str], str | None] = which, user: int
             f"(services that these packages start by themselves are not needed{hint})"
         )
     insist_on_root(user)
+
+
+def install(accounting: bool) -> bool:
+    """Installs Debian's packages unless all is there; whether there was anything to do. UserError if that can't be."""
+    programs = _PROGRAMS + (_ACCOUNTING_PROGRAMS if accounting else ())
+    if all(which(program) for program in programs):
+        return False
+    if os.geteuid() != 0 or which("apt-get") is None:
+        check(accounting)
+    # Debian starts the services of new packages; a cluster of ours has its own, elsewhere.
+    policy = Path("/usr/sbin/policy-rc.d")
+    ours = not policy.exists()
+    if ours:
+        policy.write_text("#!/bin/sh\nexit 101\n")
+        policy.chmod(0o755)
+    try:
+        for line in (["apt-get", "update", "-q"], how_to_install(accounting).split()):
+            command = [*line, *(["--yes"] if "install" in line else [])]
+            if subprocess.run(command, env=os.environ | {"DEBIAN_FRONTEND": "noninteractive"}).returncode:
+                raise UserError(f"{' '.join(command)} failed; its own words are above")
+    finally:
+        if ours:
+            policy.unlink()
+    return True
 
 
 def insist_on_root(user: int | None = None) -> None:

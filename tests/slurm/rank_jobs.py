@@ -83,3 +83,10 @@ class StrangersJob:
         learner = Learner(MODEL, Recipe(LossWeights(lambda_vgg=0.0)), world)
         learner.initialise(seed=world.rank)
         world.insist_on_equal_weights(learner.parts)
+
+
+class Nothing:
+    """Done at once."""
+
+    def __call__(self) -> None:
+        """Nothing."""

@@ -10,7 +10,7 @@ import pytest
 from conftest import commands, wait_until, write_pairs
 
 from ecgan.errors import UserError
-from slurm.rank import DONE, STOPPED
+from slurm.rank import DONE, FAILED, STOPPED
 from slurm.ranks import Ranks
 
 ENVIRONMENT = {"PYTHONPATH": str(Path(__file__).parent), "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
@@ -85,3 +85,15 @@ def test_all_can_be_ended_at_once(tmp_path: Path) -> None:
         each.kill()
     wait_until(lambda: not [c for _, c in commands() if "slurm.rank" in c and str(tmp_path) in c], 5)
     assert ranks.trouble() == "the job was killed by SIGKILL (out of memory?)"
+
+
+def test_tasks_that_left_no_word_have_not_done_their_job(tmp_path: Path) -> None:
+    """srun ends with 0 when it has lost a node."""
+    from rank_jobs import Nothing
+
+    srun = tmp_path / "srun"
+    srun.write_text("#!/bin/sh\necho 'srun: error: Node failure on n1'\n")
+    srun.chmod(0o755)
+    ranks = Ranks(Nothing(), 2, ENVIRONMENT, tmp_path, starter=[str(srun)])
+    wait_until(lambda: ranks.wait(1))
+    assert ranks.status == FAILED and ranks.trouble() == "srun: error: Node failure on n1"

@@ -1,0 +1,58 @@
+"""The scheduler's word on runs, beside what their files tell."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from jobs.status import Status
+from slurm import controller
+from slurm.controller import JobState
+
+#: States from files that the scheduler can add nothing to.
+_CERTAIN = ("done", "incomplete", "failed", "cancelled")
+
+
+def with_scheduler(statuses: Sequence[Status]) -> list[Status]:
+    """Adds what the scheduler says of jobs that may still be going on, where one answers."""
+    ids = [job for status in statuses if status.state not in _CERTAIN for job in status.jobs]
+    states = controller.job_states(ids) if ids else None
+    if states is None:
+        return list(statuses)
+    return [status if status.state in _CERTAIN else corrected(status, list(states.values())) for status in statuses]
+
+
+def corrected(status: Status, states: Sequence[JobState]) -> Status:
+    """`status` with the lines on its jobs among `states`, and the state that follows from both.
+
+    A run that was stopped goes on if its job is in the queue again; one whose jobs are gone does not,
+    whatever its files say.
+    """
+    ours = [state for state in states if state.id.split("_")[0] in status.jobs]
+    if not status.jobs:
+        return status
+    active = [state for state in ours if not state.is_over]
+    lines = tuple(in_words(state) for state in ours if state.state != "COMPLETED")
+    if active:
+        going_on = "stopping" if all(state.state == "COMPLETING" for state in active) else "requeued"
+        return replace(status, scheduler=lines, state=going_on if status.state == "stopped" else status.state)
+    ended = next((state.state for state in ours if state.state != "COMPLETED"), None)
+    if ended is None and status.state == "stopped":
+        return replace(status, scheduler=lines)
+    state = "cancelled" if ended == "CANCELLED" else "died"
+    reason = status.error or f"no job of it is left in Slurm's queue{f' ({ended})' if ended else ''}"
+    return replace(status, scheduler=lines, state=state, error=reason)
+
+
+def in_words(state: JobState) -> str:
+    """ "123_4 RUNNING on n2", "124 PENDING (Dependency)"."""
+    where = f" on {state.nodes}" if state.nodes and not state.is_over else ""
+    return f"{state.id} {state.state}{where}" + (f" ({state.reason})" if state.reason else "")
+
+
+def counted(states: Sequence[JobState]) -> str:
+    """ "2 RUNNING, 5 PENDING"."""
+    counts: dict[str, int] = {}
+    for state in states:
+        counts[state.state] = counts.get(state.state, 0) + 1
+    return ", ".join(f"{count} {state}" for state, count in counts.items())

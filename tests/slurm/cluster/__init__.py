@@ -1,0 +1,1 @@
+"""Tests on a real Slurm cluster on this machine: make test-slurm."""

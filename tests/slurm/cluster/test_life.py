@@ -1,0 +1,286 @@
+"""Training and generating through a cluster's life: preemption, time limits, requeues, deaths, cancellation."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from concurrent.futures import Future
+
+import pytest
+from conftest import ROOT, DataFolder, commands, wait_until
+
+from cluster.conftest import JOB, Play, Stage
+from slurm.devcluster import DevCluster
+
+play = Play()
+#: As the undisturbed training on this machine alone.
+TWO = ("--nodes", 2, "--max_steps", 40)
+
+
+def undisturbed(stage: Stage) -> dict[str, str]:
+    return stage.data.digests("undisturbed")
+
+
+def ends_as_undisturbed(stage: Stage, name: str) -> None:
+    status = stage.wait_until_over(name)
+    assert status["state"] == "done", status
+    assert stage.digests(name) == undisturbed(stage)
+    assert stage.steps(name) == list(range(1, 41))  # nothing lost, nothing done twice
+    stage.wait_until_gone(*stage.jobs(name))
+    wait_until(lambda: not stage.processes(name), 60)
+
+
+@play.scene
+def four_nodes_train_as_four_local_ranks(stage: Stage) -> None:
+    local = stage.data.train("--cluster", "local", "--ranks", 4, run="local four")
+    assert local.returncode == 0, local.stderr
+    job = stage.train("four", "--nodes", 4, "--wait")
+    assert job.returncode == 0, job.stderr
+    assert stage.digests("four") == stage.data.digests("local four")
+    assert "gradients through MPI" in next((stage.folder / "four/logs").glob("training-*/rank-0.log")).read_text()
+    again = stage.train("four", "--nodes", 4, "--wait")  # nothing left to do
+    assert again.returncode == 0, again.stderr
+
+
+@play.scene
+def mpirun_in_the_allocation_trains_the_same(stage: Stage) -> None:
+    site = stage.folder / "mpirun.yaml"
+    site.write_text("launcher: mpirun\n")
+    job = stage.train("mpirun", *TWO, "--cluster_config", site, "--wait")
+    assert job.returncode == 0, job.stderr
+    ends_as_undisturbed(stage, "mpirun")
+
+
+@play.scene
+def preempted_training_goes_on(stage: Stage) -> None:
+    """A job of higher priority takes the node: SIGTERM, saved in the grace time, queued again by Slurm itself."""
+    site = stage.folder / "preempted.yaml"
+    site.write_text("{partition: preempt, environment: {OMP_NUM_THREADS: 1}}\n")  # the promise is for one thread
+    job = stage.train("preempted", *TWO, "--cluster_config", site, "--cpus_per_task", 4)
+    assert job.returncode == 0, job.stderr
+    stage.wait_for_steps("preempted", 3)
+    preempt(stage, stage.jobs("preempted")[0])
+    ends_as_undisturbed(stage, "preempted")
+    first, *_ = stage.attempts("preempted")
+    assert (first["outcome"], first["signal"]) == ("stopped", "SIGTERM")
+    assert stage.status("preempted")["requeues"] >= 1
+
+
+def preempt(stage: Stage, job: str) -> None:
+    """Sends a job of higher priority to the nodes of `job`, and waits until it has run."""
+    nodes = stage.slurm("squeue", "--noheader", "--format=%N", f"--jobs={job}")
+    assert nodes
+    high = stage.slurm(
+        *("sbatch", "--parsable", "--partition=high", f"--nodelist={nodes}", "--cpus-per-task=4", "--time=5"),
+        *("--output=/dev/null", "--wrap", "sleep 2"),
+    )
+    wait_until(lambda: stage.state(high) == "COMPLETED", 200)
+
+
+@play.scene
+def the_time_limit_costs_nothing(stage: Stage) -> None:
+    """SIGUSR2 ahead of the limit: saved, and put back into the queue by ourselves."""
+    site = stage.folder / "limited.yaml"
+    site.write_text("{partition: short, warn_seconds: 60}\n")
+    options = ("--nodes", 2, "--niter", 9999, "--max_steps", 5000, "--cluster_config", site, "--time", 2)
+    job = stage.train("limited", *options)
+    assert job.returncode == 0, job.stderr
+    wait_until(lambda: len(stage.attempts("limited")) >= 2, 400)
+    first = stage.attempts("limited")[0]
+    assert (first["outcome"], first["signal"]) == ("requeued", "SIGUSR2")
+    log = stage.folder / "limited/logs/training-0002/rank-0.log"
+    wait_until(lambda: log.exists() and "going on after step" in log.read_text(), 120)
+    at = int(log.read_text().split("going on after step ")[1].split(":")[0])
+    stage.wait_for_steps("limited", at + 2)
+    steps = stage.steps("limited")
+    assert steps == list(range(1, len(steps) + 1))
+    assert stage.status("limited")["requeues"] == 1
+    assert stage.launch("cancel", stage.folder / "limited").returncode == 0
+    stage.wait_until_gone(*stage.jobs("limited"))
+
+
+@play.scene
+def a_requeue_by_the_administrator(stage: Stage) -> None:
+    job = stage.train("requeued", *TWO, "--save_every_steps", 2)
+    assert job.returncode == 0, job.stderr
+    stage.wait_for_steps("requeued", 3)
+    stage.slurm("scontrol", "requeue", stage.jobs("requeued")[0])
+    ends_as_undisturbed(stage, "requeued")
+    assert len(stage.attempts("requeued")) == 2
+
+
+@play.scene
+def one_rank_is_killed(stage: Stage) -> None:
+    """The others end within a minute, and the user sees which one it was."""
+    job = stage.train("killed", "--nodes", 2, "--max_steps", 5000, "--niter", 9999, "--save_every_steps", 1)
+    assert job.returncode == 0, job.stderr
+    stage.wait_for_steps("killed", 2)
+    logs = stage.folder / "killed/logs/training-0001"
+    os.kill(int((logs / "rank-1.pid").read_text()), signal.SIGKILL)
+    killed = time.monotonic()
+    wait_until(lambda: not stage.processes("killed"), 90)
+    assert time.monotonic() - killed < 60
+    status = stage.wait_until_over("killed")
+    assert status["state"] == "failed" and "task 1: Killed" in status["error"], status
+    assert status["log"] == str(logs)
+    stage.wait_until_gone(*stage.jobs("killed"))
+    assert stage.state(stage.jobs("killed")[0]) == "FAILED"
+    steps = stage.steps("killed")
+    again = stage.train("killed", "--nodes", 2, "--max_steps", steps[-1] + 3, "--wait")  # and it goes on
+    assert again.returncode == 0, again.stderr
+    steps = stage.steps("killed")
+    assert steps == list(range(1, len(steps) + 1))
+
+
+@play.scene
+def cancelled_it_keeps_what_it_has(stage: Stage) -> None:
+    job = stage.train("cancelled", "--nodes", 2, "--niter", 9999, "--max_steps", 5000)
+    assert job.returncode == 0, job.stderr
+    stage.wait_for_steps("cancelled", 2)
+    second = stage.train("cancelled", "--nodes", 2)
+    assert second.returncode == 2 and "is in use by Slurm job" in second.stderr, second.stderr
+    local = stage.run(*stage.data.command("--run_dir", stage.folder / "cancelled", "--cluster", "local"))
+    assert local.returncode == 2 and "is in use by Slurm job" in local.stderr, local.stderr
+    asked = stage.launch("cancel", stage.folder / "cancelled")
+    assert asked.returncode == 0 and "cancelled job" in asked.stdout, asked.stderr
+    stage.wait_until_gone(*stage.jobs("cancelled"))
+    wait_until(lambda: not stage.processes("cancelled"), 60)
+    status = stage.status("cancelled")
+    assert status["state"] == "cancelled" and len(stage.attempts("cancelled")) == 1
+    last = stage.steps("cancelled")[-1]
+    assert status["last_state"].endswith(f"step-{last:08}")  # saved when it was told to end
+    nothing = stage.launch("cancel", stage.folder / "cancelled")
+    assert nothing.returncode == 0 and "no job of it is left" in nothing.stdout
+
+
+@play.scene
+def eight_shards_are_merged_as_on_one_machine(stage: Stage) -> None:
+    local = stage.masks.generate("--cluster", "local", "--output_path", "local")
+    assert local.returncode == 0, local.stderr
+    job = stage.generate("eight", "--shards", 8, "--array_parallelism", 3, "--wait")
+    assert job.returncode == 0, job.stderr
+    pictures = {path.name: path.read_bytes() for path in (stage.folder / "eight").glob("*.jpg")}
+    assert pictures == stage.masks.pictures("local") and len(pictures) == 40
+    array = stage.jobs("eight.run")[0]
+    spans = stage.slurm("sacct", "-X", "-n", "-P", "-o", "Start,End", "-j", array).splitlines()
+    assert len(spans) == 8
+    for span in spans:  # never more than three at a time
+        start = span.split("|")[0]
+        assert sum(other.split("|")[0] <= start < other.split("|")[1] for other in spans) <= 3
+    again = stage.generate("eight", "--shards", 8)
+    assert again.returncode == 0 and "nothing to do" in again.stdout, again.stderr
+
+
+@play.scene
+def preempted_shards_go_on(stage: Stage) -> None:
+    """One is preempted, the other told ahead of a time limit; no picture is lost, none is made twice."""
+    data = DataFolder(stage.folder / "many masks", 400, stage.masks.checkpoint)
+    options = ("--shards", 2, "--partition", "preempt", "--cpus_per_task", 4)
+    job = stage.generate("many", *options, masks=data)
+    assert job.returncode == 0, job.stderr
+    array = stage.jobs("many.run")[0]
+    records = [stage.folder / f"many.run/shards/{shard}.jsonl" for shard in range(2)]
+    wait_until(lambda: all(path.exists() and path.read_text().count("\n") >= 3 for path in records), 300)
+    stage.slurm("scancel", "--signal=USR2", f"{array}_1")
+    preempt(stage, f"{array}_0")
+    status = stage.wait_until_over("many.run")
+    assert status["state"] == "done" and len(list((stage.folder / "many").glob("*.jpg"))) == 400, status
+    requeues = {shard["number"]: shard["requeues"] for shard in status["shards"]}
+    assert requeues[0] >= 1 and requeues[1] >= 1
+    assert stage.attempts("many.run", "shard-1")[0]["outcome"] == "requeued"
+    assert stage.attempts("many.run", "shard-0")[0]["outcome"] == "stopped"
+    names = [json.loads(line)["name"] for path in records for line in path.read_text().splitlines()]
+    assert sorted(names) == sorted({f"m{index:03}" for index in range(400)})
+    stage.wait_until_gone(*stage.jobs("many.run"))
+
+
+@play.scene
+def a_shard_that_fails_leaves_a_gap(stage: Stage) -> None:
+    """The merge says what is missing, and --retry_failed submits that alone."""
+    data = DataFolder(stage.folder / "gap", 8, stage.masks.checkpoint)
+    site = stage.folder / "held.yaml"
+    site.write_text("sbatch: {hold: true}\n")
+    job = stage.generate("gaps", "--shards", 4, "--cluster_config", site, masks=data)
+    assert job.returncode == 0, job.stderr
+    assert stage.status("gaps.run")["state"] == "submitted"
+    mask = data.masks / "m002.png"
+    good = mask.read_bytes()
+    mask.write_bytes(b"not a picture")
+    stage.slurm("scontrol", "release", *stage.jobs("gaps.run"))
+    status = stage.wait_until_over("gaps.run")
+    assert status["state"] == "incomplete" and status["done"] == 7, status
+    assert not (stage.folder / "gaps").exists()
+    assert "m002: " in (stage.folder / "gaps.run/missing.txt").read_text()
+    stage.wait_until_gone(*stage.jobs("gaps.run"))
+    assert stage.state(stage.jobs("gaps.run")[1]) == "FAILED"
+    mask.write_bytes(good)
+    again = stage.generate("gaps", "--shards", 4, "--retry_failed", "--wait", masks=data)
+    assert again.returncode == 0 and "7 made already, 1 to do" in again.stdout, again.stderr
+    assert len(list((stage.folder / "gaps").glob("*.jpg"))) == 8
+
+
+@play.scene
+def edited_code_does_not_change_what_waits(stage: Stage) -> None:
+    copy = stage.folder / "edited"
+    for package in ("ecgan", "jobs", "slurm", "launch"):
+        shutil.copytree(ROOT / package, copy / package, ignore=shutil.ignore_patterns("__pycache__"))
+    site = stage.folder / "held too.yaml"
+    site.write_text("sbatch: {hold: true}\n")
+    masks = stage.masks.command("--input_path", stage.masks.path / "data/test", "--img_path", stage.masks.photos)
+    environment = stage.environment | {"PYTHONPATH": str(copy)}
+    for name, snapshot in (("kept", "--snapshot"), ("changed", "--no_snapshot")):
+        options = [*JOB, "--cluster_config", site, "--how_many", 1, "--output_path", stage.folder / name, snapshot]
+        command = [sys.executable, str(copy / "launch/generate.py"), *masks[2:], *map(str, options)]
+        job = subprocess.run(command, env=environment, capture_output=True, text=True)
+        assert job.returncode == 0, job.stderr
+    (copy / "jobs/generate/shard.py").write_text("raise RuntimeError('edited while it waited')\n")
+    stage.slurm("scontrol", "release", *stage.jobs("kept.run"), *stage.jobs("changed.run"))
+    assert stage.wait_until_over("kept.run")["state"] == "done"
+    changed = stage.wait_until_over("changed.run")
+    assert changed["state"] == "incomplete", changed
+
+
+@play.scene
+def ctrl_c_while_waiting_leaves_the_jobs_alone(stage: Stage) -> None:
+    command = stage.data.command("--run_dir", stage.folder / "waited", *JOB, "--nodes", 1, "--wait")
+    job = subprocess.Popen(command, env=stage.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    wait_until(lambda: (stage.folder / "waited/submission.json").exists(), 60)
+    time.sleep(1)
+    job.send_signal(signal.SIGINT)
+    output, errors = job.communicate(timeout=30)
+    assert job.returncode == 130 and "the jobs go on" in errors and "Traceback" not in errors, errors
+    assert output.count("launch/cancel.py") >= 1
+    assert stage.wait_until_over("waited")["state"] == "done"
+
+
+@play.scene
+def a_node_is_warmed_before_anything_runs_on_it(stage: Stage) -> None:
+    words = ("--warm", "--cluster", "slurm", "--device", "cpu", "--gpus_per_node", 0, "--checkpoint")
+    job = stage.launch("doctor", *words, stage.masks.checkpoint)
+    assert job.returncode == 0 and "compiled for cpu" in job.stdout, job.stdout + job.stderr
+
+
+@play.scene
+def without_accounting_on_a_second_cluster(stage: Stage) -> None:
+    """No sacct, and another cluster beside the first: neither is in the other's way."""
+    folder = stage.folder.parent / "plain"
+    with DevCluster(folder, nodes=1, accounting=False) as cluster:
+        beside = Stage(cluster, stage.folder, stage.data, stage.masks)
+        job = beside.generate("plain results", "--shards", 2, "--wait")
+        assert job.returncode == 0, job.stderr
+        assert len(list((stage.folder / "plain results").glob("*.jpg"))) == 40
+        assert beside.status("plain results.run")["state"] == "done"
+        assert "gpu" in stage.slurm("sinfo")
+    assert not [command for _, command in commands() if str(folder) in command]
+    status = stage.run(sys.executable, "-m", "slurm.devcluster", "status", "--folder", folder)
+    assert status.returncode == 1 and status.stdout.startswith("down"), status.stdout
+
+
+@pytest.mark.parametrize("name", play.names)
+def test_life(name: str, outcomes: dict[str, Future[None]]) -> None:
+    outcomes[name].result()
