@@ -56,6 +56,10 @@ class Attempt:
         """Whether they have found each other."""
         return _time_of(self.path.with_suffix(".joined")) is not None
 
+    def start_again(self) -> None:
+        """Its ranks begin anew to look for each other."""
+        self.path.with_suffix(".joining").unlink(missing_ok=True)
+
     def note(self, **details: Any) -> None:
         """Adds to what is known of this attempt: how it ended, say."""
         write_json(self.path, _read(self.path) | details | {"updated": now()})

@@ -75,21 +75,18 @@ def submit(generation: Generation, site: Site, options: SlurmOptions) -> Submiss
     on_slurm.lay_out(run_dir, site, options)
     made = len(generation.made)
     run_dir.write_status("submitted", kind="generation", total=len(plan.tasks), done=made, before=made)
-    jobs = []
-    if plan.shards:
-        shape, _ = shapes(generation, site, options, "")
-        shards = [
-            Supervised(run_dir.path, f"shard-{number}", GenerateShard(run_dir.path, number), site, shape)
-            for number in range(plan.shards)
-        ]
-        jobs.append(on_slurm.send(run_dir, site, "shards", shape, shards))
-        Submission(tuple(jobs)).save(run_dir.submission)
-    _, shape = shapes(generation, site, options, jobs[0].id if jobs else None)
-    merging = Supervised(run_dir.path, "merge", Merge(Finish.of(generation)), site, shape)
-    jobs.append(on_slurm.send(run_dir, site, "merge", shape, [merging]))
-    submission = Submission(tuple(jobs))
-    submission.save(run_dir.submission)
-    return submission
+    with on_slurm.Sending(run_dir, site) as sending:
+        array = None
+        if plan.shards:
+            shape, _ = shapes(generation, site, options, None)
+            jobs = [
+                Supervised(run_dir.path, f"shard-{number}", GenerateShard(run_dir.path, number), site, shape)
+                for number in range(plan.shards)
+            ]
+            array = sending.send("shards", shape, jobs)
+        _, shape = shapes(generation, site, options, array)
+        sending.send("merge", shape, [Supervised(run_dir.path, "merge", Merge(Finish.of(generation)), site, shape)])
+    return sending.submission
 
 
 def shapes(generation: Generation, site: Site, options: SlurmOptions, array: str | None) -> tuple[Shape, Shape]:

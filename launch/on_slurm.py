@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from types import TracebackType
 from typing import Any
 
 import yaml
@@ -94,8 +95,36 @@ def lay_out(run: RunDir, site: Site, options: SlurmOptions) -> None:
     write_atomically(run.path / "cluster.yaml", yaml.safe_dump(dataclasses.asdict(site), sort_keys=False))
 
 
-def send(run: RunDir, site: Site, kind: str, shape: Shape, jobs: Sequence[Supervised]) -> SubmittedJob:
-    return SubmittedJob(submit(run.slurm, site, shape, jobs), kind, len(jobs))
+class Sending:
+    """Submits the jobs of a run and notes them in its folder; used with `with`.
+
+    If one is refused, those before it are cancelled: they would lead nowhere.
+    """
+
+    def __init__(self, run: RunDir, site: Site) -> None:
+        self._run, self._site = run, site
+        self._jobs: list[SubmittedJob] = []
+
+    @property
+    def submission(self) -> Submission:
+        return Submission(tuple(self._jobs))
+
+    def send(self, kind: str, shape: Shape, jobs: Sequence[Supervised]) -> str:
+        """Returns the id. Raises UserError if sbatch refuses."""
+        job = SubmittedJob(submit(self._run.slurm, self._site, shape, jobs), kind, len(jobs))
+        self._jobs.append(job)
+        self.submission.save(self._run.submission)
+        return job.id
+
+    def __enter__(self) -> Sending:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        if error is None:
+            return
+        if self._jobs:
+            controller.cancel(self.submission.ids)
+        self._run.write_status("failed", error=f"not submitted: {error}")
 
 
 def dry_run(run: RunDir, settings: Any, site: Site, shapes: Sequence[tuple[Shape, int]]) -> None:

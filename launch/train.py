@@ -83,9 +83,9 @@ def submit(request: Request, site: Site, shape: Shape, options: SlurmOptions) ->
     on_slurm.lay_out(run_dir, site, options)
     run_dir.write_status("submitted", kind="training", total=request.plan.steps, step=request.resumed_step or 0)
     job = Supervised(run_dir.path, "training", TrainJob(run_dir.path), site, shape)
-    submission = Submission((on_slurm.send(run_dir, site, "training", shape, [job]),))
-    submission.save(run_dir.submission)
-    return submission
+    with on_slurm.Sending(run_dir, site) as sending:
+        sending.send("training", shape, [job])
+    return sending.submission
 
 
 def print_plan(request: Request, site: Site | None, why: str) -> None:

@@ -30,8 +30,9 @@ def warm(device: runtime.Device, model: ModelConfig | None, site: Site, options:
     on_slurm.lay_out(run, site, options)
     shape = script.shard(site, "ecgan-warm", on_slurm.environment_of(run, options))
     job = Supervised(run.path, "warm", Warm(on_slurm.device(device, site), model), site, shape)
-    submission = Submission((on_slurm.send(run, site, "warm", shape, [job]),))
-    submission.save(run.submission)
+    with on_slurm.Sending(run, site) as sending:
+        sending.send("warm", shape, [job])
+    submission = sending.submission
     print(f"submitted  warm: job {submission.ids[0]}, logs in {run.path}", flush=True)
     outcome = _wait(run, submission)
     for log in sorted(run.logs.glob("warm-*/rank-0.log")):

@@ -6,6 +6,7 @@ import shutil
 import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 #: Seconds after which a controller that does not answer counts as absent.
 _PATIENCE = 10
@@ -78,11 +79,18 @@ def cancel(ids: Sequence[str]) -> tuple[bool, str]:
 def is_being_preempted(job: str) -> bool | None:
     """Whether a running job is in its grace time, after which Slurm ends it and queues it again by itself; None if
     that is not known."""
-    done, answer = _ask(["scontrol", "--oneliner", "show", "job", job])
-    if not done:
+    words = _properties(job)
+    if words is None:
         return None
-    words = dict(word.partition("=")[::2] for word in answer.split())
     return words.get("JobState") == "RUNNING" and words.get("PreemptTime", "None") not in ("None", "Unknown")
+
+
+def end_of(job: str) -> float | None:
+    """When the time limit will end a running job, in seconds since 1970; None if nobody knows, or it has none."""
+    try:
+        return datetime.fromisoformat((_properties(job) or {}).get("EndTime", "Unknown")).timestamp()
+    except ValueError:
+        return None
 
 
 def would_accept(script: str) -> tuple[bool, str]:
@@ -97,6 +105,11 @@ def would_accept(script: str) -> tuple[bool, str]:
     except (subprocess.TimeoutExpired, OSError) as error:
         return False, str(error)
     return answer.returncode == 0, (answer.stderr.strip() or answer.stdout.strip())
+
+
+def _properties(job: str) -> dict[str, str] | None:
+    done, answer = _ask(["scontrol", "--oneliner", "show", "job", job])
+    return dict(word.partition("=")[::2] for word in answer.split()) if done else None
 
 
 def _parse(lines: str) -> dict[str, JobState]:

@@ -31,6 +31,8 @@ from slurm.site import Site
 _TICK = 0.5
 #: Seconds after a signal to this process after which the others are told, in case that they got none.
 _PASS_ON = 2.0
+#: Seconds between two questions for the time limit, which may be changed meanwhile.
+_ASK = 60
 #: How often ranks are started until they have found each other, and the seconds that they have for it: those that
 #: still compile are waited for.
 _STARTS, _JOIN = 3, 1200
@@ -73,6 +75,7 @@ class Supervised:
             if self._has_begun(attempt, ranks):
                 break
             print(f"the ranks did not find each other ({ranks.trouble()}): starting them again", flush=True)
+            attempt.start_again()
             ranks = self._start(attempt, logs)
         else:
             self._watch(attempt, ranks)
@@ -105,8 +108,12 @@ class Supervised:
     def _watch(self, attempt: Attempt, ranks: Ranks) -> None:
         """Until all have ended."""
         told_at: float | None = None
-        end = _end_of_job() if self._uses_mpirun else None
+        end = asked_at = None
         while not ranks.wait(_TICK):
+            # Slurm warns the tasks of srun itself.
+            if self._uses_mpirun and (asked_at is None or time.monotonic() - asked_at > _ASK):
+                asked_at = time.monotonic()
+                end = controller.end_of(os.environ["SLURM_JOB_ID"])
             if not attempt.is_newest or _is_overdue(attempt):
                 ranks.kill()
             warned = stop.requested() or (end is not None and time.time() > end - self.site.warn_seconds)
@@ -216,9 +223,3 @@ def _sleep_until_killed(attempt: Attempt) -> None:
     deadline = time.monotonic() + _PATIENCE
     while attempt.is_newest and time.monotonic() < deadline:
         time.sleep(_TICK)
-
-
-def _end_of_job() -> float | None:
-    """When the time limit ends this job, in seconds since 1970; None if nobody knows."""
-    end = os.environ.get("SLURM_JOB_END_TIME")
-    return float(end) if end else None

@@ -160,8 +160,21 @@ def test_what_sbatch_refuses_is_told_in_its_words(slurm: FakeSlurm, data_folder:
     slurm.fails("sbatch", "sbatch: error: Batch job submission failed: Invalid account")
     job = data.generate("--cluster", "slurm", "--account", "theirs")
     assert job.returncode == 2 and "Invalid account" in job.stderr and "Traceback" not in job.stderr, job.stderr
+    shown = status(data.run)
+    assert shown["state"] == "failed" and "Invalid account" in str(shown["error"])
     slurm.folder.joinpath("sbatch.fails").unlink()
     assert data.generate("--cluster", "slurm").returncode == 0
+
+
+def test_an_array_without_its_merge_is_taken_back(slurm: FakeSlurm, data_folder: Callable[[int], DataFolder]) -> None:
+    data = data_folder(2)
+    refusing = FAKE.replace(
+        "number=", 'grep -q dependency "$1" && { echo "sbatch: error: no" >&2; exit 1; }\n    number='
+    )
+    (slurm.folder / "sbatch").write_text(refusing)
+    job = data.generate("--cluster", "slurm")
+    assert job.returncode == 2 and "sbatch: error: no" in job.stderr, job.stderr
+    assert "scancel 101" in slurm.calls and status(data.run)["state"] == "failed"
 
 
 def test_a_training_is_one_job_with_a_rank_for_each_gpu(

@@ -1,0 +1,28 @@
+"""A job that ends in the way it is told."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+from ecgan.errors import UserError
+from jobs import stop
+
+
+@dataclass(frozen=True)
+class Job:
+    """`conduct`: done, work (until asked to stop), nowhere (the same, without having come further), mistake, crash."""
+
+    conduct: str
+
+    def __call__(self) -> None:
+        """Raises what belongs to the conduct."""
+        if self.conduct == "mistake":
+            raise UserError("a mistake of the user's")
+        if self.conduct == "crash":
+            raise RuntimeError("a crash")
+        print("working", flush=True)
+        while self.conduct != "done":
+            time.sleep(0.05)
+            if stop.requested():
+                raise stop.Stopped(progressed=self.conduct == "work")

@@ -1,0 +1,162 @@
+"""How a supervised job ends, with real processes and a faked srun and scontrol beside the real ones elsewhere."""
+
+from __future__ import annotations
+
+import json
+import os
+import pickle
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import wait_until
+from supervised_jobs import Job
+
+from jobs import attempts
+from slurm.script import Shape
+from slurm.site import Site
+from slurm.supervisor import Supervised
+
+#: Starts one task here; and notes what it is asked.
+SRUN = """#!/bin/sh
+while [ "${1#--}" != "$1" ]; do shift; done
+SLURM_NTASKS=1 exec "$@"
+"""
+SCONTROL = """#!/bin/sh
+echo "$*" >> "$(dirname "$0")/asked"
+[ "$1" = requeue ] || echo "JobState=$(cat "$(dirname "$0")/state") PreemptTime=None"
+"""
+RUN = "import pickle, sys; pickle.load(open(sys.argv[1], 'rb'))()"
+
+
+class Stand:
+    """A job of the given conduct, as its batch step runs it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.run = folder, folder / "run"
+        self.bin = folder / "bin"
+        for path in (self.run, self.bin):
+            path.mkdir()
+        for name, text in (("srun", SRUN), ("scontrol", SCONTROL)):
+            (self.bin / name).write_text(text)
+            (self.bin / name).chmod(0o755)
+        (self.bin / "state").write_text("COMPLETING")
+
+    def start(self, conduct: str, **site: Any) -> subprocess.Popen[bytes]:
+        job = Supervised(self.run, "training", Job(conduct), Site(gpus_per_node=0, **site), Shape("t"))
+        (self.folder / "job.pickle").write_bytes(pickle.dumps(job))
+        environment = os.environ | {
+            "PATH": f"{self.bin}{os.pathsep}{os.environ['PATH']}",
+            "PYTHONPATH": str(Path(__file__).parent),
+            "SLURM_JOB_ID": "7",
+            "SLURM_JOB_NODELIST": "n1",
+        }
+        command = [sys.executable, "-c", RUN, str(self.folder / "job.pickle")]
+        return subprocess.Popen(
+            command,
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+
+    @property
+    def asked(self) -> list[str]:
+        path = self.bin / "asked"
+        return path.read_text().splitlines() if path.exists() else []
+
+    def last(self) -> dict[str, Any]:
+        return attempts.details(attempts.every(self.run / "attempts")[-1])
+
+    def process(self, number: int = 1) -> int:
+        """The one that computes, once it does."""
+        begun = self.run / f"logs/training-{number:04}/rank-0.log"
+        wait_until(lambda: begun.exists() and "working" in begun.read_text())
+        return int(begun.with_suffix(".pid").read_text())
+
+
+@pytest.fixture
+def stand(tmp_path: Path) -> Iterator[Stand]:
+    yield Stand(tmp_path)
+
+
+def test_done(stand: Stand) -> None:
+    job = stand.start("done")
+    assert job.wait(30) == 0
+    assert stand.last()["outcome"] == "done" and stand.last()["job"] == "7" and not stand.asked
+
+
+def test_told_ahead_of_the_time_limit_it_goes_back_into_the_queue(stand: Stand) -> None:
+    job = stand.start("work")
+    os.kill(stand.process(), signal.SIGUSR2)
+    wait_until(lambda: stand.asked)
+    assert stand.asked == ["requeue 7"] and job.poll() is None  # it waits to be ended by Slurm
+    job.terminate()
+    job.wait(10)
+    assert (stand.last()["outcome"], stand.last()["signal"]) == ("requeued", "SIGUSR2")
+
+
+def test_told_to_end_it_never_goes_back_by_itself(stand: Stand) -> None:
+    job = stand.start("work")
+    os.kill(stand.process(), signal.SIGTERM)
+    assert job.wait(30) == 75
+    assert stand.last()["outcome"] == "stopped" and not any("requeue" in words for words in stand.asked)
+
+
+def test_while_it_is_preempted_it_does_not_end_by_itself(stand: Stand) -> None:
+    """Slurm queues again only what has not ended before."""
+    (stand.bin / "scontrol").write_text(SCONTROL.replace("PreemptTime=None", "PreemptTime=2026-11-23T10:00:00"))
+    (stand.bin / "state").write_text("RUNNING")
+    job = stand.start("work")
+    os.kill(stand.process(), signal.SIGTERM)
+    wait_until(lambda: len(stand.asked) >= 3)
+    assert job.poll() is None and stand.last()["outcome"] == "stopped"
+    (stand.bin / "state").write_text("COMPLETING")
+    assert job.wait(30) == 75
+
+
+def test_a_signal_to_the_batch_step_alone_is_passed_on(stand: Stand) -> None:
+    job = stand.start("work")
+    stand.process()
+    os.kill(job.pid, signal.SIGTERM)
+    assert job.wait(30) == 75 and stand.last()["outcome"] == "stopped"
+
+
+def test_three_attempts_that_lead_nowhere_end_it(stand: Stand) -> None:
+    for number in (1, 2, 3):
+        job = stand.start("nowhere")
+        os.kill(stand.process(number), signal.SIGUSR2)
+        if number < 3:
+            wait_until(lambda number=number: len(stand.asked) == number)
+            job.terminate()
+        job.wait(30)
+    assert job.returncode == 1 and len(stand.asked) == 2
+    assert stand.last()["outcome"] == "failed" and "longer --time" in stand.last()["message"]
+
+
+def test_where_requeueing_is_off_it_stops(stand: Stand) -> None:
+    job = stand.start("work", requeue=False)
+    os.kill(stand.process(), signal.SIGUSR2)
+    assert job.wait(30) == 75 and stand.last()["outcome"] == "stopped" and not stand.asked
+
+
+@pytest.mark.parametrize(("conduct", "status"), [("mistake", 2), ("crash", 1)])
+def test_what_went_wrong_is_noted(stand: Stand, conduct: str, status: int) -> None:
+    job = stand.start(conduct)
+    assert job.wait(30) == status
+    assert stand.last()["outcome"] == "failed" and conduct in stand.last()["message"]
+    assert Path(stand.last()["log"]).is_dir()
+
+
+def test_a_later_attempt_ends_this_one(stand: Stand) -> None:
+    job = stand.start("work")
+    stand.process()
+    later = attempts.begin(stand.run / "attempts", "training")
+    assert job.wait(150) == 0
+    first = json.loads((stand.run / "attempts/training-0001.json").read_text())
+    assert "outcome" not in first and later.is_newest
