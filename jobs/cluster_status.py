@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from jobs import attempts
+from jobs.progress import read_all
 from jobs.run_dir import RunDir
 from jobs.submission import Submission
 
@@ -39,7 +40,8 @@ def on_cluster(run: RunDir, submission: Submission, written: dict[str, Any], now
     error = str(failed[0].get("message")) if failed else None
     log = str(failed[0].get("log")) if failed else None
     state = _state(submission, written, last)
-    if state in ("starting", "running") and _age(max(filter(None, [updated, written.get("updated")])), now) > _SILENCE:
+    words = [updated, written.get("updated"), *(shard.get("updated") for shard in read_all(run.shards))]
+    if state in ("starting", "running") and _age(max(str(word) for word in words if word), now) > _SILENCE:
         state = "silent"
     return ClusterRun(state, tries, error, log, updated)
 

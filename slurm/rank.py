@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 import pickle
+import re
 import signal
 import sys
 import threading
@@ -22,6 +23,8 @@ from ecgan.files import write_atomically, write_json
 from jobs import attempts, stop
 
 PROCESS, OUTCOME = ".pid", ".outcome"
+#: Characters of an error that are told; the log has all of them.
+_LONGEST = 500
 #: How a rank ended: its job is done, failed, can't run as it is, goes on elsewhere, or was stopped and can be resumed.
 DONE, FAILED, HOPELESS, SUPERSEDED, STOPPED = 0, 1, 2, 3, 75
 
@@ -86,7 +89,14 @@ def _run(job_file: Path) -> tuple[int, str | None, bool]:
     except BaseException as error:
         with contextlib.suppress(OSError):
             traceback.print_exc()
-        return FAILED, f"{type(error).__name__}: {error}", False
+        return FAILED, in_a_line(error), False
+
+
+def in_a_line(error: BaseException) -> str:
+    """What is told of an error; of Jittor's pages in colour, the reason."""
+    lines = [line.strip() for line in re.sub(r"\x1b\[[0-9;]*m", "", str(error)).splitlines() if line.strip()]
+    reason = next((line for line in lines if line.startswith("[Reason]")), lines[0] if lines else "")
+    return f"{type(error).__name__}: {reason}"[:_LONGEST]
 
 
 def _watch_launcher() -> None:

@@ -10,7 +10,7 @@ import pytest
 from conftest import commands, wait_until, write_pairs
 
 from ecgan.errors import UserError
-from slurm.rank import DONE, FAILED, STOPPED
+from slurm.rank import DONE, FAILED, STOPPED, in_a_line
 from slurm.ranks import Ranks
 
 ENVIRONMENT = {"PYTHONPATH": str(Path(__file__).parent), "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
@@ -97,3 +97,10 @@ def test_tasks_that_left_no_word_have_not_done_their_job(tmp_path: Path) -> None
     ranks = Ranks(Nothing(), 2, ENVIRONMENT, tmp_path, starter=[str(srun)])
     wait_until(lambda: ranks.wait(1))
     assert ranks.status == FAILED and ranks.trouble() == "srun: error: Node failure on n1"
+
+
+def test_an_error_is_told_in_a_line() -> None:
+    page = "\x1b[38;5;1m[f 1123 executor.cc:686]\nExecute failed.\n[Reason]: \x1b[38;5;1mno memory\n\n***\n\x1b[m"
+    assert in_a_line(RuntimeError(page)) == "RuntimeError: [Reason]: no memory"
+    assert in_a_line(KeyError()) == "KeyError: "
+    assert in_a_line(ValueError("one\ntwo")) == "ValueError: one"
