@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import json
+import os
 import signal
+import struct
 import subprocess
 import sys
+import termios
 from pathlib import Path
 
 import numpy as np
@@ -139,14 +144,23 @@ def test_mistakes_are_named(tmp_path: Path) -> None:
 
 
 def test_it_can_be_interrupted(tmp_path: Path) -> None:
-    data = write_pairs(tmp_path / "set", 400)
+    data = write_pairs(tmp_path / "set", 1)
+    mask = Image.fromarray(draw_mask(0)).resize((4096, 3072), Image.Resampling.NEAREST)
+    mask.save(data / "labels/p0.png")
+    for index in range(1, 1000):  # no machine examines so many before it is interrupted
+        for folder, kind in (("imgs", "jpg"), ("labels", "png")):
+            os.link(data / folder / f"p0.{kind}", data / folder / f"p{index}.{kind}")
     command = [sys.executable, str(ROOT / "launch/prepare.py"), "--input_path", str(data), "--workers", "1"]
     command += ["--output_path", str(tmp_path / "audit")]
-    job = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1)
-    assert job.stderr is not None
-    with pytest.raises(subprocess.TimeoutExpired):
-        job.wait(0.8)
-    job.send_signal(signal.SIGINT)
-    _, errors = job.communicate(timeout=20)
-    assert job.returncode == 130 and "Traceback" not in errors, errors
+    ours, terminal = os.openpty()  # on a terminal the bar shows within seconds that it is at work
+    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 100, 0, 0))
+    job = subprocess.Popen(command, stderr=terminal, stdout=subprocess.DEVNULL)
+    os.close(terminal)
+    said = ""
+    with os.fdopen(ours, "rb", buffering=0) as screen, contextlib.suppress(OSError):  # EIO: the job has ended
+        while more := screen.read(4096):
+            if "examining" in more.decode() and "examining" not in said:
+                job.send_signal(signal.SIGINT)
+            said += more.decode()
+    assert job.wait(20) == 130 and "examining" in said and "Traceback" not in said, said
     assert not (tmp_path / "audit").exists()
