@@ -29,7 +29,9 @@ test-slurm: jittor
 	ECGAN_TEST_SLURM=1 $(BIN)/python -m pytest tests/slurm/cluster
 
 bench: jittor
-	$(BIN)/python bench/generator.py
+	$(BIN)/python bench/generator.py $(BENCH)
+	$(BIN)/python bench/training.py $(BENCH)
+	$(BIN)/python bench/scale.py $(BENCH)
 
 lint: setup
 	$(BIN)/ruff check .

@@ -8,6 +8,8 @@ from typing import Any, Literal
 
 from ecgan.errors import UserError
 
+#: How SPADE's scale and shift are computed in evaluation.
+Spade = Literal["dense", "exact-sparse"]
 Upsampling = Literal["normal", "more", "most"]
 
 #: Number of x2 nearest upsamplings between the first feature map and the picture.

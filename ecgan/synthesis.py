@@ -6,6 +6,7 @@ import numpy as np
 
 from ecgan.checkpoint import Checkpoint
 from ecgan.colour import ColourTransfer, transfer_lab
+from ecgan.config import Spade
 from ecgan.data.images import Size, resize_mask, resize_photo
 from ecgan.networks import Encoder, Generator, Segmap, load_arrays
 from ecgan.noise import style_noise
@@ -13,15 +14,20 @@ from ecgan.runtime import jt
 
 
 class Synthesiser:
-    """A generator and style encoder in evaluation mode, loaded from a checkpoint once, used many times."""
+    """A generator and style encoder in evaluation mode, loaded from a checkpoint once, used many times.
 
-    def __init__(self, checkpoint: Checkpoint) -> None:
-        self.model = checkpoint.model
+    `spade`: "exact-sparse" computes what depends on the mask alone once for each distinct
+    surrounding, "dense" at every pixel; the difference is rounding.
+    """
+
+    def __init__(self, checkpoint: Checkpoint, spade: Spade = "exact-sparse") -> None:
+        self.model, self._sparse = checkpoint.model, spade == "exact-sparse"
         self.encoder, self.generator = Encoder(self.model), Generator(self.model)
         load_arrays(self.encoder, checkpoint.arrays("E"), f"network E of {checkpoint.path}")
         load_arrays(self.generator, checkpoint.arrays(checkpoint.generator), f"network G of {checkpoint.path}")
         self.encoder.eval()
         self.generator.eval()
+        self._last: tuple[bytes, Segmap] | None = None
 
     @property
     def size(self) -> Size:
@@ -59,7 +65,14 @@ class Synthesiser:
         with jt.no_grad():
             mu, logvar = self.encode(references)
             z = jt.array(mu + np.float32(noise) * np.exp(logvar / 2) * eps)
-            return self.generator(z, Segmap(masks, self.model.semantic_nc)).image2.numpy()
+            return self.generator(z, self._segmap(masks)).image2.numpy()
+
+    def _segmap(self, masks: np.ndarray) -> Segmap:
+        """The one before, with all that was computed for it, if the masks are the same."""
+        key = masks.tobytes()
+        if self._last is None or self._last[0] != key:
+            self._last = key, Segmap(masks, self.model.semantic_nc, self._sparse, weights_stay=True)
+        return self._last[1]
 
     @staticmethod
     def finish(raw: np.ndarray, reference: np.ndarray, colour_transfer: ColourTransfer) -> np.ndarray:

@@ -16,16 +16,16 @@ import numpy as np
 
 from ecgan import runtime
 from ecgan.checkpoint.vgg import shapes
-from ecgan.config import ModelConfig
+from ecgan.config import ModelConfig, Spade
 from ecgan.training.recipe import LossWeights, Recipe
 
 
-def warm_painting(model: ModelConfig, device: str, batch: int = 1) -> None:
+def warm_painting(model: ModelConfig, device: str, batch: int = 1, spade: Spade = "exact-sparse") -> None:
     """Compiles what painting `batch` pictures at a time needs, unless it is compiled; one process does, others wait.
 
     Raises UserError naming the log if it fails.
     """
-    _warm("painting", {"model": model.to_dict(), "batch": batch}, device)
+    _warm("painting", {"model": model.to_dict(), "batch": batch, "spade": spade}, device)
 
 
 def warm_training(model: ModelConfig, recipe: Recipe, batch: int, device: str) -> None:
@@ -36,7 +36,12 @@ def warm_training(model: ModelConfig, recipe: Recipe, batch: int, device: str) -
     # Operators depend on what is computed, not on its numbers, and on whether there is one sample or more.
     weights = recipe.weights
     switches = {name: float(bool(value)) for name, value in vars(weights).items() if name != "gan_mode"}
-    plain = Recipe(LossWeights(weights.gan_mode, **switches), ema_decay=0.9 if recipe.ema_decay else 0.0)
+    plain = Recipe(
+        LossWeights(weights.gan_mode, **switches),
+        ema_decay=0.9 if recipe.ema_decay else 0.0,
+        spade=recipe.spade,
+        reuse_fakes=recipe.reuse_fakes,
+    )
     asked = {"model": model.to_dict(), "recipe": dataclasses.asdict(plain), "batch": min(batch, 2)}
     _warm("training", asked, device)
 
@@ -49,7 +54,7 @@ def _warm(what: str, asked: dict[str, Any], device: str) -> None:
     runtime.once(f"{what} {key}", device, lambda: runtime.run_compiling(command, title, log))
 
 
-def _paint_grey(model: ModelConfig, batch: int) -> None:
+def _paint_grey(model: ModelConfig, batch: int, spade: Spade) -> None:
     from ecgan.networks import Encoder, Generator, Segmap
     from ecgan.runtime import jt
 
@@ -59,8 +64,10 @@ def _paint_grey(model: ModelConfig, batch: int) -> None:
     with jt.no_grad():
         mu, logvar = encoder(jt.array(np.zeros((1, 3, model.height, model.width), np.float32)))
         codes = jt.array(np.repeat(mu.numpy() + logvar.numpy(), batch, axis=0))
-        labels = np.zeros((batch, model.height, model.width), np.uint8)
-        generator(codes, Segmap(labels, model.semantic_nc)).image2.numpy()
+        for labels in _masks(model):
+            generator(
+                codes, Segmap(np.stack([labels] * batch), model.semantic_nc, spade == "exact-sparse")
+            ).image2.numpy()
 
 
 def _train_on_grey(model: ModelConfig, recipe: Recipe, batch: int) -> None:
@@ -70,13 +77,20 @@ def _train_on_grey(model: ModelConfig, recipe: Recipe, batch: int) -> None:
 
     height, width = model.height, model.width
     grey = np.full((height, width, 3), 128, np.uint8)
-    flat = np.zeros((height, width), np.uint8)
-    sample = LoadedSample("grey", flat, grey, flat, np.zeros((2, model.z_dim), np.float32))
+    black = np.zeros((height, width), np.uint8)
+    noise = np.zeros((2, model.z_dim), np.float32)
+    samples = [LoadedSample("grey", labels, grey, black, noise) for labels in _masks(model)]
     vgg = {name: np.zeros(shape, np.float32) for name, shape in shapes().items()} if recipe.weights.lambda_vgg else None
     learner = Learner(model, recipe, World(0, 1, ["here"], None), vgg)
     learner.initialise(seed=0)
-    for _ in range(2):  # the second is computed differently from the first, whose average and moments are constants
+    for sample in (samples[0], *samples):  # the first is different: average and moments are constants there
         learner.step([sample] * batch, rate=1e-4)
+
+
+def _masks(model: ModelConfig) -> list[np.ndarray]:
+    """One of a single class and one of noise: SPADE is computed in another way for each (`exact_sparse`)."""
+    shape = (model.height, model.width)
+    return [np.zeros(shape, np.uint8), np.random.default_rng(0).integers(0, model.semantic_nc, shape, np.uint8)]
 
 
 if __name__ == "__main__":
@@ -84,6 +98,6 @@ if __name__ == "__main__":
     runtime.start(device, parallel_compiler=True)  # type: ignore[arg-type]
     model = ModelConfig.from_dict(asked["model"])
     if what == "painting":
-        _paint_grey(model, asked["batch"])
+        _paint_grey(model, asked["batch"], asked["spade"])
     else:
         _train_on_grey(model, Recipe.from_dict(asked["recipe"]), asked["batch"])

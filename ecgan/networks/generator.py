@@ -18,6 +18,10 @@ class Pictures(NamedTuple):
     image2: jt.Var
     edge: jt.Var
 
+    def detached(self) -> Pictures:
+        """The same, through which no gradient goes."""
+        return Pictures(*(picture.detach() for picture in self))
+
 
 class Generator(nn.Module):
     def __init__(self, config: ModelConfig) -> None:
@@ -51,9 +55,21 @@ class Generator(nn.Module):
 
     def execute(self, z: jt.Var, segmap: Segmap) -> Pictures:
         """z: (N, z_dim) style codes; segmap: the masks at the network's size."""
+        if not self.is_training() and segmap.exact_sparse and not segmap.is_alike(self._sizes()):
+            return self._one_by_one(z, segmap)
         x = self._features(z, segmap)
         image, edge = self._heads(x)
         return Pictures(image, self._preserve_semantics(x, image, edge, segmap), edge)
+
+    def _one_by_one(self, z: jt.Var, segmap: Segmap) -> Pictures:
+        """Masks that take different ways through a layer do so apart, lest a picture depend on its batch."""
+        each = [self.execute(z[i : i + 1], one) for i, one in enumerate(segmap.split())]
+        return Pictures(*(jt.concat([one.stop_fuse() for one in parts], dim=0) for parts in zip(*each, strict=True)))
+
+    def _sizes(self) -> list[tuple[int, int]]:
+        """(height, width) of every block's maps."""
+        h0, w0 = self.config.latent_size
+        return [(h0 << k, w0 << k) for k in range(self.config.stride.bit_length())]
 
     def _features(self, z: jt.Var, segmap: Segmap) -> jt.Var:
         """(N, ngf, H, W), or ngf / 2 channels with `most`."""
@@ -76,23 +92,37 @@ class Generator(nn.Module):
 
     def _heads(self, x: jt.Var) -> tuple[jt.Var, jt.Var]:
         """Image and edge map; the edge branch gates the image branch at every step."""
-        e1 = self.conv_edge1(lrelu(x))
+        first = [self.conv_edge1, self.conv_img1]  # on the same input, so that they are one convolution
+        weight, bias = (jt.concat([getattr(conv, part) for conv in first], dim=0) for part in ("weight", "bias"))
+        both = nn.conv2d(lrelu(x), weight, bias, padding=1)
+        e1 = both[:, :32]
         e2 = self.conv_edge2(lrelu(e1))
         e3 = self.conv_edge3(lrelu(e2))
         edge = jt.tanh(self.conv_edge4(lrelu(e3)))
 
-        i1 = gate(self.conv_img1(lrelu(x)), e1)
+        i1 = gate(both[:, 32:], e1)
         i2 = gate(self.conv_img2(lrelu(i1)), e2)
         i3 = gate(self.conv_img3(lrelu(i2)), e3)
         image = gate(jt.tanh(self.conv_img4(lrelu(i3))), edge)
         return image, edge
 
     def _preserve_semantics(self, x: jt.Var, image: jt.Var, edge: jt.Var, segmap: Segmap) -> jt.Var:
-        one_hot = segmap.at(x.shape[2], x.shape[3])
-        f = self.conv_comb1(lrelu(jt.concat([x, image, edge, one_hot], dim=1)))
+        f = self._mix(lrelu(jt.concat([x, image, edge], dim=1)), segmap)
         attention = jt.mean(f, dims=[2, 3], keepdims=True)
         f = f * (1 + (jt.sigmoid(attention) if self.is_training() else per_sample(jt.sigmoid, attention)))
         return jt.tanh(self.conv_comb(lrelu(self.conv_comb2(lrelu(f)))))
+
+    def _mix(self, seen: jt.Var, segmap: Segmap) -> jt.Var:
+        """conv_comb1 on what was painted and the one-hot mask, whose part may come from a table."""
+        height, width = seen.shape[2:]
+        found = None
+        if segmap.exact_sparse:
+            found = segmap.surroundings(height, width, apart=not self.is_training())
+        if found is None:
+            return self.conv_comb1(jt.concat([seen, segmap.at(height, width)], dim=1))
+        painted, weight = seen.shape[1], self.conv_comb1.weight
+        (of_mask,) = found.tables(lambda part: [part.seen_by(weight[:, painted:])])
+        return nn.conv2d(seen, weight[:, :painted], self.conv_comb1.bias, padding=1) + found.look_up(of_mask)
 
 
 def gate(x: jt.Var, attention: jt.Var) -> jt.Var:

@@ -3,22 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from ecgan.config import ModelConfig
 from ecgan.networks import Discriminator, Encoder, Generator, load_arrays, to_arrays
+from ecgan.networks.generator import Pictures
 from ecgan.networks.vgg import VGG19Features
 from ecgan.runtime import jt, nn
 from ecgan.training.initialise import initialise
 from ecgan.training.loader import LoadedSample
 from ecgan.training.optimise import Optimiser
 from ecgan.training.recipe import InitType, LossWeights, Recipe
-from ecgan.training.step import Batch, Networks, discriminator_losses, generator_losses
+from ecgan.training.step import Batch, Networks, Outcome, discriminator_losses, generator_losses
 from ecgan.training.world import World
 
-Losses = Callable[[Networks, Batch, LossWeights, int], dict[str, jt.Var]]
+Losses = Callable[[Networks, Batch, LossWeights, int], Outcome]
+
+
+class Gradients(NamedTuple):
+    """Of a whole step. `terms`: this rank's loss terms; `pictures`: what G painted for each of its micro-batches."""
+
+    values: list[jt.Var]
+    terms: dict[str, float]
+    pictures: list[Pictures]
 
 
 class Learner:
@@ -61,35 +70,46 @@ class Learner:
         `rate`: the base learning rate. Returns every loss term, weighted, of this rank's part.
         """
         micro = self.recipe.micro_batch or len(samples)
-        classes = self.model.semantic_nc
-        batches = [Batch.of(samples[i : i + micro], classes) for i in range(0, len(samples), micro)]
+        classes, spade = self.model.semantic_nc, self.recipe.spade
+        batches = [Batch.of(samples[i : i + micro], classes, spade) for i in range(0, len(samples), micro)]
         of_painters, of_critic = self.recipe.adam.rates(rate)
         for network in self.parts.values():
             network.train()
         values: dict[str, float] = {}
         if self.steps % self.recipe.d_steps_per_g == 0:
-            values |= self._improve(self._painters, generator_losses, batches, of_painters)
+            values, pictures = self._improve(self._painters, generator_losses, batches, of_painters)
             self._follow(self._ema_share())
-        values |= self._improve(self._critic, discriminator_losses, batches, of_critic)
+            if self.recipe.reuse_fakes:
+                batches = [batch._replace(painted=seen) for batch, seen in zip(batches, pictures, strict=True)]
+        values |= self._improve(self._critic, discriminator_losses, batches, of_critic)[0]
         jt.sync_all()  # nothing is left to run later: every step starts from values, not from what is still to compute
         return values
 
-    def gradients(
-        self, optimiser: Optimiser, losses: Losses, batches: Sequence[Batch]
-    ) -> tuple[list[jt.Var], dict[str, float]]:
-        """Of the whole step's loss, over all micro-batches and ranks; and this rank's loss terms."""
+    def gradients(self, optimiser: Optimiser, losses: Losses, batches: Sequence[Batch]) -> Gradients:
+        """Of the whole step's loss, over all micro-batches and ranks."""
         parts = len(batches) * self._world.size
         total: list[jt.Var] = []
         values: dict[str, float] = {}
+        painted: list[Pictures] = []
         for batch in batches:
-            terms = losses(self.networks, batch, self.recipe.weights, parts)
-            gradients = jt.grad(sum(terms.values()) / len(batches), optimiser.parameters)
-            total = [a + b for a, b in zip(total, gradients, strict=True)] if total else gradients
-            total = [each.stop_grad() for each in total]
-            jt.sync(total)  # which frees what only this micro-batch needed
+            outcome = losses(self.networks, batch, self.recipe.weights, parts)
+            watched = [picture for picture, _ in outcome.stages]
+            gradients = jt.grad(sum(outcome.terms.values()) / len(batches), [*watched, *optimiser.parameters])
+            # A map stays in memory while gradients could still be asked for through it, so nothing may be left
+            # that they could be asked of.
+            gradients = [each.stop_grad() for each in gradients]
+            stages = [[term.detach() for term in terms] for _, terms in outcome.stages]
+            terms = {name: term.detach() for name, term in outcome.terms.items()}
+            pictures = outcome.pictures.detached()
+            del outcome, watched
+            for stage in stages:  # what D and VGG19 hold of one picture is free before the next
+                jt.sync([gradients.pop(0), *stage], weak_sync=False)
+            total = [(a + b).stop_grad() for a, b in zip(total, gradients, strict=True)] if total else gradients
+            jt.sync([*total, *pictures, *terms.values()])  # which frees what only this micro-batch needed
+            painted.append(pictures)
             for name, term in terms.items():
                 values[name] = values.get(name, 0.0) + float(term.item()) / len(batches)
-        return self._world.average(total), values
+        return Gradients(self._world.average(total), values, painted)
 
     def painter(self) -> Generator:
         """The generator to paint samples with, in evaluation mode."""
@@ -118,10 +138,12 @@ class Learner:
             optimiser.load(read(name), int(counters[name]), f"{name} of {what}")
         jt.sync_all()
 
-    def _improve(self, optimiser: Optimiser, losses: Losses, batches: Sequence[Batch], rate: float) -> dict[str, float]:
-        gradients, values = self.gradients(optimiser, losses, batches)
-        optimiser.apply(gradients, rate)
-        return values
+    def _improve(
+        self, optimiser: Optimiser, losses: Losses, batches: Sequence[Batch], rate: float
+    ) -> tuple[dict[str, float], list[Pictures]]:
+        gradients = self.gradients(optimiser, losses, batches)
+        optimiser.apply(gradients.values, rate)
+        return gradients.terms, gradients.pictures
 
     def _ema_share(self) -> float:
         """How much of the new G enters the average: more in the first steps, whose weights are soon outdated."""

@@ -34,6 +34,7 @@ class Optimiser:
         self._adam.param_groups[0]["grads"] = list(gradients)
         self._adam.n_step += 1
         self._adam.step()
+        self._adam.param_groups[0]["grads"] = []  # or they would be held until the next step
 
     def to_arrays(self) -> dict[str, np.ndarray]:
         """Both moments of every parameter."""

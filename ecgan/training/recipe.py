@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from ecgan.config import Spade
+
 GanMode = Literal["hinge", "ls", "original", "w"]
 InitType = Literal["xavier", "normal", "kaiming", "orthogonal"]
 
@@ -44,7 +46,8 @@ class AdamSettings:
 class Recipe:
     """`micro_batch`: samples that go through the networks at once on each rank (None: all of its share).
 
-    `ema_decay` 0: no moving average of G.
+    `ema_decay` 0: no moving average of G. `spade`: how scale and shift are computed. `reuse_fakes`: D learns
+    from the pictures that G has just learned from, where the original paints new ones with the new G.
     """
 
     weights: LossWeights = field(default_factory=LossWeights)
@@ -52,6 +55,8 @@ class Recipe:
     d_steps_per_g: int = 1
     ema_decay: float = 0.0
     micro_batch: int | None = None
+    spade: Spade = "exact-sparse"
+    reuse_fakes: bool = False
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Recipe:

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ecgan.config import Spade
 from ecgan.networks import Discriminator, Encoder, Generator, Segmap
 from ecgan.networks.generator import Pictures
 from ecgan.networks.vgg import VGG19Features
@@ -22,18 +23,19 @@ from ecgan.training.recipe import LossWeights
 
 class Batch(NamedTuple):
     """`segmap`: N masks; `photo`, `edge`: (N, 3, H, W) in [-1, 1]; `noise`: the eps of the style codes, (N, z_dim)
-    for the G step and as many for the D step, whose fakes are painted anew."""
+    for the G step and as many for the D step, whose fakes are painted anew unless `painted` has them already."""
 
     segmap: Segmap
     photo: jt.Var
     edge: jt.Var
     noise: tuple[jt.Var, jt.Var]
+    painted: Pictures | None = None
 
     @classmethod
-    def of(cls, samples: Sequence[LoadedSample], classes: int) -> Batch:
+    def of(cls, samples: Sequence[LoadedSample], classes: int, spade: Spade = "exact-sparse") -> Batch:
         edges = np.stack([np.repeat(sample.edge[..., None], 3, axis=2) for sample in samples])
         return cls(
-            Segmap(np.stack([sample.labels for sample in samples]), classes),
+            Segmap(np.stack([sample.labels for sample in samples]), classes, spade == "exact-sparse"),
             jt.array(to_network(np.stack([sample.photo for sample in samples]))),
             jt.array(to_network(edges)),
             (jt.array(np.stack([s.noise[0] for s in samples])), jt.array(np.stack([s.noise[1] for s in samples]))),
@@ -50,51 +52,76 @@ class Networks:
     vgg: VGG19Features | None = None
 
 
+class Outcome(NamedTuple):
+    """Weighted loss terms by the original's names, and the pictures they are of, as they were painted.
+
+    `stages`: pictures in the order in which gradients reach them, each with the terms it has a part
+    in before they are summed; computed one after the other, they need the least memory.
+    """
+
+    terms: dict[str, jt.Var]
+    pictures: Pictures
+    stages: Sequence[tuple[jt.Var, list[jt.Var]]] = ()
+
+
 class _Judged(NamedTuple):
-    """A picture of G, what it is held against, and how much it counts."""
+    """A picture of G, what it is held against, and how much it counts. `real`: its place among the real ones."""
 
     fake: jt.Var
-    real: jt.Var
+    real: int
     weight: float
 
 
-def generator_losses(networks: Networks, batch: Batch, weights: LossWeights, parts: int = 1) -> dict[str, jt.Var]:
-    """The weighted terms that G and E minimise, by the original's names: KLD, GAN, GAN_Feat, VGG; and L1.
+def generator_losses(networks: Networks, batch: Batch, weights: LossWeights, parts: int = 1) -> Outcome:
+    """What G and E minimise: KLD, GAN, GAN_Feat, VGG; and L1.
 
     `parts`: into how many equal parts, on all ranks together, the step's batch is cut, of which
     `batch` is one; the loss of the step is the mean over the parts.
     """
     pictures, mu, logvar = _paint(networks, batch, batch.noise[0])
-    judged = _judged(pictures, batch, weights)
+    judged = _judged(pictures, weights)
     terms = {"KLD": [parts * weights.lambda_kld * losses.kl_divergence(mu, logvar)]}  # a sum, of which means are taken
-    verdicts = [_judge(networks.discriminator, batch.segmap, each.fake, each.real) for each in judged]
-    terms["GAN"] = [
-        each.weight * losses.adversarial_generator(of_fake, weights.gan_mode)
-        for each, (of_fake, _) in zip(judged, verdicts, strict=True)
-    ]
-    if weights.lambda_feat:
-        terms["GAN_Feat"] = [
-            each.weight * weights.lambda_feat * losses.feature_matching(of_fake, of_real)
-            for each, (of_fake, of_real) in zip(judged, verdicts, strict=True)
-        ]
-    if weights.lambda_vgg:
-        terms["VGG"] = _perceptual_terms(networks, batch, judged, weights.lambda_vgg)
-    if weights.lambda_l1:
-        terms["L1"] = [each.weight * weights.lambda_l1 * (each.fake - each.real).abs().mean() for each in judged]
-    return {name: sum(values[1:], values[0]) for name, values in terms.items()}
-
-
-def discriminator_losses(networks: Networks, batch: Batch, weights: LossWeights, parts: int = 1) -> dict[str, jt.Var]:
-    """The weighted terms that D minimises on fakes of the present G: D_Fake and D_real; both are means over `parts`."""
+    # Picture by picture, so that what one of them needs is free before the next; the real ones once for all.
+    real = [batch.photo, batch.edge]
     with jt.no_grad():
-        pictures = Pictures(*(picture.detach() for picture in _paint(networks, batch, batch.noise[1])[0]))
-    of_fakes: list[jt.Var] = []
-    of_reals: list[jt.Var] = []
-    for fake, real, weight in _judged(pictures, batch, weights):
-        of_fake, of_real = _judge(networks.discriminator, batch.segmap, fake, real)
-        of_fakes.append(weight * losses.adversarial_discriminator(of_fake, False, weights.gan_mode))
-        of_reals.append(weight * losses.adversarial_discriminator(of_real, True, weights.gan_mode))
-    return {"D_Fake": sum(of_fakes[1:], of_fakes[0]), "D_real": sum(of_reals[1:], of_reals[0])}
+        of_reals = [_judge(networks, batch, picture) for picture in real] if weights.lambda_feat else []
+        seen_in_reals = [networks.vgg(picture) for picture in real] if networks.vgg and weights.lambda_vgg else []
+    stages = []
+    for fake, place, weight in judged:
+        of_fake = _judge(networks, batch, fake)
+        found = {"GAN": losses.adversarial_generator(of_fake, weights.gan_mode)}
+        if weights.lambda_feat:
+            found["GAN_Feat"] = weights.lambda_feat * losses.feature_matching(of_fake, of_reals[place])
+        if weights.lambda_vgg:
+            assert networks.vgg is not None, "the perceptual loss needs VGG19"
+            found["VGG"] = weights.lambda_vgg * perceptual(networks.vgg(fake), seen_in_reals[place])
+        if weights.lambda_l1:
+            found["L1"] = weights.lambda_l1 * (fake - real[place]).abs().mean()
+        for name, term in found.items():
+            terms.setdefault(name, []).append(weight * term)
+        stages.append((fake, [values[-1] for values in terms.values()]))
+    return Outcome({name: sum(values[1:], values[0]) for name, values in terms.items()}, pictures, stages)
+
+
+def discriminator_losses(networks: Networks, batch: Batch, weights: LossWeights, parts: int = 1) -> Outcome:
+    """What D minimises on fakes of the present G: D_Fake and D_real; both are means over `parts`."""
+    pictures = batch.painted
+    if pictures is None:
+        with jt.no_grad():
+            pictures = _paint(networks, batch, batch.noise[1])[0].detached()
+    judged = _judged(pictures, weights)
+    # A real picture is looked at once, and counts as often as pictures of G are held against it.
+    counts = [sum(each.weight for each in judged if each.real == place) for place in (0, 1)]
+    real = [(picture, count) for picture, count in zip((batch.photo, batch.edge), counts, strict=True) if count]
+    of_fakes = [
+        weight * losses.adversarial_discriminator(_judge(networks, batch, fake), False, weights.gan_mode)
+        for fake, _, weight in judged
+    ]
+    of_reals = [
+        count * losses.adversarial_discriminator(_judge(networks, batch, picture), True, weights.gan_mode)
+        for picture, count in real
+    ]
+    return Outcome({"D_Fake": sum(of_fakes[1:], of_fakes[0]), "D_real": sum(of_reals[1:], of_reals[0])}, pictures)
 
 
 def _paint(networks: Networks, batch: Batch, noise: jt.Var) -> tuple[Pictures, jt.Var, jt.Var]:
@@ -103,31 +130,19 @@ def _paint(networks: Networks, batch: Batch, noise: jt.Var) -> tuple[Pictures, j
     return networks.generator(code, batch.segmap), mu, logvar
 
 
-def _judged(pictures: Pictures, batch: Batch, weights: LossWeights) -> list[_Judged]:
-    """Each picture of G with its real counterpart and its weight; a weight of 0 leaves it out."""
+def _judged(pictures: Pictures, weights: LossWeights) -> list[_Judged]:
+    """Each picture of G, held against the photo (0) or its edge map (1); a weight of 0 leaves it out.
+
+    image2 is made of image and edge, image of edge: in this order gradients reach them.
+    """
     each = (
-        _Judged(pictures.image, batch.photo, weights.image),
-        _Judged(pictures.edge, batch.edge, weights.edge),
-        _Judged(pictures.image2, batch.photo, weights.image2),
+        _Judged(pictures.image2, 0, weights.image2),
+        _Judged(pictures.image, 0, weights.image),
+        _Judged(pictures.edge, 1, weights.edge),
     )
     return [one for one in each if one.weight]
 
 
-def _judge(discriminator: Discriminator, segmap: Segmap, fake: jt.Var, real: jt.Var) -> tuple[Verdict, Verdict]:
-    """Fake and real go through D as one batch."""
-    one_hot = segmap.at(fake.shape[2], fake.shape[3])
-    both = jt.concat([jt.concat([one_hot, picture], dim=1) for picture in (fake, real)], dim=0)
-    outputs = discriminator(both)
-    count = fake.shape[0]
-    return (
-        [[layer[:count] for layer in layers] for layers in outputs],
-        [[layer[count:] for layer in layers] for layers in outputs],
-    )
-
-
-def _perceptual_terms(networks: Networks, batch: Batch, judged: Sequence[_Judged], lambda_vgg: float) -> list[jt.Var]:
-    """The features of photo and edge map are computed once, however many pictures are held against them."""
-    assert networks.vgg is not None, "the perceptual loss needs VGG19"
-    with jt.no_grad():
-        real = {id(picture): networks.vgg(picture) for picture in (batch.photo, batch.edge)}
-    return [each.weight * lambda_vgg * perceptual(networks.vgg(each.fake), real[id(each.real)]) for each in judged]
+def _judge(networks: Networks, batch: Batch, picture: jt.Var) -> Verdict:
+    one_hot = batch.segmap.at(picture.shape[2], picture.shape[3])
+    return networks.discriminator(jt.concat([one_hot, picture], dim=1))

@@ -13,7 +13,7 @@ from typing import Any
 
 from ecgan.checkpoint import Checkpoint, ModelOverrides, open_checkpoint
 from ecgan.colour import ColourTransfer
-from ecgan.config import ModelConfig
+from ecgan.config import ModelConfig, Spade
 from ecgan.data.images import Format, Size
 from ecgan.errors import UserError
 from ecgan.files import write_json
@@ -36,6 +36,7 @@ class Painting:
     which_epoch: str | None
     model: ModelConfig
     device: str
+    spade: Spade
     seed: int
     noise: float
     colour_transfer: ColourTransfer

@@ -86,6 +86,7 @@ def check(settings: GenerateSettings, device: str | None = None) -> Request:
         which_epoch=checkpoint.epoch,
         model=checkpoint.model,
         device=device,
+        spade=settings.spade,
         seed=settings.seed,
         noise=settings.noise,
         colour_transfer=settings.colour_transfer,

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from ecgan.colour import ColourTransfer
-from ecgan.config import Upsampling
+from ecgan.config import Spade, Upsampling
 from ecgan.data.images import Format, Size
 from ecgan.errors import UserError
 from ecgan.runtime import Device
@@ -28,6 +28,7 @@ class GenerateSettings:
     device: Device = option("auto", "what to compute on")
     batch: int = option(1, "pictures that go through the network together; changes speed and memory, no picture")
     seed: int = option(0, "seed of the noise in the styles")
+    spade: Spade = option("exact-sparse", "compute what the mask decides once for all like pixels, or at each")
     noise: float = option(1.0, "scale of that noise: 1 as in the original, 0 for the reference's mean style")
     colour_transfer: ColourTransfer = option("lab", "give the picture the reference's colour statistics, or not")
     size: str | None = option(None, "WIDTHxHEIGHT of the pictures; by default the network's own")

@@ -83,10 +83,10 @@ def _load_painter(painting: Painting, batch: int) -> Any:
     """The networks, once for all shards that this process runs. Starts Jittor."""
     checkpoint = painting.open_checkpoint()
     runtime.start(painting.device)  # type: ignore[arg-type]
-    warm_painting(checkpoint.model, painting.device, batch)
+    warm_painting(checkpoint.model, painting.device, batch, painting.spade)
     from ecgan.synthesis import Synthesiser  # needs Jittor, so not before it is started on the right device
 
-    return Synthesiser(checkpoint)
+    return Synthesiser(checkpoint, painting.spade)
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from ecgan.config import ModelConfig, Upsampling
+from ecgan.config import ModelConfig, Spade, Upsampling
 from ecgan.errors import UserError
 from ecgan.runtime import Device
 from ecgan.training.recipe import AdamSettings, GanMode, InitType, LossWeights, Recipe
@@ -50,6 +50,7 @@ class TrainSettings:
     max_steps: int | None = option(None, "end after so many steps, if the epochs have not ended before")
     max_minutes: float | None = option(None, "end after so many minutes of training")
     D_steps_per_G: int = option(1, "steps of D for each of G")  # noqa: N815
+    reuse_fakes: bool = option(False, "D learns from the pictures G has just learned from, not from new ones: faster")
     ema_decay: float = option(0.0, "decay of the moving average of G, 0 to 1; 0: none")
     seed: int = option(0, "seed of weights, order, flips and noise")
     # losses
@@ -73,6 +74,7 @@ class TrainSettings:
     display_every_steps: int = option(1000, "paint samples so often; 0: never")
     samples: int = option(4, "how many pairs are painted as samples")
     # where it runs
+    spade: Spade = option("exact-sparse", "compute what the mask decides once for all like pixels, or at each")
     cluster: Literal["auto", "slurm", "local"] = option("auto", "where to run")
     ranks: int | None = option(None, "processes that train together; by default one for each GPU, else one")
     device: Device = option("auto", "what to compute on")
@@ -126,7 +128,7 @@ class TrainSettings:
         weights = LossWeights(
             self.gan_mode, **of_terms, image=self.image_weight, edge=self.edge_weight, image2=self.image2_weight
         )
-        return Recipe(weights, adam, self.D_steps_per_G, self.ema_decay, self.micro_batch)
+        return Recipe(weights, adam, self.D_steps_per_G, self.ema_decay, self.micro_batch, self.spade, self.reuse_fakes)
 
     @property
     def schedule(self) -> Schedule:

@@ -72,12 +72,13 @@ def test_micro_batches_add_up_to_the_batch() -> None:
     whole, parts = make(), make(dataclasses.replace(RECIPE, micro_batch=1))
     batch = Batch.of(twins, MODEL.semantic_nc)
     halves = [Batch.of([twin], MODEL.semantic_nc) for twin in twins]
-    at_once, losses = whole.gradients(whole._painters, generator_losses, [batch])
-    summed, summed_losses = parts.gradients(parts._painters, generator_losses, halves)
-    for name, value in losses.items():
-        assert summed_losses[name] == pytest.approx(value, rel=1e-4), name
+    at_once = whole.gradients(whole._painters, generator_losses, [batch])
+    summed = parts.gradients(parts._painters, generator_losses, halves)
+    for name, value in at_once.terms.items():
+        assert summed.terms[name] == pytest.approx(value, rel=1e-4), name
     distances = [
-        (np.linalg.norm(a.numpy() - b.numpy()), np.linalg.norm(a.numpy())) for a, b in zip(at_once, summed, strict=True)
+        (np.linalg.norm(a.numpy() - b.numpy()), np.linalg.norm(a.numpy()))
+        for a, b in zip(at_once.values, summed.values, strict=True)
     ]
     largest = max(norm for _, norm in distances)
     assert all(distance <= 0.01 * norm + 1e-5 * largest for distance, norm in distances)
@@ -103,6 +104,23 @@ def test_d_may_take_more_steps_than_g() -> None:
     assert losses[0] == losses[2] == {"KLD", "GAN", "GAN_Feat", "D_Fake", "D_real"}
     assert losses[1] == {"D_Fake", "D_real"}
     assert learner.counters == {"adam_GE": 2, "adam_D": 3}
+
+
+def test_the_fakes_of_the_g_step_may_serve_the_d_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    from ecgan.networks import Generator
+
+    painted = []
+    paint = Generator.execute
+    monkeypatch.setattr(Generator, "execute", lambda self, *what: painted.append(1) or paint(self, *what))
+    anew, reused = make(), make(dataclasses.replace(RECIPE, reuse_fakes=True, d_steps_per_g=2))
+    losses = [learner.step([sample(0), sample(1)], 1e-4) for learner in (anew, reused)]
+    assert len(painted) == 3
+    of_g = ("KLD", "GAN", "GAN_Feat")
+    assert [losses[0][name] for name in of_g] == [losses[1][name] for name in of_g]
+    for name in ("D_real", "D_Fake"):
+        assert losses[0][name] == pytest.approx(losses[1][name], rel=0.01)
+    reused.step([sample(0), sample(1)], 1e-4)  # a D step without a G step paints its own
+    assert len(painted) == 4
 
 
 @pytest.mark.parametrize("mode", ["ls", "original", "w"])

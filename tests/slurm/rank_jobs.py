@@ -40,7 +40,7 @@ class GradientJob:
             ("GE", learner._painters, generator_losses),
             ("D", learner._critic, discriminator_losses),
         ):
-            values, _ = learner.gradients(optimiser, losses, batch)
+            values = learner.gradients(optimiser, losses, batch).values
             gradients |= {f"{name}{number}": value.numpy() for number, value in enumerate(values)}
         statistics = learner.networks.generator.up_0.norm_0.param_free_norm
         gradients |= {"mean": statistics.running_mean.numpy(), "var": statistics.running_var.numpy()}

@@ -1,0 +1,104 @@
+"""SPADE's scale and shift from a table: once for each distinct surrounding in the masks, then looked up.
+
+Exact up to the order of summation, its gradients too; `SPADE` itself is the readable form. Where nearly
+every pixel has surroundings of its own (small layers, masks like noise) nothing is won, and that form runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from ecgan.networks import neighbourhoods
+from ecgan.networks.neighbourhoods import OUTSIDE, Neighbourhoods
+from ecgan.runtime import jt, nn
+
+#: From this share of distinct surroundings on, and below so many pixels, the dense form is as fast.
+_WORTH_IT, _LEAST_PIXELS = 0.6, 512
+
+
+def find(labels: np.ndarray) -> Neighbourhoods | None:
+    """The distinct surroundings in masks (N, H, W); None if the dense form is to be preferred."""
+    _, height, width = labels.shape
+    return neighbourhoods.find(labels, _WORTH_IT) if height * width >= _LEAST_PIXELS else None
+
+
+class Part(NamedTuple):
+    """Distinct surroundings, as the two convolutions need them.
+
+    `one_hot`: (channels * 9, M), a column for each 3x3 one, zeros for what is outside the frame.
+    `outer`: (K, 9) as in `Neighbourhoods`, on the device.
+    """
+
+    one_hot: jt.Var
+    outer: jt.Var
+
+    def through(self, shared: nn.Conv, *layers: nn.Conv) -> list[jt.Var]:
+        """What each of `layers`, 3x3 convolutions behind `shared` and a ReLU, makes of each surrounding: (C, K)."""
+        hidden = jt.matmul(_matrix(shared.weight), self.one_hot)
+        hidden = (hidden + shared.bias.unsqueeze(1)).maximum(0.0)  # (features, M)
+        # What lies outside the frame counts as zero for the second convolution, too.
+        columns = hidden.reindex(
+            [hidden.shape[0] * 9, self.outer.shape[0]],
+            ["i0/9", "@e0(i1,i0%9)"],
+            extras=[self.outer],
+            overflow_value=0.0,
+        )
+        weights = jt.concat([_matrix(layer.weight) for layer in layers], dim=0)
+        rows = jt.matmul(weights, columns)  # one product for all
+        tables, first = [], 0
+        for layer in layers:
+            last = first + layer.weight.shape[0]
+            tables.append(rows[first:last] + layer.bias.unsqueeze(1))
+            first = last
+        return tables
+
+    def seen_by(self, weight: jt.Var) -> jt.Var:
+        """What a 3x3 convolution of `weight` (C, channels, 3, 3) makes of each surrounding's centre: (C, K)."""
+        of_inner = jt.matmul(_matrix(weight), self.one_hot)
+        return of_inner.reindex([weight.shape[0], self.outer.shape[0]], ["i0", "@e0(i1,4)"], extras=[self.outer])
+
+
+class Surroundings:
+    """Of N masks at one resolution: what is computed for them once, whatever layer asks.
+
+    `parts`: the distinct surroundings of all masks, or those of each mask apart, whose tables then
+    do not depend on the other masks, not even in how they round.
+    """
+
+    def __init__(self, parts: Sequence[Neighbourhoods], channels: int) -> None:
+        self.parts = [Part(jt.array(_one_hot(part, channels)), jt.array(part.outer)) for part in parts]
+        before = np.cumsum([0, *(len(part.outer) for part in parts)])
+        index = [part.index + first for part, first in zip(parts, before[:-1], strict=True)]
+        self._index = jt.array(np.concatenate(index).astype(np.int32))
+        self._kept: dict[int, list[jt.Var]] = {}
+
+    def tables(self, of_part: Callable[[Part], list[jt.Var]]) -> list[jt.Var]:
+        """`of_part` gives tables (C, K) of a part's surroundings; this those of all."""
+        each = [of_part(part) for part in self.parts]
+        # Not fused with what looks into them, or they would be computed anew at every pixel.
+        each = [[table.stop_fuse() for table in tables] for tables in each]
+        return each[0] if len(each) == 1 else [jt.concat(list(same), dim=1) for same in zip(*each, strict=True)]
+
+    def tables_of(self, layer: nn.Module, of_part: Callable[[Part], list[jt.Var]]) -> list[jt.Var]:
+        """The same, kept for the next time `layer` asks: for networks whose weights stay."""
+        if id(layer) not in self._kept:
+            self._kept[id(layer)] = self.tables(of_part)
+        return self._kept[id(layer)]
+
+    def look_up(self, table: jt.Var) -> jt.Var:
+        """(C, K) -> (N, C, H, W): for each pixel the column of its surroundings."""
+        count, height, width = self._index.shape
+        return table.reindex([count, table.shape[0], height, width], ["i1", "@e0(i0,i2,i3)"], extras=[self._index])
+
+
+def _one_hot(found: Neighbourhoods, channels: int) -> np.ndarray:
+    labels = np.where(found.inner == OUTSIDE, channels, found.inner)
+    planes = np.eye(channels + 1, channels, dtype=np.float32)[labels]  # (M, 9, channels)
+    return np.ascontiguousarray(planes.transpose(2, 1, 0).reshape(channels * 9, -1))
+
+
+def _matrix(weight: jt.Var) -> jt.Var:
+    return weight.reshape((weight.shape[0], -1))

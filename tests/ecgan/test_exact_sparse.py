@@ -1,0 +1,210 @@
+"""SPADE from a table against its dense form: the same pictures and gradients, for any mask."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from conftest import draw_mask
+from PIL import Image
+
+from ecgan.checkpoint import open_checkpoint
+from ecgan.config import ModelConfig
+from ecgan.networks import neighbourhoods
+from ecgan.networks.neighbourhoods import OUTSIDE
+
+SIZE = (128, 64)
+CLASSES = 29
+TINY = ModelConfig(*SIZE, ngf=4, ndf=4, num_upsampling_layers="normal")
+
+
+def one_class() -> np.ndarray:
+    return np.full(SIZE[::-1], 7, np.uint8)
+
+
+def noise() -> np.ndarray:
+    return np.random.default_rng(5).integers(0, CLASSES, SIZE[::-1], np.uint8)
+
+
+def half_noise() -> np.ndarray:
+    return np.where(np.arange(SIZE[0]) < SIZE[0] // 2, noise(), one_class()).astype(np.uint8)
+
+
+def chessboard() -> np.ndarray:
+    return (np.indices(SIZE[::-1]).sum(axis=0) % 2 * 28).astype(np.uint8)
+
+
+MASKS = [one_class, noise, half_noise, chessboard, lambda: draw_mask(3, SIZE)]
+NAMES = ["one class", "noise", "half noise", "chessboard", "drawn"]
+
+
+def surroundings(labels: np.ndarray, row: int, column: int) -> np.ndarray:
+    framed = np.pad(labels, 2, constant_values=OUTSIDE)
+    return framed[row : row + 5, column : column + 5]
+
+
+@pytest.mark.parametrize("mask", MASKS, ids=NAMES)
+@pytest.mark.parametrize("by_content", [False, True], ids=["keys", "content"])
+def test_every_pixel_finds_its_own_surroundings(
+    mask: Callable[[], np.ndarray], by_content: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if by_content:  # all windows have the same key
+        monkeypatch.setattr(neighbourhoods, "_FACTORS", np.zeros(25, np.uint64))
+    labels = np.stack([mask(), one_class()])
+    found = neighbourhoods.find(labels)
+    assert found is not None and found.index.shape == labels.shape and found.index.max() == len(found.outer) - 1
+    with_outside = np.vstack([found.inner, np.full((1, 9), 99)])
+    for picture, row, column in np.argwhere(labels < CLASSES)[:: 1 if by_content else 7]:
+        seen = surroundings(labels[picture], row, column)
+        outer = found.outer[found.index[picture, row, column]]
+        for place, number in enumerate(outer):
+            i, j = divmod(place, 3)
+            inside = seen[i + 1, j + 1] != OUTSIDE
+            assert (number < len(found.inner)) == inside
+            if inside:
+                assert (with_outside[number].reshape(3, 3) == seen[i : i + 3, j : j + 3]).all()
+    assert len(np.unique(found.inner, axis=0)) == len(found.inner)
+    assert len(np.unique(found.outer, axis=0)) == len(found.outer)
+
+
+def test_surroundings_are_counted() -> None:
+    def share(labels: np.ndarray) -> float:
+        found = neighbourhoods.find(labels)
+        assert found is not None
+        return found.share
+
+    assert share(one_class()[None]) == 25 / one_class().size  # the inside, and each place near the frame
+    assert share(noise()[None]) == 1.0
+    assert share(np.zeros((1, 1, 1), np.uint8)) == 1.0
+    assert share(np.stack([one_class()] * 3)) == 25 / one_class().size / 3
+    of_half = share(half_noise()[None])
+    assert 0.5 < of_half < 0.6
+    for mask in (noise(), half_noise()):
+        assert neighbourhoods.find(mask[None], at_most=0.5) is None
+    assert neighbourhoods.find(half_noise()[None], at_most=0.6) is not None
+
+
+def paint(generator: Any, labels: np.ndarray, exact_sparse: bool) -> dict[str, np.ndarray]:
+    from ecgan.networks import Segmap
+    from ecgan.runtime import jt
+
+    codes = np.random.default_rng(1).standard_normal((len(labels), TINY.z_dim)).astype(np.float32)
+    with jt.no_grad():
+        pictures = generator(jt.array(codes), Segmap(labels, CLASSES, exact_sparse))
+        return {name: picture.numpy() for name, picture in pictures._asdict().items()}
+
+
+@pytest.mark.parametrize("mask", MASKS, ids=NAMES)
+@pytest.mark.parametrize("weights, tolerance", [("initial", 1e-5), ("random", 1e-4)])
+def test_pictures_are_those_of_the_dense_form(
+    tiny_checkpoint: Path, mask: Callable[[], np.ndarray], weights: str, tolerance: float
+) -> None:
+    """A second mask beside it has surroundings of its own."""
+    from ecgan.networks import Generator, load_arrays
+    from ecgan.training.initialise import initialise
+
+    checkpoint = open_checkpoint(tiny_checkpoint)
+    assert (checkpoint.model.width, checkpoint.model.height) == SIZE
+    generator = Generator(checkpoint.model)
+    if weights == "initial":
+        initialise(generator, "G", seed=0)
+    else:
+        load_arrays(generator, checkpoint.arrays("G"), "G")
+    generator.eval()
+    labels = np.stack([mask(), half_noise()])
+    dense, sparse = paint(generator, labels, False), paint(generator, labels, True)
+    for name, picture in dense.items():
+        assert np.abs(picture - sparse[name]).max() < tolerance, name
+    alone = paint(generator, labels[:1], True)
+    assert np.array_equal(alone["image2"], sparse["image2"][:1])  # whatever is beside it
+
+
+def test_pictures_of_the_fixture_are_those_of_the_dense_form(original: Path) -> None:
+    """Its weights amplify rounding."""
+    from ecgan.networks import Segmap
+    from ecgan.runtime import jt
+    from ecgan.synthesis import Synthesiser
+
+    checkpoint = open_checkpoint(original)
+    painter = Synthesiser(checkpoint)
+    labels = np.stack([np.asarray(Image.open(original / f"mask_{i}.png")) for i in (0, 1)])
+    photos = np.stack([np.asarray(Image.open(original / f"ref_{i}.png").convert("RGB")) for i in (0, 1)])
+    mu = jt.array(painter.encode(photos)[0])
+    with jt.no_grad():
+        dense, sparse = (
+            painter.generator(mu, Segmap(labels, checkpoint.model.semantic_nc, form)).image2.numpy()
+            for form in (False, True)
+        )
+    assert 0 < np.abs(dense - sparse).max() < 5e-4  # 0: both would be the same form
+
+
+def test_few_surroundings_are_looked_up_and_many_are_not() -> None:
+    from ecgan.networks import Segmap
+
+    flat, wild = Segmap(one_class()[None], CLASSES, True), Segmap(noise()[None], CLASSES, True)
+    for apart in (False, True):
+        found = flat.surroundings(64, 128, apart=apart)
+        assert found is not None and wild.surroundings(64, 128, apart=apart) is None
+        assert flat.surroundings(64, 128, apart=apart) is found  # once for all layers
+    both = Segmap(np.stack([one_class(), noise()]), CLASSES, True)
+    assert not both.is_alike([(64, 128)]) and both.surroundings(64, 128, apart=True) is None
+    assert Segmap(np.stack([noise()] * 2), CLASSES, True).is_alike([(64, 128), (32, 64)])
+
+
+def test_what_a_mask_decides_is_kept_for_the_next_time(tiny_checkpoint: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from ecgan.networks.spade import SPADE
+    from ecgan.synthesis import Synthesiser
+
+    computed: list[Any] = []
+    fold = SPADE._folded
+    monkeypatch.setattr(SPADE, "_folded", lambda self, found: computed.append(self) or fold(self, found))
+    painter = Synthesiser(open_checkpoint(tiny_checkpoint))
+    photos = [np.full((*SIZE[::-1], 3), value, np.uint8) for value in (40, 200)]
+
+    def generate(mask: np.ndarray, photo: np.ndarray) -> np.ndarray:
+        return painter.generate(mask[None], photo[None], ["n"], 0, 1.0)
+
+    first = generate(one_class(), photos[0])
+    count = len(computed)
+    other = generate(one_class(), photos[1])
+    assert len(computed) == count > 0 and not np.array_equal(first, other)
+    generate(half_noise(), photos[0])
+    assert len(computed) > count
+    assert np.array_equal(generate(one_class(), photos[0]), first)
+
+
+@pytest.mark.parametrize("mask", MASKS, ids=NAMES)
+def test_gradients_are_those_of_the_dense_form(mask: Callable[[], np.ndarray]) -> None:
+    from ecgan.networks import Segmap
+    from ecgan.networks.spade import SPADEBlock
+    from ecgan.runtime import jt
+
+    chance = np.random.default_rng(2)
+    block = SPADEBlock(6, 4, CLASSES)
+    block.train()
+    for var in block.parameters():
+        var.assign(jt.array(chance.standard_normal(var.shape).astype(np.float32) / max(1, var.numel() // 20) ** 0.5))
+    labels = np.stack([mask(), half_noise()])
+    x = jt.array(chance.standard_normal((2, 6, *SIZE[::-1])).astype(np.float32))
+    weights = jt.array(chance.standard_normal((2, 4, *SIZE[::-1])).astype(np.float32))
+    values, gradients = {}, {}
+    for form in (False, True):
+        out = block(x, Segmap(labels, CLASSES, form))
+        trained = [var for var in block.parameters() if not var.is_stop_grad()]
+        gradients[form] = [each.numpy() for each in jt.grad((out * weights).sum(), [x, *trained])]
+        values[form] = out.numpy()
+    scale = np.abs(values[False]).max()
+    assert np.abs(values[False] - values[True]).max() < 1e-5 * scale
+    assert len(gradients[False]) > 15
+    largest = max(np.linalg.norm(each) for each in gradients[False])
+    for dense, sparse in zip(gradients[False], gradients[True], strict=True):
+        assert np.linalg.norm(dense - sparse) <= 1e-4 * np.linalg.norm(dense) + 1e-6 * largest
+
+
+def test_real_masks_have_few_surroundings(landscape_mini: Path) -> None:
+    masks = sorted(landscape_mini.rglob("*labels*/*.png"))[:20]
+    found = [neighbourhoods.find(np.asarray(Image.open(mask))[None], at_most=0.1) for mask in masks]
+    assert len(found) == 20 and None not in found
