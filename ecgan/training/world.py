@@ -47,6 +47,7 @@ class World:
             if averaged:  # Jittor may run what is independent in any order; ranks must not
                 mean._input(0)._add_dependency([averaged[-1]])
             averaged.append(mean)
+        jt.sync(averaged)  # what is made of them may be fused across this chain, which would then be a circle
         return averaged
 
     def mean(self, values: Sequence[float]) -> list[float]:
