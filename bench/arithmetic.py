@@ -28,9 +28,10 @@ def layers(generator: Generator, segmap: Segmap) -> list[Layer]:
     def watch(name: str, module: nn.Module) -> None:
         execute = module.execute
 
-        def watched(x: jt.Var, *rest: object) -> jt.Var:
-            found.append(_count(name, module, tuple(x.shape[2:]), segmap))
-            return execute(x, *rest)
+        def watched(*inputs: object) -> jt.Var:
+            out = execute(*inputs)
+            found.append(_count(name, module, tuple(out.shape[2:]), segmap))
+            return out
 
         module.execute = watched
 

@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ecgan.networks import neighbourhoods
+from ecgan.networks.modulation import Lookup
 from ecgan.networks.neighbourhoods import OUTSIDE, Neighbourhoods
 from ecgan.runtime import jt, nn
 
@@ -65,33 +66,29 @@ class Surroundings:
     """Of N masks at one resolution: what is computed for them once, whatever layer asks.
 
     `parts`: the distinct surroundings of all masks, or those of each mask apart, whose tables then
-    do not depend on the other masks, not even in how they round.
+    do not depend on the other masks, not even in how they round. `look_up`: a table's column for each pixel.
     """
 
     def __init__(self, parts: Sequence[Neighbourhoods], channels: int) -> None:
-        self.parts = [Part(jt.array(_one_hot(part, channels)), jt.array(part.outer)) for part in parts]
+        self.parts = [
+            Part(jt.array(_one_hot(part, channels)).stop_grad(), jt.array(part.outer).stop_grad()) for part in parts
+        ]
         before = np.cumsum([0, *(len(part.outer) for part in parts)])
         index = [part.index + first for part, first in zip(parts, before[:-1], strict=True)]
-        self._index = jt.array(np.concatenate(index).astype(np.int32))
-        self._kept: dict[int, list[jt.Var]] = {}
+        self.look_up = Lookup(np.concatenate(index))
+        self._kept: dict[int, jt.Var] = {}
 
-    def tables(self, of_part: Callable[[Part], list[jt.Var]]) -> list[jt.Var]:
-        """`of_part` gives tables (C, K) of a part's surroundings; this those of all."""
-        each = [of_part(part) for part in self.parts]
-        # Not fused with what looks into them, or they would be computed anew at every pixel.
-        each = [[table.stop_fuse() for table in tables] for tables in each]
-        return each[0] if len(each) == 1 else [jt.concat(list(same), dim=1) for same in zip(*each, strict=True)]
+    def table(self, of_part: Callable[[Part], jt.Var]) -> jt.Var:
+        """`of_part` gives a table (..., K) of a part's surroundings; this the one of all."""
+        # Not fused with what looks into it, or it would be computed anew at every pixel.
+        each = [of_part(part).stop_fuse() for part in self.parts]
+        return each[0] if len(each) == 1 else jt.concat(each, dim=-1)
 
-    def tables_of(self, layer: nn.Module, of_part: Callable[[Part], list[jt.Var]]) -> list[jt.Var]:
+    def table_of(self, layer: nn.Module, of_part: Callable[[Part], jt.Var]) -> jt.Var:
         """The same, kept for the next time `layer` asks: for networks whose weights stay."""
         if id(layer) not in self._kept:
-            self._kept[id(layer)] = self.tables(of_part)
+            self._kept[id(layer)] = self.table(of_part)
         return self._kept[id(layer)]
-
-    def look_up(self, table: jt.Var) -> jt.Var:
-        """(C, K) -> (N, C, H, W): for each pixel the column of its surroundings."""
-        count, height, width = self._index.shape
-        return table.reindex([count, table.shape[0], height, width], ["i1", "@e0(i0,i2,i3)"], extras=[self._index])
 
 
 def _one_hot(found: Neighbourhoods, channels: int) -> np.ndarray:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from ecgan.config import ModelConfig
-from ecgan.networks.layers import conv3x3, lrelu, per_sample, upsample, xavier
+from ecgan.networks.layers import conv3x3, conv3x3_to_few, lrelu, per_sample, xavier
 from ecgan.networks.segmap import Segmap
 from ecgan.networks.spade import SPADEBlock
 from ecgan.runtime import jt, nn
@@ -77,17 +77,13 @@ class Generator(nn.Module):
         h0, w0 = self.config.latent_size
         x = self.fc(z) if self.is_training() else per_sample(self.fc, z)
         x = x.reshape((z.shape[0], 16 * self.config.ngf, h0, w0))
-        x = upsample(self.head_0(x, segmap))
-        x = self.G_middle_0(x, segmap)
-        if upsampling != "normal":
-            x = upsample(x)
-        x = upsample(self.G_middle_1(x, segmap))
-        x = upsample(self.up_0(x, segmap))
-        x = upsample(self.up_1(x, segmap))
-        x = upsample(self.up_2(x, segmap))
-        x = self.up_3(x, segmap)
+        x = self.head_0(x, segmap)
+        x = self.G_middle_0(x, segmap, doubled=True)
+        x = self.G_middle_1(x, segmap, doubled=upsampling != "normal")
+        for block in (self.up_0, self.up_1, self.up_2, self.up_3):
+            x = block(x, segmap, doubled=True)
         if upsampling == "most":
-            x = self.up_4(upsample(x), segmap)
+            x = self.up_4(x, segmap, doubled=True)
         return x
 
     def _heads(self, x: jt.Var) -> tuple[jt.Var, jt.Var]:
@@ -110,7 +106,8 @@ class Generator(nn.Module):
         f = self._mix(lrelu(jt.concat([x, image, edge], dim=1)), segmap)
         attention = jt.mean(f, dims=[2, 3], keepdims=True)
         f = f * (1 + (jt.sigmoid(attention) if self.is_training() else per_sample(jt.sigmoid, attention)))
-        return jt.tanh(self.conv_comb(lrelu(self.conv_comb2(lrelu(f)))))
+        f = lrelu(self.conv_comb2(lrelu(f)))
+        return jt.tanh(conv3x3_to_few(f, self.conv_comb.weight, self.conv_comb.bias))
 
     def _mix(self, seen: jt.Var, segmap: Segmap) -> jt.Var:
         """conv_comb1 on what was painted and the one-hot mask, whose part may come from a table."""
@@ -121,7 +118,7 @@ class Generator(nn.Module):
         if found is None:
             return self.conv_comb1(jt.concat([seen, segmap.at(height, width)], dim=1))
         painted, weight = seen.shape[1], self.conv_comb1.weight
-        (of_mask,) = found.tables(lambda part: [part.seen_by(weight[:, painted:])])
+        of_mask = found.table(lambda part: part.seen_by(weight[:, painted:]))
         return nn.conv2d(seen, weight[:, :painted], self.conv_comb1.bias, padding=1) + found.look_up(of_mask)
 
 

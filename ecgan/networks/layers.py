@@ -58,6 +58,53 @@ def pointwise(x: jt.Var, weight: jt.Var) -> jt.Var:
     return maps[0] if n == 1 else jt.concat(maps, dim=0)
 
 
+#: Nine taps of every output, (N, F * 9, H, W), each moved to where it belongs, and added up; and back.
+_ADD_TAPS = """
+    const int64 h = in0_shape2, w = in0_shape3, maps = in0_shape0 * out0_shape1;
+    #pragma omp parallel for collapse(2)
+    for (int64 map = 0; map < maps; map++)
+        for (int64 row = 0; row < h; row++) {
+            out0_type* y = out0_p + (map * h + row) * w;
+            for (int64 i = 0; i < w; i++) y[i] = 0;
+            for (int64 tap = 0; tap < 9; tap++) {
+                const int64 from = row + tap / 3 - 1, right = tap % 3 - 1;
+                if (from < 0 || from >= h) continue;
+                const in0_type* x = in0_p + ((map * 9 + tap) * h + from) * w + right;
+                for (int64 i = right < 0; i < w - (right > 0); i++) y[i] += x[i];
+            }
+        }
+"""
+_ADD_TAPS_BACKWARD = """
+    const int64 h = out0_shape2, w = out0_shape3, maps = out0_shape0 * out0_shape1 / 9;
+    #pragma omp parallel for collapse(2)
+    for (int64 map = 0; map < maps; map++)
+        for (int64 tap = 0; tap < 9; tap++)
+            for (int64 row = 0; row < h; row++) {
+                const int64 to = row - tap / 3 + 1, right = tap % 3 - 1;
+                out0_type* x = out0_p + ((map * 9 + tap) * h + row) * w;
+                for (int64 i = 0; i < w; i++) x[i] = 0;
+                if (to < 0 || to >= h) continue;
+                const dout_type* y = dout_p + (map * h + to) * w - right;
+                for (int64 i = right > 0; i < w + (right < 0 ? right : 0); i++) x[i] = y[i];
+            }
+"""
+
+
+def conv3x3_to_few(x: jt.Var, weight: jt.Var, bias: jt.Var) -> jt.Var:
+    """3x3 convolution to a few channels, (N, C, H, W) -> (N, F, H, W).
+
+    On the CPU one matrix product gives every pixel's share in its nine neighbours: oneDNN computes 16
+    channels where there are 3, and rearranges all of x for it.
+    """
+    if jt.flags.use_cuda:
+        return nn.conv2d(x, weight, bias, padding=1)
+    few, channels = weight.shape[:2]
+    taps = pointwise(x, weight.reshape((few, channels, 9)).transpose((0, 2, 1)).reshape((few * 9, channels)))
+    shape = [x.shape[0], few, *x.shape[2:]]
+    added = jt.code(shape, x.dtype, [taps], cpu_src=_ADD_TAPS, cpu_grad_src=[_ADD_TAPS_BACKWARD])
+    return added + bias.reshape((1, few, 1, 1))
+
+
 def per_sample(function: Callable[[jt.Var], jt.Var], x: jt.Var) -> jt.Var:
     """`function` on each sample of x (N, …) by itself, in a kernel of its own.
 
@@ -93,11 +140,13 @@ class SpectralConv(nn.Module):
         self.weight_u = jt.randn((fout,)).stop_grad()
         self.weight_v = jt.randn((fin * kernel * kernel,)).stop_grad()
 
-    def execute(self, x: jt.Var) -> jt.Var:
+    def execute(self, x: jt.Var, with_bias: bool = True) -> jt.Var:
+        """`with_bias`: no if whoever uses the result adds it."""
         weight = self._normalised() if self.spectral else self.weight_orig
-        if tuple(weight.shape[2:]) == (1, 1) and self.bias is None and self.stride == 1:
+        bias = self.bias if with_bias else None
+        if tuple(weight.shape[2:]) == (1, 1) and bias is None and self.stride == 1:
             return pointwise(x, weight)
-        return nn.conv2d(x, weight, self.bias, self.stride, self.padding)
+        return nn.conv2d(x, weight, bias, self.stride, self.padding)
 
     def _normalised(self) -> jt.Var:
         matrix = self.weight_orig.reshape((self.weight_orig.shape[0], -1))

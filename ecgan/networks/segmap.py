@@ -42,7 +42,7 @@ class Segmap:
         if (height, width) not in self._one_hot:
             labels = jt.array(self._resized(height, width).astype(np.int32))
             classes = jt.arange(self.channels).int32().reshape((1, self.channels, 1, 1))
-            self._one_hot[height, width] = (labels.unsqueeze(1) == classes).float32()
+            self._one_hot[height, width] = (labels.unsqueeze(1) == classes).float32().stop_grad()
         return self._one_hot[height, width]
 
     def surroundings(self, height: int, width: int, *, apart: bool) -> Surroundings | None:

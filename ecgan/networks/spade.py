@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ecgan.networks.exact_sparse import Part
-from ecgan.networks.layers import SpectralConv, conv3x3, lrelu
+from ecgan.networks.exact_sparse import Part, Surroundings
+from ecgan.networks.layers import SpectralConv, conv3x3, lrelu, upsample
 from ecgan.networks.segmap import Segmap
 from ecgan.runtime import jt, nn
 
@@ -21,37 +21,46 @@ class SPADE(nn.Module):
         self.mlp_gamma = conv3x3(HIDDEN_CHANNELS, channels)
         self.mlp_beta = conv3x3(HIDDEN_CHANNELS, channels)
 
-    def execute(self, x: jt.Var, segmap: Segmap) -> jt.Var:
-        """In evaluation; in training `modulate` follows a normalisation that several layers may share."""
-        found = segmap.surroundings(x.shape[2], x.shape[3], apart=True) if segmap.exact_sparse else None
-        if found is None:
-            return self._modulate_densely(self.param_free_norm(x), segmap)
-        scale, shift = found.tables_of(self, self._folded) if segmap.weights_stay else found.tables(self._folded)
-        return x * found.look_up(scale) + found.look_up(shift)
+    def execute(
+        self, x: jt.Var, segmap: Segmap, found: Surroundings | None, activated: bool, bias: jt.Var | None = None
+    ) -> jt.Var:
+        """In evaluation; in training `modulate` follows a normalisation that several layers may share.
 
-    def modulate(self, normalised: jt.Var, segmap: Segmap) -> jt.Var:
-        height, width = normalised.shape[2:]
-        found = segmap.surroundings(height, width, apart=False) if segmap.exact_sparse else None
+        `found`: what is distinct in the masks, if it is worth looking up; x may then be half the size of
+        the result, and is doubled. `activated`: a leaky ReLU follows. `bias`: (channels,), still to be
+        added to x, which costs nothing in a table.
+        """
         if found is None:
-            return self._modulate_densely(normalised, segmap)
-        scale, shift = found.tables(self._unfolded)
-        return normalised * found.look_up(scale) + found.look_up(shift)
+            return self._modulate_densely(self.param_free_norm(_biased(x, bias)), segmap, activated)
 
-    def _modulate_densely(self, normalised: jt.Var, segmap: Segmap) -> jt.Var:
+        def fold(part: Part) -> jt.Var:
+            return self._folded(part, bias)
+
+        table = found.table_of(self, fold) if segmap.weights_stay else found.table(fold)
+        return found.look_up.modulate(x, table, activated)
+
+    def modulate(self, normalised: jt.Var, segmap: Segmap, found: Surroundings | None, activated: bool) -> jt.Var:
+        if found is None:
+            return self._modulate_densely(normalised, segmap, activated)
+        return found.look_up.modulate(normalised, found.table(self._unfolded), activated)
+
+    def _modulate_densely(self, normalised: jt.Var, segmap: Segmap, activated: bool) -> jt.Var:
         shared = self.mlp_shared(segmap.at(*normalised.shape[2:]))
-        return normalised * (1 + self.mlp_gamma(shared)) + self.mlp_beta(shared)
+        modulated = normalised * (1 + self.mlp_gamma(shared)) + self.mlp_beta(shared)
+        return lrelu(modulated) if activated else modulated
 
-    def _unfolded(self, part: Part) -> list[jt.Var]:
-        """1 + gamma and beta of each surrounding."""
+    def _unfolded(self, part: Part) -> jt.Var:
+        """1 + gamma and beta of each surrounding, (2, channels, K)."""
         gamma, beta = part.through(self.mlp_shared[0], self.mlp_gamma, self.mlp_beta)
-        return [1 + gamma, beta]
+        return jt.stack([1 + gamma, beta], dim=0)
 
-    def _folded(self, part: Part) -> list[jt.Var]:
+    def _folded(self, part: Part, bias: jt.Var | None) -> jt.Var:
         """Scale and shift of each surrounding in evaluation, with the running mean and variance in them."""
         scale, shift = self._unfolded(part)
         norm = self.param_free_norm
         scale = scale * (1 / jt.sqrt(norm.running_var + norm.eps)).unsqueeze(1)
-        return [scale, shift - norm.running_mean.unsqueeze(1) * scale]
+        mean = norm.running_mean if bias is None else norm.running_mean - bias
+        return jt.stack([scale, shift - mean.unsqueeze(1) * scale], dim=0)
 
 
 class SPADEBlock(nn.Module):
@@ -68,21 +77,48 @@ class SPADEBlock(nn.Module):
             self.conv_s = SpectralConv(fin, fout, 1, bias=False, spectral=spectral)
             self.norm_s = SPADE(fin, semantic_nc)
 
-    def execute(self, x: jt.Var, segmap: Segmap) -> jt.Var:
-        of_x = [self.norm_0, self.norm_s] if self.learned_shortcut else [self.norm_0]
-        first, *last = _apply(of_x, x, segmap)
-        shortcut = self.conv_s(last[0]) if last else x
-        dx = self.conv_0(lrelu(first))
-        (second,) = _apply([self.norm_1], dx, segmap)
-        return shortcut + self.conv_1(lrelu(second))
+    def execute(self, x: jt.Var, segmap: Segmap, doubled: bool = False) -> jt.Var:
+        """Of x, or of x upsampled x2 if `doubled`."""
+        factor = 2 if doubled else 1
+        size = (factor * x.shape[2], factor * x.shape[3])
+        if self.learned_shortcut:
+            first, last = _apply([(self.norm_0, True), (self.norm_s, False)], x, segmap, size)
+            shortcut = self.conv_s(last)
+        else:
+            (first,) = _apply([(self.norm_0, True)], x, segmap, size)
+            shortcut = upsample(x) if doubled else x
+        dx = self.conv_0(first, with_bias=False)
+        (second,) = _apply([(self.norm_1, True)], dx, segmap, size, self.conv_0.bias)
+        return shortcut + self.conv_1(second)
 
 
-def _apply(layers: Sequence[SPADE], x: jt.Var, segmap: Segmap) -> list[jt.Var]:
-    """Each layer on the same x. In training they see the same batch, so it is normalised once for all."""
-    if not layers[0].is_training():
-        return [layer(x, segmap) for layer in layers]
-    normalised = _normalise_batch([layer.param_free_norm for layer in layers], x)
-    return [layer.modulate(normalised, segmap) for layer in layers]
+def _biased(x: jt.Var, bias: jt.Var | None) -> jt.Var:
+    return x if bias is None else x + bias.reshape((1, -1, 1, 1))
+
+
+def _apply(
+    layers: Sequence[tuple[SPADE, bool]],
+    x: jt.Var,
+    segmap: Segmap,
+    size: tuple[int, int],
+    bias: jt.Var | None = None,
+) -> list[jt.Var]:
+    """Each layer on the same x, plus a bias, upsampled to `size` (height, width); and a leaky ReLU if so said.
+
+    In training the layers see the same batch, so it is normalised once for all, and before it is upsampled,
+    which changes neither mean nor variance.
+    """
+    norms = [layer.param_free_norm for layer, _ in layers]
+    training = norms[0].is_training()
+    found = segmap.surroundings(*size, apart=not training) if segmap.exact_sparse else None
+    if training:
+        x = _normalise_batch(norms, _biased(x, bias))
+    if found is None and tuple(x.shape[2:]) != size:
+        x = upsample(x)
+    return [
+        layer.modulate(x, segmap, found, activated) if training else layer(x, segmap, found, activated, bias)
+        for layer, activated in layers
+    ]
 
 
 def _normalise_batch(norms: Sequence[nn.BatchNorm], x: jt.Var) -> jt.Var:

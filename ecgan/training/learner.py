@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,7 +15,7 @@ from ecgan.networks.vgg import VGG19Features
 from ecgan.runtime import jt, nn
 from ecgan.training.initialise import initialise
 from ecgan.training.loader import LoadedSample
-from ecgan.training.optimise import Optimiser
+from ecgan.training.optimise import Optimiser, trained
 from ecgan.training.recipe import InitType, LossWeights, Recipe
 from ecgan.training.step import Batch, Networks, Outcome, discriminator_losses, generator_losses
 from ecgan.training.world import World
@@ -95,17 +96,18 @@ class Learner:
             outcome = losses(self.networks, batch, self.recipe.weights, parts)
             watched = [picture for picture, _ in outcome.stages]
             gradients = jt.grad(sum(outcome.terms.values()) / len(batches), [*watched, *optimiser.parameters])
-            # A map stays in memory while gradients could still be asked for through it, so nothing may be left
-            # that they could be asked of.
+            # Jittor keeps a map for the derivatives that could still be asked for: of anything that Python holds,
+            # with respect to anything that Python holds. So it holds results alone, and those as constants.
             gradients = [each.stop_grad() for each in gradients]
             stages = [[term.detach() for term in terms] for _, terms in outcome.stages]
             terms = {name: term.detach() for name, term in outcome.terms.items()}
             pictures = outcome.pictures.detached()
             del outcome, watched
-            for stage in stages:  # what D and VGG19 hold of one picture is free before the next
-                jt.sync([gradients.pop(0), *stage], weak_sync=False)
-            total = [(a + b).stop_grad() for a, b in zip(total, gradients, strict=True)] if total else gradients
-            jt.sync([*total, *pictures, *terms.values()])  # which frees what only this micro-batch needed
+            with _constant([var for network in self.parts.values() for var in trained(network).values()]):
+                for stage in stages:  # what D and VGG19 hold of one picture is free before the next
+                    jt.sync([gradients.pop(0), *stage], weak_sync=False)
+                total = [(a + b).stop_grad() for a, b in zip(total, gradients, strict=True)] if total else gradients
+                jt.sync([*total, *pictures, *terms.values()])
             painted.append(pictures)
             for name, term in terms.items():
                 values[name] = values.get(name, 0.0) + float(term.item()) / len(batches)
@@ -156,3 +158,15 @@ class Learner:
         now = self.networks.generator.state_dict()
         for name, var in self.average.state_dict().items():
             var.update(var + (now[name].detach() - var) * share if share < 1 else now[name].detach())
+
+
+@contextmanager
+def _constant(parameters: Sequence[jt.Var]) -> Iterator[None]:
+    """While gradients are computed, none can be asked for."""
+    for parameter in parameters:
+        parameter.stop_grad()
+    try:
+        yield
+    finally:
+        for parameter in parameters:
+            parameter.start_grad()

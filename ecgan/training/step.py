@@ -36,9 +36,9 @@ class Batch(NamedTuple):
         edges = np.stack([np.repeat(sample.edge[..., None], 3, axis=2) for sample in samples])
         return cls(
             Segmap(np.stack([sample.labels for sample in samples]), classes, spade == "exact-sparse"),
-            jt.array(to_network(np.stack([sample.photo for sample in samples]))),
-            jt.array(to_network(edges)),
-            (jt.array(np.stack([s.noise[0] for s in samples])), jt.array(np.stack([s.noise[1] for s in samples]))),
+            _fixed(to_network(np.stack([sample.photo for sample in samples]))),
+            _fixed(to_network(edges)),
+            (_fixed(np.stack([s.noise[0] for s in samples])), _fixed(np.stack([s.noise[1] for s in samples]))),
         )
 
 
@@ -146,3 +146,7 @@ def _judged(pictures: Pictures, weights: LossWeights) -> list[_Judged]:
 def _judge(networks: Networks, batch: Batch, picture: jt.Var) -> Verdict:
     one_hot = batch.segmap.at(picture.shape[2], picture.shape[3])
     return networks.discriminator(jt.concat([one_hot, picture], dim=1))
+
+
+def _fixed(values: np.ndarray) -> jt.Var:
+    return jt.array(values).stop_grad()

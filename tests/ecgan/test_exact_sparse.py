@@ -160,7 +160,7 @@ def test_what_a_mask_decides_is_kept_for_the_next_time(tiny_checkpoint: Path, mo
 
     computed: list[Any] = []
     fold = SPADE._folded
-    monkeypatch.setattr(SPADE, "_folded", lambda self, found: computed.append(self) or fold(self, found))
+    monkeypatch.setattr(SPADE, "_folded", lambda self, *inputs: computed.append(self) or fold(self, *inputs))
     painter = Synthesiser(open_checkpoint(tiny_checkpoint))
     photos = [np.full((*SIZE[::-1], 3), value, np.uint8) for value in (40, 200)]
 
@@ -176,8 +176,31 @@ def test_what_a_mask_decides_is_kept_for_the_next_time(tiny_checkpoint: Path, mo
     assert np.array_equal(generate(one_class(), photos[0]), first)
 
 
+@pytest.mark.parametrize("doubled", [False, True], ids=["same size", "doubled"])
+@pytest.mark.parametrize("activated", [False, True], ids=["linear", "leaky"])
+def test_one_operator_does_what_several_do(doubled: bool, activated: bool) -> None:
+    """Rows of 42 are two blocks and a part of one, some of one index throughout."""
+    from ecgan.networks.modulation import Lookup
+    from ecgan.runtime import jt
+
+    chance = np.random.default_rng(4)
+    index = chance.integers(0, 11, (2, 20, 42))
+    index[:, 3:9], index[1, 9:15, :20] = 7, 10
+    size = (10, 21) if doubled else (20, 42)
+    x, table = (jt.array(chance.standard_normal(shape, np.float32)) for shape in ((2, 5, *size), (2, 5, 11)))
+    weights = jt.array(chance.standard_normal((2, 5, 20, 42), np.float32))
+    look_up = Lookup(index)
+    found = []
+    for form in (look_up.modulate, look_up.as_operators):
+        out = form(x, table, activated)
+        found.append([each.numpy() for each in (out, *jt.grad((out * weights).sum(), [x, table]))])
+    for one, several in zip(*found, strict=True):
+        assert one.shape == several.shape and np.abs(one - several).max() < 1e-5 * np.abs(several).max()
+
+
+@pytest.mark.parametrize("doubled", [False, True], ids=["same size", "doubled"])
 @pytest.mark.parametrize("mask", MASKS, ids=NAMES)
-def test_gradients_are_those_of_the_dense_form(mask: Callable[[], np.ndarray]) -> None:
+def test_gradients_are_those_of_the_dense_form(mask: Callable[[], np.ndarray], doubled: bool) -> None:
     from ecgan.networks import Segmap
     from ecgan.networks.spade import SPADEBlock
     from ecgan.runtime import jt
@@ -188,11 +211,12 @@ def test_gradients_are_those_of_the_dense_form(mask: Callable[[], np.ndarray]) -
     for var in block.parameters():
         var.assign(jt.array(chance.standard_normal(var.shape).astype(np.float32) / max(1, var.numel() // 20) ** 0.5))
     labels = np.stack([mask(), half_noise()])
-    x = jt.array(chance.standard_normal((2, 6, *SIZE[::-1])).astype(np.float32))
+    size = (SIZE[1] // 2, SIZE[0] // 2) if doubled else SIZE[::-1]
+    x = jt.array(chance.standard_normal((2, 6, *size)).astype(np.float32))
     weights = jt.array(chance.standard_normal((2, 4, *SIZE[::-1])).astype(np.float32))
     values, gradients = {}, {}
     for form in (False, True):
-        out = block(x, Segmap(labels, CLASSES, form))
+        out = block(x, Segmap(labels, CLASSES, form), doubled)
         trained = [var for var in block.parameters() if not var.is_stop_grad()]
         gradients[form] = [each.numpy() for each in jt.grad((out * weights).sum(), [x, *trained])]
         values[form] = out.numpy()

@@ -94,11 +94,13 @@ def test_one_step_changes_the_weights_as_the_original_does(
     for name, wanted in changes.items():
         change = after[name].astype(np.float64) - before[name]
         total = np.abs(change).sum()
-        tolerance = 0.2 if NO_GRADIENT.fullmatch(name) else 0.02
-        assert total == pytest.approx(wanted["sum_abs_change"], rel=tolerance, abs=1e-9), name
+        if NO_GRADIENT.fullmatch(name):
+            assert total == pytest.approx(wanted["sum_abs_change"], rel=0.5, abs=1e-9), name
+            continue
+        assert total == pytest.approx(wanted["sum_abs_change"], rel=0.02, abs=1e-9), name
         sampled = change.ravel()[wanted["sample_index"]]
         close += list(np.isclose(sampled, wanted["sample_change"], rtol=0.05, atol=1e-9))
-    assert np.mean(close) >= 0.95
+    assert np.mean(close) >= 0.99, np.mean(close)
 
 
 @pytest.mark.parametrize("side", ["G and E", "D"])
