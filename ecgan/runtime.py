@@ -257,7 +257,12 @@ def run_compiling(command: list[str], title: str, log: Path) -> None:
 
 def _without_mpi(environment: Mapping[str, str]) -> dict[str, str]:
     """A child of a rank is none: it must not wait for the others."""
-    return {name: value for name, value in environment.items() if not name.startswith(("OMPI_", "PMIX_", "PMI_"))}
+    return {name: value for name, value in environment.items() if not _is_of_mpi(name)}
+
+
+def _is_of_mpi(variable: str) -> bool:
+    """Whether an environment variable of this name tells a process that it is a rank."""
+    return variable.startswith(("OMPI_", "PMIX_", "PMI_"))
 
 
 def _show_progress(process: subprocess.Popen[bytes], title: str, log: Any) -> None:
@@ -337,7 +342,12 @@ def _prepare(device: str) -> None:
     mpicc = Path(sys.prefix) / "bin" / "mpicc"
     if mpicc.is_file():
         os.environ.setdefault("mpicc_path", str(mpicc))
-    if "ECGAN_COMPILING" not in os.environ:  # else this is the process that compiles
+    compiling = "ECGAN_COMPILING" in os.environ
+    # Jittor asks each of its tools for its version whenever it starts: a third of its time to start. MPI is compiled
+    # with the rest, and only a rank needs it; a debugger would only be asked once it has crashed.
+    os.environ["use_mpi"] = "1" if compiling or any(map(_is_of_mpi, os.environ)) else "0"
+    os.environ.setdefault("gdb_path", "")
+    if not compiling:
         once("core", device, lambda: _compile_core(device))
 
 

@@ -12,6 +12,7 @@ import os
 import secrets
 import shutil
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -84,12 +85,16 @@ def describe(folder: Path) -> dict[str, Any]:
 def load_network(folder: Path, name: str, sha256: str) -> dict[str, np.ndarray]:
     """The tensors of network `name`; raises UserError if the file is missing or its checksum is not `sha256`."""
     path = folder / f"{name}.safetensors"
-    verify(path, sha256)
-    return read(path)
+    with ThreadPoolExecutor(1) as beside:
+        verified = beside.submit(verify, path, sha256)
+        try:
+            return read(path)
+        finally:
+            verified.result()  # of a damaged file this says more than what came of reading it
 
 
 def read(path: Path) -> dict[str, np.ndarray]:
-    """The tensors of a file that has been verified; raises UserError if it can't be read."""
+    """The tensors of a file; raises UserError if it can't be read."""
     try:
         return load_file(path)
     except (OSError, SafetensorError, TypeError) as error:  # TypeError: NumPy has no such type (bfloat16)
