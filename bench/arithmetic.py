@@ -28,8 +28,8 @@ def layers(generator: Generator, segmap: Segmap) -> list[Layer]:
     def watch(name: str, module: nn.Module) -> None:
         execute = module.execute
 
-        def watched(*inputs: object) -> jt.Var:
-            out = execute(*inputs)
+        def watched(*inputs: object, **options: object) -> jt.Var:
+            out = execute(*inputs, **options)
             found.append(_count(name, module, tuple(out.shape[2:]), segmap))
             return out
 
@@ -43,7 +43,7 @@ def layers(generator: Generator, segmap: Segmap) -> list[Layer]:
     for _, module in watched:
         del module.execute
     size = generator.config.height, generator.config.width
-    for name in ("conv_edge1", "conv_img1", "conv_comb1"):  # may run as parts of others
+    for name in ("conv_edge1", "conv_img1", "conv_comb1", "conv_comb"):  # may run otherwise than as a layer
         if all(layer.name != name for layer in found):
             found.append(_count(name, getattr(generator, name), size, segmap))
     return found

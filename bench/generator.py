@@ -140,10 +140,10 @@ def _by_layer(model: ModelConfig, folder: Path | None, repeats: int, peak: float
     def watch(name: str, module: Any) -> None:
         execute = module.execute
 
-        def timed(x: jt.Var, *rest: object) -> jt.Var:
+        def timed(x: jt.Var, *rest: object, **options: object) -> jt.Var:
             x.sync()
             started = time.perf_counter()
-            out = execute(x, *rest)
+            out = execute(x, *rest, **options)
             out.sync()
             seconds[form][name].append(time.perf_counter() - started)
             return out
