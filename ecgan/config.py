@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from ecgan.errors import UserError
 
-#: How SPADE's scale and shift are computed in evaluation.
+#: How SPADE's scale and shift are computed: at every pixel, or once for all pixels with the same surroundings.
 Spade = Literal["dense", "exact-sparse"]
 Upsampling = Literal["normal", "more", "most"]
 

@@ -67,28 +67,29 @@ class Surroundings:
 
     `parts`: the distinct surroundings of all masks, or those of each mask apart, whose tables then
     do not depend on the other masks, not even in how they round. `look_up`: a table's column for each pixel.
+    `weights_stay`: what has been computed for a layer is kept for the next time it asks.
     """
 
-    def __init__(self, parts: Sequence[Neighbourhoods], channels: int) -> None:
+    def __init__(self, parts: Sequence[Neighbourhoods], channels: int, weights_stay: bool) -> None:
         self.parts = [
             Part(jt.array(_one_hot(part, channels)).stop_grad(), jt.array(part.outer).stop_grad()) for part in parts
         ]
         before = np.cumsum([0, *(len(part.outer) for part in parts)])
         index = [part.index + first for part, first in zip(parts, before[:-1], strict=True)]
         self.look_up = Lookup(np.concatenate(index))
+        self._weights_stay = weights_stay
         self._kept: dict[int, jt.Var] = {}
 
-    def table(self, of_part: Callable[[Part], jt.Var]) -> jt.Var:
-        """`of_part` gives a table (..., K) of a part's surroundings; this the one of all."""
+    def table(self, layer: nn.Module, of_part: Callable[[Part], jt.Var]) -> jt.Var:
+        """`of_part` gives `layer`'s table (..., K) of a part's surroundings; this the one of all."""
+        if id(layer) in self._kept:
+            return self._kept[id(layer)]
         # Not fused with what looks into it, or it would be computed anew at every pixel.
         each = [of_part(part).stop_fuse() for part in self.parts]
-        return each[0] if len(each) == 1 else jt.concat(each, dim=-1)
-
-    def table_of(self, layer: nn.Module, of_part: Callable[[Part], jt.Var]) -> jt.Var:
-        """The same, kept for the next time `layer` asks: for networks whose weights stay."""
-        if id(layer) not in self._kept:
-            self._kept[id(layer)] = self.table(of_part)
-        return self._kept[id(layer)]
+        whole = each[0] if len(each) == 1 else jt.concat(each, dim=-1)
+        if self._weights_stay:
+            self._kept[id(layer)] = whole
+        return whole
 
 
 def _one_hot(found: Neighbourhoods, channels: int) -> np.ndarray:

@@ -118,7 +118,7 @@ class Generator(nn.Module):
         if found is None:
             return self.conv_comb1(jt.concat([seen, segmap.at(height, width)], dim=1))
         painted, weight = seen.shape[1], self.conv_comb1.weight
-        of_mask = found.table(lambda part: part.seen_by(weight[:, painted:]))
+        of_mask = found.table(self.conv_comb1, lambda part: part.seen_by(weight[:, painted:]))
         return nn.conv2d(seen, weight[:, :painted], self.conv_comb1.bias, padding=1) + found.look_up(of_mask)
 
 

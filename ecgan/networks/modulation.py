@@ -15,9 +15,11 @@ from ecgan.runtime import jt
 #: Neighbours in a row that are looked up together.
 _BLOCK = 16
 
-#: in0: x (N, C, h, w); in1: table (2, C, K); in2: index (N, H, W); in3: block (N, H, ceil(W / 16)), the index that
-#: 16 neighbours share, or -1. `ECGAN_WIDE` is a row of x at full width.
-_HEADER = """
+#: in0: x (N, C, h, w); in1: table (2, C, K); in2: index (N, H, W); in3: block (N, H, ceil(W / _BLOCK)), the index
+#: that as many neighbours share, or -1. `ECGAN_WIDE` is a row of x at full width.
+_HEADER = (
+    f"#define ECGAN_BLOCK int64({_BLOCK})"
+    + """
 #include <algorithm>
 #include <vector>
 #define ECGAN_SIZES \\
@@ -36,6 +38,7 @@ static inline float through(float gradient, float result, float slope) {
     return result > 0 ? gradient : gradient * slope;
 }
 """
+)
 
 _FORWARD = """
     ECGAN_SIZES
@@ -51,7 +54,7 @@ _FORWARD = """
             const int* index = in2_p + (n * full_h + row) * full_w;
             float* y = out0_p + (plane * full_h + row) * full_w;
             for (int64 b = 0; b < blocks; b++) {
-                const int64 first = b * 16, last = std::min(first + 16, full_w);
+                const int64 first = b * ECGAN_BLOCK, last = std::min(first + ECGAN_BLOCK, full_w);
                 if (shared[b] >= 0) {
                     const float by = scale[shared[b]], plus = shift[shared[b]];
                     for (int64 i = first; i < last; i++) {
@@ -109,7 +112,7 @@ _BACKWARD_OF_TABLE = """
                 const float* y = pout_p + (plane * full_h + row) * full_w;
                 const float* dy = dout_p + (plane * full_h + row) * full_w;
                 for (int64 b = 0; b < blocks; b++) {
-                    const int64 first = b * 16, last = std::min(first + 16, full_w);
+                    const int64 first = b * ECGAN_BLOCK, last = std::min(first + ECGAN_BLOCK, full_w);
                     if (shared[b] >= 0) {
                         float of_scale = 0, of_shift = 0;
                         for (int64 i = first; i < last; i++) {

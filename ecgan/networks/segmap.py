@@ -53,7 +53,7 @@ class Segmap:
         if (key := (height, width, apart)) not in self._surroundings:
             parts = [part for part in self._find(height, width, apart) if part is not None]
             whole = len(parts) == len(self._find(height, width, apart))
-            self._surroundings[key] = Surroundings(parts, self.channels) if whole else None
+            self._surroundings[key] = Surroundings(parts, self.channels, self.weights_stay) if whole else None
         return self._surroundings[key]
 
     def is_alike(self, sizes: Sequence[tuple[int, int]]) -> bool:

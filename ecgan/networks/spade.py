@@ -32,17 +32,13 @@ class SPADE(nn.Module):
         """
         if found is None:
             return self._modulate_densely(self.param_free_norm(_biased(x, bias)), segmap, activated)
-
-        def fold(part: Part) -> jt.Var:
-            return self._folded(part, bias)
-
-        table = found.table_of(self, fold) if segmap.weights_stay else found.table(fold)
+        table = found.table(self, lambda part: self._folded(part, bias))
         return found.look_up.modulate(x, table, activated)
 
     def modulate(self, normalised: jt.Var, segmap: Segmap, found: Surroundings | None, activated: bool) -> jt.Var:
         if found is None:
             return self._modulate_densely(normalised, segmap, activated)
-        return found.look_up.modulate(normalised, found.table(self._unfolded), activated)
+        return found.look_up.modulate(normalised, found.table(self, self._unfolded), activated)
 
     def _modulate_densely(self, normalised: jt.Var, segmap: Segmap, activated: bool) -> jt.Var:
         shared = self.mlp_shared(segmap.at(*normalised.shape[2:]))
