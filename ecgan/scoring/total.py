@@ -1,0 +1,34 @@
+"""The contest's score of its four terms (SPEC section 1), or what it would be if the missing one were known."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+TERMS = ("mask_accuracy", "aesthetic", "style", "fid")
+
+
+class Line(NamedTuple):
+    """The total as a straight line of the missing term: `at_zero` + `slope` * term."""
+
+    term: str
+    at_zero: float
+    slope: float
+
+
+def total(mask_accuracy: float, aesthetic: float, style: float, fid: float) -> float:
+    """Mask accuracy and aesthetic in 0..1, style in -1..1, FID from 0 on, of which more than 100 counts as 100."""
+    quality = 0.20 * aesthetic + 0.30 * (0.5 * style + 0.5) + 0.50 * (100 - min(fid, 100.0)) / 100
+    return mask_accuracy * quality
+
+
+def without(terms: Mapping[str, float]) -> Line | None:
+    """The total as a function of the one term that `terms` lacks; None unless it is exactly one.
+
+    In FID it is a line up to 100.
+    """
+    missing = [term for term in TERMS if term not in terms]
+    if len(missing) != 1:
+        return None
+    at_zero, at_one = (total(**{**terms, missing[0]: value}) for value in (0.0, 1.0))
+    return Line(missing[0], at_zero, at_one - at_zero)

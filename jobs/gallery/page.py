@@ -1,0 +1,110 @@
+"""Builds the page: thumbnails and numbers of every picture, which the page's own script shows as one scrolls."""
+
+from __future__ import annotations
+
+import base64
+import html
+import io
+import json
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from ecgan.data.images import BadImage, read_photo
+from ecgan.palette import class_name, colourise
+
+#: Width and height into which a thumbnail fits, and its JPEG quality.
+_THUMBNAIL, _QUALITY = (208, 156), 78
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One picture. `results`: the picture in each results folder that is shown, one or two; a file may be missing.
+
+    `numbers`: what is known of it by name, e.g. "style", None where it is undefined.
+    """
+
+    name: str
+    mask: np.ndarray
+    reference: Path
+    results: Sequence[Path]
+    numbers: dict[str, float | None]
+
+
+def gallery(
+    title: str,
+    columns: Sequence[str],
+    entries: Sequence[Entry],
+    folder: Path,
+    count: Callable[[], None] = lambda: None,
+) -> str:
+    """HTML of all entries. `columns`: a heading for each of an entry's results; `folder`: where the page will lie,
+    for links to the files; `count` is called after each entry."""
+
+    def described(entry: Entry) -> dict[str, Any]:
+        values = _describe(entry, folder)
+        count()
+        return values
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        rows = list(pool.map(described, entries))
+    classes = sorted({label for row in rows for label in row["classes"]})
+    numbers = list(dict.fromkeys(name for entry in entries for name in entry.numbers))
+    data = {
+        "columns": ["mask", "reference", *columns],
+        "numbers": numbers,
+        "legend": [{"id": label, "name": class_name(label), "colour": _colour(label)} for label in classes],
+        "rows": rows,
+    }
+    page = resources.files(__package__).joinpath("page.html").read_text(encoding="utf-8")
+    # "</" would end the script that holds the data, wherever in a name it stood.
+    return page.replace("@TITLE@", html.escape(title)).replace("@DATA@", json.dumps(data).replace("</", "<\\/"))
+
+
+def _describe(entry: Entry, folder: Path) -> dict[str, Any]:
+    pictures = [_mask_thumbnail(entry.mask)]
+    links: list[str | None] = [None]
+    for path in (entry.reference, *entry.results):
+        try:
+            pictures.append(_thumbnail(read_photo(path)))
+            links.append(os.path.relpath(path, folder))
+        except BadImage:
+            pictures.append("")
+            links.append(None)
+    return {
+        "name": entry.name,
+        "pictures": pictures,
+        "links": links,
+        "classes": [int(label) for label in np.unique(entry.mask)],
+        "numbers": [None if value is None else round(value, 4) for value in entry.numbers.values()],
+    }
+
+
+def _thumbnail(picture: np.ndarray) -> str:
+    image = Image.fromarray(picture)
+    image.thumbnail(_THUMBNAIL, Image.Resampling.LANCZOS)
+    return _embedded(image, "JPEG", quality=_QUALITY)
+
+
+def _mask_thumbnail(labels: np.ndarray) -> str:
+    image = Image.fromarray(colourise(labels))
+    image.thumbnail(_THUMBNAIL, Image.Resampling.NEAREST)  # no colours in between
+    return _embedded(image.quantize(), "PNG")
+
+
+def _embedded(image: Image.Image, form: str, **options: Any) -> str:
+    buffer = io.BytesIO()
+    image.save(buffer, form, optimize=True, **options)
+    return f"data:image/{form.lower()};base64,{base64.b64encode(buffer.getvalue()).decode()}"
+
+
+def _colour(label: int) -> str:
+    red, green, blue = colourise(np.array([[label]], np.uint8))[0, 0]
+    return f"#{red:02x}{green:02x}{blue:02x}"

@@ -1,0 +1,116 @@
+"""The archive that is handed in: a results folder, verified picture by picture, as one zip file."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import secrets
+import zipfile
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ecgan.data.images import BadImage, Size, check_picture, read_bytes
+from ecgan.errors import UserError
+from ecgan.files import TEMPORARY_SUFFIX, sha256_of
+from ecgan.progress import progress_bar
+from jobs.generate.merge import MANIFEST, read_manifest
+from jobs.options import option
+
+#: What a zip file can say of when a file was written; the same pictures make the same archive.
+_NO_TIME = (1980, 1, 1, 0, 0, 0)
+_SHOWN = 5
+
+
+@dataclass(frozen=True)
+class PackSettings:
+    results: str = option("results", "folder of pictures that launch/generate.py made")
+    output: str = option("submission.zip", "archive to write; one that is there is replaced")
+
+
+@dataclass(frozen=True)
+class Archive:
+    """`sha256` is of the archive."""
+
+    path: Path
+    pictures: int
+    size: int
+    sha256: str
+
+
+def pack(settings: PackSettings) -> Archive:
+    """Verifies the folder against its manifest and writes the archive, pictures alone, no folders.
+
+    Raises UserError if a picture is missing, damaged or not listed, and OSError if it can't be written.
+    """
+    results, output = Path(settings.results), Path(settings.output)
+    if output.is_dir():
+        raise UserError(f"--output {output} is a folder; name a file in it, as {output / 'submission.zip'}")
+    if not output.parent.is_dir():
+        raise UserError(f"--output {output}: there is no folder {output.parent}")
+    pictures = _verified(results)
+    temporary = output.with_name(f".{secrets.token_hex(8)}{TEMPORARY_SUFFIX}")
+    try:
+        with open(temporary, "wb") as file:
+            with (
+                zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive,  # they are compressed already
+                progress_bar(len(pictures), "packing", "picture") as bar,
+            ):
+                for name, digest in pictures.items():
+                    content = read_bytes(results / name)
+                    if hashlib.sha256(content).hexdigest() != digest:
+                        raise UserError(f"{results / name} changed while it was packed; run again")
+                    archive.writestr(zipfile.ZipInfo(name, _NO_TIME), content)
+                    bar.update()
+            file.flush()
+            os.fsync(file.fileno())
+        digest = sha256_of(temporary)
+        os.replace(temporary, output)
+    except BadImage as error:
+        raise UserError(str(error)) from None
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+    return Archive(output, len(pictures), output.stat().st_size, digest)
+
+
+def _verified(results: Path) -> dict[str, str]:
+    """SHA-256 by file name, in order of names."""
+    manifest = read_manifest(results)
+    if manifest is None:
+        raise UserError(
+            f"--results {results} holds no {MANIFEST}: it is no folder that launch/generate.py finished; generate first"
+        )
+    width, height = manifest["fingerprint"]["size"]
+    expected: dict[str, dict[str, Any]] = dict(sorted(manifest["images"].items()))
+    if not expected:
+        raise UserError(f"{results / MANIFEST} lists no pictures")
+    extra = sorted(set(os.listdir(results)) - expected.keys() - {MANIFEST})
+    if extra:
+        raise UserError(f"{results} holds {_some(extra)}, not among the pictures that were made: remove what is not")
+
+    def check(name: str) -> str | None:
+        return _fault(results / name, expected[name]["sha256"], (width, height))
+
+    faults = []
+    with ThreadPoolExecutor(os.cpu_count()) as pool, progress_bar(len(expected), "verifying", "picture") as bar:
+        for fault in pool.map(check, expected):
+            bar.update()
+            faults += [fault] if fault else []
+    if faults:
+        raise UserError(f"nothing packed: {_some(faults)}; launch/generate.py makes what is missing")
+    return {name: entry["sha256"] for name, entry in expected.items()}
+
+
+def _fault(path: Path, digest: str, size: Size) -> str | None:
+    try:
+        check_picture(path, size)
+    except BadImage as error:
+        return str(error)
+    return None if sha256_of(path) == digest else f"{path} is not the picture that was made"
+
+
+def _some(names: list[str]) -> str:
+    return "; ".join(names[:_SHOWN]) + (f"; and {len(names) - _SHOWN} more" if len(names) > _SHOWN else "")

@@ -1,0 +1,25 @@
+"""Makes the archive to hand in from a results folder, after verifying it.
+
+python launch/pack.py --results results --output submission.zip
+"""
+
+from __future__ import annotations
+
+import sys
+
+try:
+    from jobs.pack import PackSettings, pack
+    from launch.command import DONE, parse, run
+except ModuleNotFoundError as missing:
+    sys.exit(f"error: {missing}: run `make setup` once, then .venv/bin/python launch/pack.py")
+
+
+def main() -> int:
+    settings = parse(PackSettings, "Verifies a results folder and packs its pictures into one zip file.")
+    archive = pack(settings)
+    print(f"{archive.path}: {archive.pictures} pictures, {archive.size / 1e6:.1f} MB, SHA-256 {archive.sha256}")
+    return DONE
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,75 @@
+"""launch/pack.py on results as launch/generate.py leaves them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+from conftest import ROOT, draw_photo
+from PIL import Image
+
+SIZE = (64, 48)
+
+
+@pytest.fixture
+def results(tmp_path: Path) -> Path:
+    folder = tmp_path / "the results"
+    folder.mkdir()
+    images = {}
+    for number in range(3):
+        path = folder / f"{number}.jpg"
+        Image.fromarray(draw_photo(number, SIZE)).save(path)
+        images[path.name] = {"sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
+    manifest = {"fingerprint": {"size": list(SIZE)}, "images": images}
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    return folder
+
+
+def pack(results: Path, *more: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, str(ROOT / "launch/pack.py"), "--results", str(results), *more]
+    return subprocess.run(command, cwd=results.parent, capture_output=True, text=True)
+
+
+def test_the_pictures_and_nothing_else_are_packed(results: Path) -> None:
+    done = pack(results)
+    archive = results.parent / "submission.zip"
+    assert done.returncode == 0, done.stderr
+    assert hashlib.sha256(archive.read_bytes()).hexdigest() in done.stdout and "3 pictures" in done.stdout
+    with zipfile.ZipFile(archive) as opened:
+        assert opened.namelist() == ["0.jpg", "1.jpg", "2.jpg"] and opened.testzip() is None
+        assert opened.read("1.jpg") == (results / "1.jpg").read_bytes()
+    first = archive.read_bytes()
+    os.utime(results / "0.jpg", (0, 0))
+    assert pack(results).returncode == 0 and archive.read_bytes() == first
+    assert sorted(path.name for path in results.parent.iterdir()) == ["submission.zip", "the results"]
+
+
+@pytest.mark.parametrize("harm", ["gone", "half", "other", "extra", "no manifest"])
+def test_a_folder_that_is_not_whole_is_not_packed(results: Path, harm: str) -> None:
+    picture = results / "1.jpg"
+    if harm == "gone":
+        picture.unlink()
+    elif harm == "half":
+        picture.write_bytes(picture.read_bytes()[:400])
+    elif harm == "other":
+        Image.fromarray(draw_photo(9, SIZE)).save(picture)
+    elif harm == "extra":
+        (results / "9.jpg").write_bytes(b"")
+    else:
+        (results / "manifest.json").unlink()
+    done = pack(results)
+    told = {"extra": "9.jpg", "no manifest": "generate first"}.get(harm, str(picture))
+    assert done.returncode == 2 and told in done.stderr and "Traceback" not in done.stderr
+    assert [path.name for path in results.parent.iterdir()] == ["the results"]
+
+
+def test_an_output_that_can_not_be(results: Path) -> None:
+    for output, told in ((str(results), "is a folder"), ("nowhere/x.zip", "there is no folder nowhere")):
+        done = pack(results, "--output", output)
+        assert done.returncode == 2 and told in done.stderr
