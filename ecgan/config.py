@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -83,3 +85,34 @@ class ModelConfig:
                     f"the model configuration's {name} is {value!r}; a {type(getattr(cls, name)).__name__} is needed"
                 )
         return cls(**values)
+
+
+@dataclass(frozen=True)
+class SegformerShape:
+    """Of the network that finds classes in photos, by default SegFormer's B0.
+
+    `widths` and `depths` (in blocks) of its stages, `heads` of their attention, `reductions` of the attention's keys
+    along either axis, `decoder`: channels where the stages meet.
+    """
+
+    classes: int = 29
+    widths: tuple[int, ...] = (32, 64, 160, 256)
+    depths: tuple[int, ...] = (2, 2, 2, 2)
+    heads: tuple[int, ...] = (1, 2, 5, 8)
+    reductions: tuple[int, ...] = (8, 4, 2, 1)
+    decoder: int = 256
+
+    @classmethod
+    def of(cls, shapes: Mapping[str, tuple[int, ...]]) -> SegformerShape:
+        """What tensors of these shapes belong to. Raises KeyError if that is no SegFormer of any size."""
+        encoder, stages = "segformer.encoder", range(len(cls.heads))
+        return cls(
+            classes=shapes["decode_head.classifier.weight"][0],
+            widths=tuple(shapes[f"{encoder}.patch_embeddings.{i}.proj.weight"][0] for i in stages),
+            depths=tuple(
+                len([name for name in shapes if re.fullmatch(rf"{encoder}\.block\.{i}\.\d+\.layer_norm_1\.bias", name)])
+                for i in stages
+            ),
+            reductions=tuple(shapes.get(f"{encoder}.block.{i}.0.attention.self.sr.weight", (1,))[-1] for i in stages),
+            decoder=shapes["decode_head.linear_fuse.weight"][0],
+        )

@@ -7,6 +7,10 @@ from ecgan.config import ModelConfig
 #: Python, Jittor and oneDNN without a model.
 _BASE = 350 << 20
 _FLOAT = 4
+#: Bytes at the peak of measuring pictures on the CPU, with both networks loaded.
+SCORING_MEMORY = 1300 << 20
+#: Bytes of a state of the segmentation network: 3.7 M numbers and two moments of each.
+SEGMENTER_STATE = 3 * 3_800_000 * _FLOAT
 
 
 def painting_memory(model: ModelConfig, batch: int) -> int:

@@ -10,13 +10,16 @@ from __future__ import annotations
 import dataclasses
 import json
 import sys
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ecgan import runtime
+from ecgan.checkpoint.segmenter import open_segmenter
 from ecgan.checkpoint.vgg import shapes
 from ecgan.config import ModelConfig, Spade
+from ecgan.training.loader import LoadedSample
 from ecgan.training.recipe import LossWeights, Recipe
 
 
@@ -46,6 +49,17 @@ def warm_training(model: ModelConfig, recipe: Recipe, batch: int, device: str) -
     _warm("training", asked, device)
 
 
+def warm_segmenter(model: ModelConfig, recipe: Recipe, batch: int, device: str) -> None:
+    """The same for training the segmentation network."""
+    asked = {"model": model.to_dict(), "recipe": dataclasses.asdict(Recipe(adam=recipe.adam)), "batch": min(batch, 2)}
+    _warm("segmentation", asked, device)
+
+
+def warm_scoring(inception: str | None, segmenter: str | None, device: str) -> None:
+    """The same for measuring pictures with the networks in these files."""
+    _warm("scoring", {"inception": inception, "segmenter": segmenter}, device)
+
+
 def _warm(what: str, asked: dict[str, Any], device: str) -> None:
     key = json.dumps(asked, sort_keys=True)
     log = runtime.cache_dir() / "logs" / f"{what}-{device}.log"
@@ -72,19 +86,41 @@ def _paint_grey(model: ModelConfig, batch: int, spade: Spade) -> None:
 
 def _train_on_grey(model: ModelConfig, recipe: Recipe, batch: int) -> None:
     from ecgan.training.learner import Learner
-    from ecgan.training.loader import LoadedSample
     from ecgan.training.world import World
 
-    height, width = model.height, model.width
-    grey = np.full((height, width, 3), 128, np.uint8)
-    black = np.zeros((height, width), np.uint8)
-    noise = np.zeros((2, model.z_dim), np.float32)
-    samples = [LoadedSample("grey", labels, grey, black, noise) for labels in _masks(model)]
+    samples = [_grey_sample(model, labels) for labels in _masks(model)]
     vgg = {name: np.zeros(shape, np.float32) for name, shape in shapes().items()} if recipe.weights.lambda_vgg else None
     learner = Learner(model, recipe, World(0, 1, ["here"], None), vgg)
     learner.initialise(seed=0)
     for sample in (samples[0], *samples):  # the first is different: average and moments are constants there
         learner.step([sample] * batch, rate=1e-4)
+
+
+def _segment_grey(model: ModelConfig, recipe: Recipe, batch: int) -> None:
+    from ecgan.training.segmenter import SegmenterLearner
+    from ecgan.training.world import World
+
+    learner = SegmenterLearner(model, recipe, World(0, 1, ["here"], None))
+    learner.initialise(seed=0)
+    samples = [_grey_sample(model, labels) for labels in _masks(model)]
+    for sample in (samples[0], *samples):
+        learner.step([sample] * batch, rate=1e-4)
+    learner.paint(samples[:1])
+
+
+def _score_grey(inception: str | None, segmenter: str | None) -> None:
+    from ecgan.scoring.evaluator import Evaluator
+
+    network = open_segmenter(Path(segmenter)) if segmenter else None
+    width, height = (network.size if network else None) or (512, 384)
+    grey = np.full((height, width, 3), 128, np.uint8)
+    Evaluator.load(Path(inception) if inception else None, network).measure(grey, grey[..., 0], grey)
+
+
+def _grey_sample(model: ModelConfig, labels: np.ndarray) -> LoadedSample:
+    grey = np.full((model.height, model.width, 3), 128, np.uint8)
+    black = np.zeros((model.height, model.width), np.uint8)
+    return LoadedSample("grey", labels, grey, black, np.zeros((2, model.z_dim), np.float32))
 
 
 def _masks(model: ModelConfig) -> list[np.ndarray]:
@@ -96,8 +132,12 @@ def _masks(model: ModelConfig) -> list[np.ndarray]:
 if __name__ == "__main__":
     what, device, asked = sys.argv[1], sys.argv[2], json.loads(sys.argv[3])
     runtime.start(device, parallel_compiler=True)  # type: ignore[arg-type]
+    if what == "scoring":
+        _score_grey(**asked)
+        sys.exit()
     model = ModelConfig.from_dict(asked["model"])
     if what == "painting":
         _paint_grey(model, asked["batch"], asked["spade"])
     else:
-        _train_on_grey(model, Recipe.from_dict(asked["recipe"]), asked["batch"])
+        train = _segment_grey if what == "segmentation" else _train_on_grey
+        train(model, Recipe.from_dict(asked["recipe"]), asked["batch"])

@@ -50,7 +50,7 @@ class ShardStatus:
 
 @dataclass(frozen=True)
 class Status:
-    """A run. `done` of `total` are steps of a training and pictures of a generation; None: not known (yet).
+    """A run. `done` of `total` are steps of a training, else pictures; None: not known (yet).
 
     `state`: as the run wrote it (running, done, stopped, failed, incomplete, …), or what can be seen
     without it: planned (not begun), starting, died (no process holds it), silent (on another machine,
@@ -101,8 +101,9 @@ def is_run(path: Path) -> bool:
 
 
 def runs_here(folder: Path) -> list[Path]:
-    """Where commands that are started in `folder` put their runs by default: NAME.run, and below runs/."""
-    return [*sorted(path for path in folder.glob("*.run") if is_run(path)), *find_runs(folder / "runs")]
+    """Where commands that are started in `folder` put their runs by default: NAME.run, NAME.score, and below runs/."""
+    beside = [*folder.glob("*.run"), *folder.glob("*.score")]
+    return [*sorted(path for path in beside if is_run(path)), *find_runs(folder / "runs")]
 
 
 def find_runs(folder: Path, depth: int = _DEPTH) -> list[Path]:
@@ -280,7 +281,7 @@ def _generation(run: RunDir, written: dict[str, Any], state: str, tries: Tries |
     errors = [f"shard {shard.number}: {shard.error}" for shard in shards if shard.error]
     return Status(
         path=str(run.path),
-        kind="generation",
+        kind=_text(written.get("kind")) or "generation",
         state=state,
         done=done,
         total=total,

@@ -167,7 +167,7 @@ def wait(run: RunDir, submission: Submission, title: str) -> int:
         tell(run, submission)
         return INTERRUPTED if isinstance(error, KeyboardInterrupt) else STOPPED
     if status.state == "done":
-        print(f"done: {status.done} of {status.total} {'pictures' if status.kind == 'generation' else 'steps'}")
+        print(f"done: {status.done} of {status.total} {'steps' if status.kind == 'training' else 'pictures'}")
         return DONE
     print(
         f"error: {status.state}: {status.error or 'see the logs'} (logs in {status.log or run.logs})", file=sys.stderr
@@ -179,7 +179,7 @@ def _watch(run: RunDir, submission: Submission, title: str) -> Status:
     """Until the run is over, from its files; now and then, and before that is believed, the scheduler is asked."""
     status = read_status(run.path)
     asked, absent = 0.0, 0
-    of = "picture" if status.kind == "generation" else "step"
+    of = "step" if status.kind == "training" else "picture"
     with progress_bar(status.total or 0, title, of, initial=status.done or 0) as bar:
         while True:
             if status.is_over or time.monotonic() - asked >= _ASK:

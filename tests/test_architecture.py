@@ -51,7 +51,9 @@ def test_only_the_runtime_imports_jittor() -> None:
                 assert path == ROOT / "ecgan" / "runtime.py"
 
 
-@pytest.mark.parametrize("command", ["generate", "train", "prepare", "status", "cancel", "doctor", "convert"])
+@pytest.mark.parametrize(
+    "command", ["generate", "train", "score", "pack", "prepare", "status", "cancel", "doctor", "convert"]
+)
 def test_commands_never_start_jittor(command: str) -> None:
     program = f"import sys, launch.{command}; sys.exit(any(name.startswith('jittor') for name in sys.modules))"
     assert subprocess.run([sys.executable, "-c", program], cwd=ROOT).returncode == 0

@@ -5,7 +5,9 @@ Sizes are (width, height) in pixels as in Pillow; arrays are (height, width[, 3]
 
 from __future__ import annotations
 
+import contextlib
 import io
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
@@ -17,6 +19,8 @@ from ecgan.config import ModelConfig
 Size = tuple[int, int]
 Format = Literal["jpg", "png"]
 
+#: Endings of a photo's name, in lower case.
+PHOTO_SUFFIXES = (".jpg", ".jpeg", ".png")
 #: Value of a pixel that belongs to no class.
 DONT_CARE = 255
 _MASK_MODES = ("1", "L", "P", "I", "I;16", "I;16B", "I;16L")
@@ -86,6 +90,12 @@ def encode(picture: np.ndarray, format: Format, quality: int) -> bytes:
     return buffer.getvalue()
 
 
+def size_of(path: Path) -> Size:
+    """(width, height) of a picture, whose pixels are not read. Raises BadImage."""
+    with _reporting(path), Image.open(io.BytesIO(read_bytes(path))) as image:
+        return image.size
+
+
 def check_picture(path: Path, size: Size) -> None:
     """Raises BadImage unless `path` decodes to the last byte and has `size`."""
     image = _decode(path, None)
@@ -94,10 +104,16 @@ def check_picture(path: Path, size: Size) -> None:
 
 
 def _decode(path: Path, content: bytes | None) -> Image.Image:
+    with _reporting(path), Image.open(io.BytesIO(read_bytes(path) if content is None else content)) as image:
+        image.load()
+        return image
+
+
+@contextlib.contextmanager
+def _reporting(path: Path) -> Iterator[None]:
+    """What Pillow raises as BadImage."""
     try:
-        with Image.open(io.BytesIO(read_bytes(path) if content is None else content)) as image:
-            image.load()
-            return image
+        yield
     except Image.UnidentifiedImageError:
         raise BadImage(f"{path}: unreadable or truncated (not a picture)") from None
     except _DECODING_ERRORS as error:

@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ecgan.config import ModelConfig
-from ecgan.data.images import BadImage, read_mask, read_photo
+from ecgan.data.images import PHOTO_SUFFIXES, BadImage, read_mask, read_photo
 from ecgan.data.testset import Fault
 from ecgan.errors import UserError
 from ecgan.progress import progress_bar
 
 PHOTO_FOLDER, MASK_FOLDERS = "imgs", ("labels", "lables")
-_PHOTO_SUFFIXES, _MASK_SUFFIX = (".jpg", ".jpeg", ".png"), ".png"
+_MASK_SUFFIX = ".png"
 _CHECKERS = min(8, 2 * (os.cpu_count() or 1))
 
 
@@ -55,7 +55,7 @@ def find_training_set(input_path: Path, exclude: Collection[str] = ()) -> Traini
     if faults or mask_folder is None:
         return TrainingSet((), tuple(faults), 0)
 
-    photos, doubled = _by_stem(photo_folder, _PHOTO_SUFFIXES)
+    photos, doubled = _by_stem(photo_folder, PHOTO_SUFFIXES)
     masks, _ = _by_stem(mask_folder, (_MASK_SUFFIX,))
     present = photos.keys() | masks.keys()
     excluded = {name for name in present if name in exclude}
@@ -65,7 +65,7 @@ def find_training_set(input_path: Path, exclude: Collection[str] = ()) -> Traini
         elif name not in masks:
             faults.append(Fault(name, f"{photos[name]}: no mask {mask_folder / (name + _MASK_SUFFIX)}"))
         elif name not in photos:
-            faults.append(Fault(name, f"{masks[name]}: no photo {photo_folder / (name + _PHOTO_SUFFIXES[0])}"))
+            faults.append(Fault(name, f"{masks[name]}: no photo {photo_folder / (name + PHOTO_SUFFIXES[0])}"))
     usable = (photos.keys() & masks.keys()) - excluded - doubled
     pairs = tuple(Pair(name, photos[name], masks[name]) for name in sorted(usable))
     return TrainingSet(pairs, tuple(faults), len(excluded))
@@ -119,4 +119,4 @@ def _by_stem(folder: Path, suffixes: tuple[str, ...]) -> tuple[dict[str, Path], 
 
 def _stem(name: str) -> str:
     path = Path(name)
-    return path.stem if path.suffix.lower() in (*_PHOTO_SUFFIXES, _MASK_SUFFIX) else path.name
+    return path.stem if path.suffix.lower() in (*PHOTO_SUFFIXES, _MASK_SUFFIX) else path.name

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from ecgan.runtime import jt, nn
 
@@ -103,6 +103,21 @@ def conv3x3_to_few(x: jt.Var, weight: jt.Var, bias: jt.Var) -> jt.Var:
     shape = [x.shape[0], few, *x.shape[2:]]
     added = jt.code(shape, x.dtype, [taps], cpu_src=_ADD_TAPS, cpu_grad_src=[_ADD_TAPS_BACKWARD])
     return added + bias.reshape((1, few, 1, 1))
+
+
+def normalise_batch(norms: Sequence[nn.BatchNorm], x: jt.Var) -> jt.Var:
+    """Synchronised BatchNorm of x (N, C, H, W), whose statistics move the running ones of all `norms`."""
+    dims = [0, 2, 3]
+    mean, mean_square = jt.mean(x, dims=dims), jt.mean(x * x, dims=dims)
+    if jt.in_mpi:  # one message for both
+        both, channels = jt.concat([mean, mean_square], dim=0).mpi_all_reduce("mean"), x.shape[1]
+        mean, mean_square = both[:channels], both[channels:]
+    variance = (mean_square - mean * mean).maximum(0.0)
+    rate = 1 / jt.sqrt(variance + norms[0].eps)
+    for norm in norms:
+        norm.running_mean.update(norm.running_mean + (mean - norm.running_mean) * norm.momentum)
+        norm.running_var.update(norm.running_var + (variance - norm.running_var) * norm.momentum)
+    return x * rate.broadcast(x, dims) - (mean * rate).broadcast(x, dims)
 
 
 def per_sample(function: Callable[[jt.Var], jt.Var], x: jt.Var) -> jt.Var:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ecgan.networks.exact_sparse import Part, Surroundings
-from ecgan.networks.layers import SpectralConv, conv3x3, lrelu, upsample
+from ecgan.networks.layers import SpectralConv, conv3x3, lrelu, normalise_batch, upsample
 from ecgan.networks.segmap import Segmap
 from ecgan.runtime import jt, nn
 
@@ -108,25 +108,10 @@ def _apply(
     training = norms[0].is_training()
     found = segmap.surroundings(*size, apart=not training) if segmap.exact_sparse else None
     if training:
-        x = _normalise_batch(norms, _biased(x, bias))
+        x = normalise_batch(norms, _biased(x, bias))
     if found is None and tuple(x.shape[2:]) != size:
         x = upsample(x)
     return [
         layer.modulate(x, segmap, found, activated) if training else layer(x, segmap, found, activated, bias)
         for layer, activated in layers
     ]
-
-
-def _normalise_batch(norms: Sequence[nn.BatchNorm], x: jt.Var) -> jt.Var:
-    """Synchronised BatchNorm of x (N, C, H, W), whose statistics move the running ones of all `norms`."""
-    dims = [0, 2, 3]
-    mean, mean_square = jt.mean(x, dims=dims), jt.mean(x * x, dims=dims)
-    if jt.in_mpi:  # one message for both
-        both, channels = jt.concat([mean, mean_square], dim=0).mpi_all_reduce("mean"), x.shape[1]
-        mean, mean_square = both[:channels], both[channels:]
-    variance = (mean_square - mean * mean).maximum(0.0)
-    rate = 1 / jt.sqrt(variance + norms[0].eps)
-    for norm in norms:
-        norm.running_mean.update(norm.running_mean + (mean - norm.running_mean) * norm.momentum)
-        norm.running_var.update(norm.running_var + (variance - norm.running_var) * norm.momentum)
-    return x * rate.broadcast(x, dims) - (mean * rate).broadcast(x, dims)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 
@@ -12,14 +14,18 @@ class Agreement:
         self.counts = np.zeros((classes, classes), np.int64)  # row: asked for, column: found
 
     def add(self, asked: np.ndarray, found: np.ndarray) -> float:
-        """Two maps of class ids of one shape. Returns the share of this picture's pixels that agree."""
+        """Two maps of class ids of one shape; where no class is asked for (an id beyond them) does not count.
+
+        Returns the share of this picture's pixels that agree, NaN if none counts.
+        """
         if asked.shape != found.shape:
             raise ValueError(f"masks of {asked.shape} and {found.shape} can't be compared")
         classes = len(self.counts)
-        pairs = asked.astype(np.int64).ravel() * classes + found.astype(np.int64).ravel()
+        counted = asked < classes
+        pairs = asked[counted].astype(np.int64) * classes + found[counted].astype(np.int64)
         counts = np.bincount(pairs, minlength=classes * classes).reshape(classes, classes)
         self.counts += counts
-        return float(np.trace(counts) / counts.sum())
+        return float(np.trace(counts) / counts.sum()) if counts.any() else math.nan
 
     def merge(self, other: Agreement) -> None:
         self.counts += other.counts

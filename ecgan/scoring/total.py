@@ -22,6 +22,12 @@ def total(mask_accuracy: float, aesthetic: float, style: float, fid: float) -> f
     return mask_accuracy * quality
 
 
+def without_aesthetic(style: float, mask_accuracy: float | None, fid: float | None) -> float:
+    """What the total makes of the terms that can be computed while training: higher is better. A term that is not
+    known counts as perfect, so only values with the same terms can be compared; the aesthetic counts as nothing."""
+    return total(1.0 if mask_accuracy is None else mask_accuracy, 0.0, style, 0.0 if fid is None else fid)
+
+
 def without(terms: Mapping[str, float]) -> Line | None:
     """The total as a function of the one term that `terms` lacks; None unless it is exactly one.
 

@@ -17,6 +17,7 @@ from ecgan.training.initialise import initialise
 from ecgan.training.loader import LoadedSample
 from ecgan.training.optimise import Optimiser, trained
 from ecgan.training.recipe import InitType, LossWeights, Recipe
+from ecgan.training.samples import HEADINGS, paint
 from ecgan.training.step import Batch, Networks, Outcome, discriminator_losses, generator_losses
 from ecgan.training.world import World
 
@@ -33,6 +34,8 @@ class Gradients(NamedTuple):
 
 class Learner:
     """E, G and D, their optimisers, and the moving average of G if there is one."""
+
+    headings = HEADINGS
 
     def __init__(
         self, model: ModelConfig, recipe: Recipe, world: World, vgg: Mapping[str, np.ndarray] | None = None
@@ -112,6 +115,11 @@ class Learner:
             for name, term in terms.items():
                 values[name] = values.get(name, 0.0) + float(term.item()) / len(batches)
         return Gradients(self._world.average(total), values, painted)
+
+    def paint(self, chosen: Sequence[LoadedSample]) -> list[list[np.ndarray]]:
+        """A row of (H, W, 3) uint8 pictures for each sample, in the order of `headings`."""
+        self.networks.encoder.eval()
+        return paint(self.painter(), self.networks.encoder, self.model.semantic_nc, chosen)
 
     def painter(self) -> Generator:
         """The generator to paint samples with, in evaluation mode."""

@@ -6,10 +6,10 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from ecgan.training.learner import Learner
 from ecgan.training.loader import Loader
 from ecgan.training.sampler import Sampler
 from ecgan.training.schedule import Schedule
+from ecgan.training.trainee import Trainee
 from ecgan.training.world import World
 
 
@@ -33,7 +33,7 @@ class Step:
 
 
 def steps(
-    learner: Learner, loader: Loader, sampler: Sampler, schedule: Schedule, world: World, start: int, end: int
+    learner: Trainee, loader: Loader, sampler: Sampler, schedule: Schedule, world: World, start: int, end: int
 ) -> Iterator[Step]:
     """Takes the steps from `start` to before `end`; between two of them, all ranks are at the same point.
 

@@ -8,11 +8,10 @@ import numpy as np
 
 from ecgan.config import ModelConfig
 from ecgan.data.trainset import Pair
-from ecgan.networks import Segmap
+from ecgan.networks import Encoder, Generator, Segmap
 from ecgan.palette import colourise
 from ecgan.runtime import jt
 from ecgan.synthesis import to_network, to_uint8
-from ecgan.training.learner import Learner
 from ecgan.training.loader import LoadedSample, load_sample
 from ecgan.training.sampler import Sample
 
@@ -26,15 +25,15 @@ def choose(pairs: Sequence[Pair], count: int, model: ModelConfig) -> list[Loaded
     return [load_sample(pair, Sample(0, 0, False), model, seed=0) for pair in chosen]
 
 
-def paint(learner: Learner, samples: Sequence[LoadedSample]) -> list[list[np.ndarray]]:
-    """A row of (H, W, 3) uint8 pictures for each sample, in the order of HEADINGS. Changes nothing of the training."""
-    generator, encoder = learner.painter(), learner.networks.encoder
-    encoder.eval()
+def paint(
+    generator: Generator, encoder: Encoder, classes: int, samples: Sequence[LoadedSample]
+) -> list[list[np.ndarray]]:
+    """A row of (H, W, 3) uint8 pictures for each sample, in the order of HEADINGS. Both networks are in evaluation."""
     rows = []
     with jt.no_grad():
         for sample in samples:  # one by one, as generation does by default: the same operators, compiled once
             mu, _ = encoder(jt.array(to_network(sample.photo[None])))
-            pictures = generator(mu, Segmap(sample.labels[None], learner.model.semantic_nc))
+            pictures = generator(mu, Segmap(sample.labels[None], classes))
             edge, image, image2 = (
                 to_uint8(picture.numpy()[0]) for picture in (pictures.edge, pictures.image, pictures.image2)
             )

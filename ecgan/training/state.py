@@ -15,7 +15,7 @@ from typing import Any
 from ecgan.checkpoint import list_states, native
 from ecgan.errors import UserError
 from ecgan.files import TEMPORARY_SUFFIX
-from ecgan.training.learner import Learner
+from ecgan.training.trainee import Trainee
 
 _DAMAGED = "damaged-"
 
@@ -27,7 +27,7 @@ class State:
     path: Path
     progress: dict[str, Any]
 
-    def load_into(self, learner: Learner) -> None:
+    def load_into(self, learner: Trainee) -> None:
         """Raises UserError if it does not fit. The files must have been verified."""
         learner.load(
             lambda name: native.read(self.path / f"{name}.safetensors"), self.progress["counters"], str(self.path)
@@ -35,7 +35,7 @@ class State:
 
 
 def save(
-    states: Path, learner: Learner, step: int, progress: dict[str, Any], before_rename: Callable[[], None] | None = None
+    states: Path, learner: Trainee, step: int, progress: dict[str, Any], before_rename: Callable[[], None] | None = None
 ) -> State:
     """Writes the state after `step` steps, whole or not at all. Raises OSError, leaving nothing behind.
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from ecgan import runtime
 from ecgan.data.images import BadImage
 from ecgan.errors import UserError
-from ecgan.warm import warm_training
+from ecgan.warm import warm_scoring, warm_segmenter, warm_training
 from jobs import attempts, stop
 from jobs.run_dir import RunDir
 from jobs.train.plan import TrainPlan
@@ -41,7 +41,12 @@ def prepare_code(plan: TrainPlan) -> None:
     settings = plan.settings
     runtime.compile_core(plan.device)  # type: ignore[arg-type]
     at_once = settings.micro_batch or settings.batch_size // plan.ranks
-    warm_training(settings.model, settings.recipe, at_once, plan.device)
+    if settings.trains_segmenter:
+        warm_segmenter(settings.model, settings.recipe, at_once, plan.device)
+    else:
+        warm_training(settings.model, settings.recipe, at_once, plan.device)
+    if plan.segmenter or plan.inception:
+        warm_scoring(plan.inception, plan.segmenter, plan.device)
 
 
 def _train(run: RunDir, plan: TrainPlan) -> None:
@@ -64,6 +69,8 @@ def _train(run: RunDir, plan: TrainPlan) -> None:
             training.note(step)
             asked, due, over = world.any([stop.requested(), training.is_save_due(step), training.is_time_over()])
             over = over or step.taken == plan.steps
+            if over or (training.is_measuring_due(step) and not asked):
+                due = training.measure(step) or due
             training.show(step, is_last=over or asked)
             if over or asked or due:
                 training.save(step, must_succeed=over)

@@ -14,13 +14,17 @@ from ecgan.files import write_json
 from ecgan.training.sampler import Sampler
 from jobs.train.settings import FIXED, STEERING, TrainSettings
 
+_PAIRS = ("pairs", "held_out")
+
 
 @dataclass(frozen=True)
 class TrainPlan:
     """Settings with everything found out that they leave open. Paths are absolute.
 
     `pairs`: what is trained on, in the order that samples are counted by. `vgg`: file of VGG19's
-    weights; `init`: checkpoint to start from.
+    weights; `init`: checkpoint to start from. `held_out`: pairs to measure with, which are not among `pairs`.
+    `segmenter`, `inception`: networks to measure ECGAN's pictures with; `photos`: the training photos' folder, which
+    the FID compares to.
     """
 
     settings: TrainSettings
@@ -29,6 +33,10 @@ class TrainPlan:
     ranks: int
     vgg: str | None = None
     init: str | None = None
+    held_out: tuple[Pair, ...] = ()
+    segmenter: str | None = None
+    inception: str | None = None
+    photos: str | None = None
 
     @property
     def sampler(self) -> Sampler:
@@ -54,14 +62,19 @@ class TrainPlan:
         }
 
     def save(self, path: Path) -> None:
-        pairs = [[pair.name, str(pair.photo), str(pair.mask)] for pair in self.pairs]
-        write_json(path, dataclasses.asdict(self) | {"pairs": pairs})
+        pairs = {
+            name: [[pair.name, str(pair.photo), str(pair.mask)] for pair in getattr(self, name)] for name in _PAIRS
+        }
+        write_json(path, dataclasses.asdict(self) | pairs)
 
     @classmethod
     def load(cls, path: Path) -> TrainPlan:
         values = json.loads(path.read_text())
-        pairs = tuple(Pair(name, Path(photo), Path(mask)) for name, photo, mask in values.pop("pairs"))
-        return cls(settings=TrainSettings(**values.pop("settings")), pairs=pairs, **values)
+        pairs = {
+            kind: tuple(Pair(name, Path(photo), Path(mask)) for name, photo, mask in values.pop(kind))
+            for kind in _PAIRS
+        }
+        return cls(**values | pairs | {"settings": TrainSettings(**values["settings"])})
 
 
 def changes(saved: dict[str, Any], now: dict[str, Any], names: tuple[str, ...]) -> list[str]:

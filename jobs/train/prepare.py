@@ -13,13 +13,15 @@ from typing import Any
 
 from ecgan import runtime
 from ecgan.checkpoint import list_states, native, open_checkpoint
+from ecgan.checkpoint.inception import find_inception, read_inception
+from ecgan.checkpoint.segmenter import open_segmenter
 from ecgan.checkpoint.vgg import find_vgg19, read_vgg19
-from ecgan.config import ModelConfig
+from ecgan.config import ModelConfig, SegformerShape
 from ecgan.data.testset import Fault
-from ecgan.data.trainset import Pair, check_pairs, find_training_set, read_exclude_list
+from ecgan.data.trainset import PHOTO_FOLDER, Pair, check_pairs, find_training_set, read_exclude_list
 from ecgan.errors import UserError
 from ecgan.files import write_json
-from ecgan.memory import state_size
+from ecgan.memory import SEGMENTER_STATE, state_size
 from jobs.run_dir import RunDir
 from jobs.space import insist_on_space
 from jobs.train.plan import TrainPlan, changes
@@ -54,7 +56,8 @@ def check(settings: TrainSettings, elsewhere: tuple[str, int] | None = None) -> 
     Raises UserError, with all faults of the data in one message.
     """
     run = RunDir(Path(settings.run_dir).expanduser().resolve(), option="--run_dir")
-    vgg = find_vgg19(settings.vgg_weights).absolute() if settings.lambda_vgg else None
+    needs_vgg = settings.lambda_vgg and not settings.trains_segmenter
+    vgg = find_vgg19(settings.vgg_weights).absolute() if needs_vgg else None
     if vgg:
         read_vgg19(vgg)  # a damaged file must not be found out on a compute node
     init = _check_init(settings)
@@ -65,8 +68,9 @@ def check(settings: TrainSettings, elsewhere: tuple[str, int] | None = None) -> 
         choose = runtime.choose_device if settings.dry_run else runtime.usable_device
         device = choose(settings.device)
         ranks = settings.ranks or _default_ranks(settings, device)
+    pairs, held_out = _hold_out(pairs, settings.held_out)
     _insist_on_parts(settings, ranks, len(pairs))
-    plan = TrainPlan(settings, pairs, device, ranks, str(vgg) if vgg else None, init)
+    plan = TrainPlan(settings, pairs, device, ranks, str(vgg) if vgg else None, init, held_out, **_judges(settings))
     resumed_step, changed = _compare_with_state(plan, run) if settings.resume else (None, ())
     _insist_on_space(plan, run)
     return Request(plan, run, skipped, excluded, checked, resumed_step, changed)
@@ -86,6 +90,13 @@ def _check_init(settings: TrainSettings) -> str | None:
     if settings.init_checkpoint is None:
         return None
     path = Path(settings.init_checkpoint).expanduser()
+    if settings.trains_segmenter:
+        found = open_segmenter(path)
+        if found.shape != SegformerShape(settings.label_nc):
+            raise UserError(
+                f"--init_checkpoint {path} is no SegFormer-B0 of {settings.label_nc} classes: {found.shape}"
+            )
+        return str(found.path.absolute())
     checkpoint = open_checkpoint(path, settings.which_epoch)
     differ = [
         f"{name} {theirs} (here {ours})"
@@ -95,6 +106,37 @@ def _check_init(settings: TrainSettings) -> str | None:
     if differ:
         raise UserError(f"--init_checkpoint {path} is of another model: {', '.join(differ)}")
     return str(path.absolute())
+
+
+def _judges(settings: TrainSettings) -> dict[str, str | None]:
+    """Networks that measure pictures, checked here: they must not be found to be damaged on a compute node."""
+    found: dict[str, str | None] = {}
+    if settings.segmenter:
+        network = open_segmenter(Path(settings.segmenter).expanduser())
+        if network.shape.classes != settings.label_nc:
+            raise UserError(
+                f"--segmenter {settings.segmenter} tells {network.shape.classes} classes apart, "
+                f"--label_nc is {settings.label_nc}"
+            )
+        found["segmenter"] = str(network.path.absolute())
+    if settings.inception_weights:
+        inception = find_inception(settings.inception_weights)
+        assert inception is not None
+        read_inception(inception)
+        found["inception"] = str(inception.absolute())
+        found["photos"] = str(Path(settings.input_path).expanduser().absolute() / PHOTO_FOLDER)
+    return found
+
+
+def _hold_out(pairs: tuple[Pair, ...], count: int) -> tuple[tuple[Pair, ...], tuple[Pair, ...]]:
+    """What is trained on, and `count` of the pairs, evenly spread, that are not."""
+    if count >= len(pairs):
+        raise UserError(f"--held_out {count} leaves nothing of the training set, which has {len(pairs)} usable pair(s)")
+    chosen = {i * len(pairs) // count for i in range(count)}
+    return (
+        tuple(pair for i, pair in enumerate(pairs) if i not in chosen),
+        tuple(pair for i, pair in enumerate(pairs) if i in chosen),
+    )
 
 
 def _find_pairs(
@@ -177,7 +219,8 @@ def _compare_with_state(plan: TrainPlan, run: RunDir) -> tuple[int | None, tuple
 
 def _insist_on_space(plan: TrainPlan, run: RunDir) -> None:
     settings = plan.settings
-    size = state_size(settings.model, bool(settings.ema_decay))
+    ours = settings.trains_segmenter
+    size = SEGMENTER_STATE if ours else state_size(settings.model, bool(settings.ema_decay))
     missing = max(1, settings.keep_states + 2 - len(list_states(run.states)))  # with the best, and one being written
     hint = f" (a state takes {size >> 20} MiB); make room, choose another folder, or lower --keep_states"
     insist_on_space("--run_dir", run.path, size * missing, f"{missing} states", hint)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from typing import Literal
 
@@ -15,6 +16,9 @@ from jobs.options import option, parse_size
 
 @dataclass(frozen=True)
 class TrainSettings:
+    network: Literal["ecgan", "segmenter"] = option(
+        "ecgan", "what to train: ECGAN, or a SegFormer-B0 that finds the classes in photos, to score pictures by"
+    )
     # data
     input_path: str = option("data/train", "training set: folder with imgs/ and labels/")
     exclude_list: str | None = option(None, "text file with the names of photos to leave out, one a line")
@@ -23,6 +27,10 @@ class TrainSettings:
     no_flip: bool = option(False, "no random flips")
     serial_batches: bool = option(False, "pairs in the order of their names instead of shuffled")
     loader_threads: int = option(4, "threads of each rank that read pictures ahead of the networks")
+    held_out: int = option(0, "pairs, spread over the set, that are not trained on but measured with")
+    eval_every_epochs: int = option(1, "measure so often on the pairs held out, and at the end; 0: only at the end")
+    segmenter: str | None = option(None, "segmentation network, for the mask accuracy of pictures of pairs held out")
+    inception_weights: str | None = option(None, "pytorch-fid's weights, for the FID of pictures of pairs held out")
     # networks
     size: str = option("512x384", "WIDTHxHEIGHT of the networks' pictures")
     ngf: int = option(64, "channels of G's last block; those of E follow")
@@ -85,7 +93,15 @@ class TrainSettings:
         at_least = {
             1: ("batch_size", "micro_batch", "max_steps", "max_dataset_size", "ranks", "loader_threads", "keep_states")
             + ("D_steps_per_G", "print_every_steps", "samples"),
-            0: ("niter", "niter_decay", "save_every_steps", "save_every_epochs", "save_every_minutes")
+            0: (
+                "niter",
+                "niter_decay",
+                "held_out",
+                "eval_every_epochs",
+                "save_every_steps",
+                "save_every_epochs",
+                "save_every_minutes",
+            )
             + ("display_every_steps", "lambda_feat", "lambda_kld", "lambda_vgg", "lambda_l1")
             + ("image_weight", "edge_weight", "image2_weight"),
         }
@@ -108,18 +124,38 @@ class TrainSettings:
             raise UserError("--image_weight, --edge_weight and --image2_weight are all 0: G would learn from nothing")
         if self.which_epoch is not None and self.init_checkpoint is None:
             raise UserError("--which_epoch belongs to --init_checkpoint, which is not given")
+        for name in ("segmenter", "inception_weights"):
+            if getattr(self, name) is not None and not self.held_out:
+                raise UserError(f"--{name} measures pictures of pairs held out, and there are none: say --held_out 200")
+        if self.trains_segmenter:
+            self._insist_on_segmenters_options()
         self.model  # noqa: B018  # raise now if it can't be
+
+    @property
+    def trains_segmenter(self) -> bool:
+        return self.network == "segmenter"
+
+    def _insist_on_segmenters_options(self) -> None:
+        for field in dataclasses.fields(self):
+            if field.name in OF_ECGAN and getattr(self, field.name) != field.default:
+                raise UserError(f"--{field.name} is ECGAN's: --network segmenter has no use for it")
 
     @property
     def model(self) -> ModelConfig:
         size = parse_size("--size", self.size)
         assert size is not None
+        if self.trains_segmenter:  # whose smallest map is 32 times smaller than the photo, as in "normal"
+            classes = {name: getattr(self, name) for name in ("label_nc", "contain_dontcare_label")}
+            return ModelConfig(*size, **classes, num_upsampling_layers="normal")
         names = ("label_nc", "contain_dontcare_label", "ngf", "ndf", "z_dim", "num_upsampling_layers")
         values = {name: getattr(self, name) for name in (*names, "num_D", "n_layers_D", "spectral_norm")}
         return ModelConfig(*size, **values)
 
     @property
     def recipe(self) -> Recipe:
+        if self.trains_segmenter:
+            betas = (0.9 if self.beta1 is None else self.beta1, 0.999 if self.beta2 is None else self.beta2)
+            return Recipe(adam=AdamSettings(*betas, two_time_scales=False), micro_batch=self.micro_batch)
         beta1, beta2 = (0.5, 0.999) if self.no_TTUR else (0.0, 0.9)
         adam = AdamSettings(
             beta1 if self.beta1 is None else self.beta1, beta2 if self.beta2 is None else self.beta2, not self.no_TTUR
@@ -135,10 +171,24 @@ class TrainSettings:
         return Schedule(self.lr, self.niter, self.niter_decay)
 
 
-#: What decides tensors and samples: a state of other values can't be continued.
-FIXED = ("size", "label_nc", "contain_dontcare_label", "ngf", "ndf", "z_dim", "num_upsampling_layers") + (
-    ("num_D", "n_layers_D", "spectral_norm", "batch_size", "seed", "no_flip", "serial_batches")
+#: Options that mean nothing to the segmentation network.
+OF_ECGAN = ("ngf", "ndf", "z_dim", "num_upsampling_layers", "num_D", "n_layers_D", "spectral_norm", "which_epoch") + (
+    ("no_TTUR", "D_steps_per_G", "reuse_fakes", "ema_decay", "gan_mode", "lambda_feat", "lambda_kld", "lambda_vgg")
+    + ("vgg_weights", "lambda_l1", "image_weight", "edge_weight", "image2_weight", "spade")
+    + ("segmenter", "inception_weights")
 )
+#: What decides tensors and samples: a state of other values can't be continued.
+FIXED = (
+    "network",
+    "held_out",
+    "size",
+    "label_nc",
+    "contain_dontcare_label",
+    "ngf",
+    "ndf",
+    "z_dim",
+    "num_upsampling_layers",
+) + (("num_D", "n_layers_D", "spectral_norm", "batch_size", "seed", "no_flip", "serial_batches"))
 #: What changes the training from where it is changed.
 STEERING = (
     ("micro_batch", "lr", "beta1", "beta2", "no_TTUR", "niter", "niter_decay", "D_steps_per_G", "ema_decay")

@@ -8,16 +8,22 @@ import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from ecgan.checkpoint import open_checkpoint
+from ecgan.checkpoint.segmenter import PART, open_segmenter
 from ecgan.checkpoint.vgg import read_vgg19
 from ecgan.errors import UserError
 from ecgan.training import samples, state
+from ecgan.training.evaluation import OfPictures, OfSegmenter
 from ecgan.training.learner import Learner
 from ecgan.training.loader import LoadedSample
 from ecgan.training.loop import Diverged, Step
+from ecgan.training.segmenter import SegmenterLearner
 from ecgan.training.world import World
 from jobs import attempts
 from jobs.run_dir import RunDir, now
+from jobs.train.evaluation import evaluation
 from jobs.train.pace import Pace
 from jobs.train.plan import TrainPlan
 from jobs.train.record import Recorder
@@ -33,9 +39,9 @@ class Training:
 
     def __init__(self, run: RunDir, plan: TrainPlan, world: World) -> None:
         self._run, self._plan, self._world = run, plan, world
-        self.learner = Learner(
-            plan.settings.model, plan.settings.recipe, world, read_vgg19(Path(plan.vgg)) if plan.vgg else None
-        )
+        self.learner = _learner(plan, world)
+        self._evaluate: OfSegmenter | OfPictures | None = None
+        self._measured: dict[str, float] = {}  # when they were measured last, with the step
         self._pace = Pace(plan.settings.batch_size)
         self._recorder: Recorder | None = None
         self._status: dict[str, Any] = {
@@ -50,7 +56,7 @@ class Training:
         self._status_written = self._saved_at = self._clock = time.monotonic()
         self._seconds = 0.0  # of training, in all
         self._last_state: str | None = None
-        self._best: dict[str, float] | None = None
+        self._best: dict[str, Any] | None = None
         self._likeness: list[float] = []  # of each step since the last state
         self._unprinted: list[dict[str, float]] = []  # losses of the steps since the last line
         self._samples: list[LoadedSample] = []
@@ -65,14 +71,17 @@ class Training:
             found.load_into(self.learner)
             step = int(found.progress["step"])
             self._seconds = float(found.progress["seconds"])
-            self._best, self._last_state = found.progress["best"], str(found.path)
+            self._last_state = str(found.path)
+            best = found.progress["best"]
+            if best and best.get("by") == self._judged_by:
+                self._best = best
         else:
             self.learner.initialise(settings.seed, settings.init_type, settings.init_variance)
             if plan.init:
-                checkpoint = open_checkpoint(Path(plan.init), settings.which_epoch)
-                arrays = {name: checkpoint.arrays(name) for name in self.learner.parts if name in checkpoint.files}
-                self.learner.start_from(arrays, plan.init)
+                self.learner.start_from(_initial(plan, list(self.learner.parts)), plan.init)
         world.insist_on_equal_weights(self.learner.parts)
+        if plan.held_out:
+            self._evaluate = evaluation(plan, self.learner, world, self._say)
         if world.is_first:
             attempts.insist_on_newest()
             self._recorder = Recorder(self._run, step)
@@ -86,6 +95,32 @@ class Training:
         self._update_status("starting", step=step)
         self._clock = self._saved_at = time.monotonic()
         return step
+
+    @property
+    def _judged_by(self) -> str:
+        """What chooses the best state."""
+        return "pairs held out" if self._plan.held_out else "likeness of pictures to photos"
+
+    def is_measuring_due(self, step: Step) -> bool:
+        every = self._plan.settings.eval_every_epochs
+        epochs, rest = divmod(step.taken, self._plan.sampler.steps_per_epoch)
+        return bool(self._evaluate and every and rest == 0 and epochs % every == 0)
+
+    def measure(self, step: Step) -> bool:
+        """Measures on the pairs held out, all ranks together; whether there was anything to measure."""
+        if self._evaluate is None:
+            return False
+        found = self._evaluate()
+        self._measured = found.values | {"step": step.taken, "pairs": len(self._plan.held_out)}
+        self._consider(step, found.score)
+        words = ", ".join(f"{name} {value:.4f}" for name, value in found.values.items())
+        self._say(f"step {step.taken}: {words} on {len(self._plan.held_out)} pairs held out")
+        return True
+
+    def _consider(self, step: Step, score: float) -> None:
+        """Whether this is the best state so far; more is better."""
+        if self._best is None or score > self._best["score"]:
+            self._best = {"step": step.taken, "score": score, "by": self._judged_by}
 
     def note(self, step: Step) -> None:
         """Takes note of a step that has ended."""
@@ -117,23 +152,24 @@ class Training:
             return
         attempts.insist_on_newest()
         settings = self._plan.settings
-        if is_last or step.taken % settings.print_every_steps == 0:
+        is_measured = self._measured.get("step") == step.taken
+        if is_last or is_measured or step.taken % settings.print_every_steps == 0:
             self._print(step)
         if settings.display_every_steps and (is_last or step.taken % settings.display_every_steps == 0):
-            self._recorder.samples(step.taken, samples.paint(self.learner, self._samples), samples.HEADINGS)
+            self._recorder.samples(step.taken, self.learner.paint(self._samples), self.learner.headings)
         if is_last or time.monotonic() - self._status_written >= _STATUS_INTERVAL:
             self._update_status("running", **self._progress(step))
 
     def save(self, step: Step, must_succeed: bool) -> None:
         """Writes the state. If it can't be written, training goes on with the one before, unless it is the last."""
-        score = sum(self._likeness) / len(self._likeness) if self._likeness else None
+        if self._likeness and not self._plan.held_out:
+            self._consider(step, -sum(self._likeness) / len(self._likeness))
         self._likeness = []
-        if score is not None and (self._best is None or score < self._best["score"]):
-            self._best = {"step": step.taken, "score": score}
         self._saved_at = time.monotonic()
         if not self._world.is_first:
             return
         progress = {"epoch": step.epoch, "seconds": self._seconds, "best": self._best, "plan": self._plan.summary}
+        progress["measured"] = self._measured if self._measured.get("step") == step.taken else None
         try:
             saved = state.save(self._run.states, self.learner, step.taken, progress, attempts.insist_on_newest)
             keep = [] if self._best is None else [int(self._best["step"])]
@@ -173,6 +209,8 @@ class Training:
         }
         self._unprinted = []
         speed = self._pace.images_per_second or 0.0
+        if self._measured.get("step") == step.taken:
+            losses |= {name: value for name, value in self._measured.items() if name not in ("step", "pairs")}
         self._recorder.losses(step.taken, step.epoch, losses, step.rate, speed)
         shown = "  ".join(f"{name} {value:.4g}" for name, value in losses.items())
         expected = self._expected(step)
@@ -213,6 +251,23 @@ class Training:
     def _say(message: str) -> None:
         with contextlib.suppress(OSError):  # the log may lie on the disk that is full
             print(f"{now()}  {message}", flush=True)
+
+
+def _learner(plan: TrainPlan, world: World) -> Learner | SegmenterLearner:
+    settings = plan.settings
+    if settings.trains_segmenter:
+        return SegmenterLearner(settings.model, settings.recipe, world)
+    vgg = read_vgg19(Path(plan.vgg)) if plan.vgg else None
+    return Learner(settings.model, settings.recipe, world, vgg)
+
+
+def _initial(plan: TrainPlan, parts: list[str]) -> dict[str, dict[str, np.ndarray]]:
+    """Tensors of the checkpoint to start from, by network."""
+    assert plan.init is not None
+    if plan.settings.trains_segmenter:
+        return {PART: open_segmenter(Path(plan.init)).arrays()}
+    checkpoint = open_checkpoint(Path(plan.init), plan.settings.which_epoch)
+    return {name: checkpoint.arrays(name) for name in parts if name in checkpoint.files}
 
 
 def _duration(seconds: float | None) -> str:

@@ -1,0 +1,41 @@
+"""Aesthetic score by a network of the user's own, behind a small interface.
+
+The user's Python file has a function `load(weights)`, which gets the path of the weights (or None) and
+returns a function that scores a picture, (H, W, 3) uint8 RGB, with a number in 0..1.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from ecgan.errors import UserError
+
+Scorer = Callable[[np.ndarray], float]
+
+
+def load_scorer(path: Path, weights: str | None) -> Scorer:
+    """Runs the user's file. Raises UserError if it can't be used; what it returns raises ValueError on a score that
+    is not in 0..1."""
+    specification = importlib.util.spec_from_file_location("users_aesthetic", path)
+    if specification is None or specification.loader is None or not path.is_file():
+        raise UserError(f"--aesthetic {path}: not a Python file")
+    module = importlib.util.module_from_spec(specification)
+    try:
+        specification.loader.exec_module(module)
+        score = module.load(weights)
+    except Exception as error:  # whatever the user's code does
+        raise UserError(f"--aesthetic {path}: {type(error).__name__}: {error}") from None
+    if not callable(score):
+        raise UserError(f"--aesthetic {path}: load() returned no function")
+
+    def checked(picture: np.ndarray) -> float:
+        value = float(score(picture))
+        if not 0 <= value <= 1:
+            raise ValueError(f"the aesthetic score is {value}; it must be in 0..1")
+        return value
+
+    return checked

@@ -1,0 +1,53 @@
+"""Photos in, the class of every pixel out: a segmentation network, loaded once, used many times."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from ecgan.checkpoint.segmenter import SegmenterFile
+from ecgan.data.images import Size, resize_photo
+from ecgan.networks import load_arrays
+from ecgan.networks.segformer import Segformer, enlarge
+from ecgan.runtime import jt
+from ecgan.synthesis import to_network
+
+#: Sides of what the network sees are multiples of this.
+_STRIDE = 32
+
+
+class Segmented(NamedTuple):
+    """`labels`: (H, W) uint8; `features`: (C,) float32, the mean over the network's deepest map."""
+
+    labels: np.ndarray
+    features: np.ndarray
+
+
+class Segmenter:
+    """`classes` it tells apart; `features` that it describes a photo by."""
+
+    def __init__(self, file: SegmenterFile) -> None:
+        self.classes, self.features, self._size = file.shape.classes, file.shape.widths[-1], file.size
+        self._network = Segformer(file.shape)
+        load_arrays(self._network, file.arrays(), f"segmentation network {file.path}")
+        self._network.eval()
+
+    def __call__(self, photo: np.ndarray) -> Segmented:
+        """Of (H, W, 3) uint8 RGB, seen at the size that the network was trained at, or nearly its own."""
+        return find_classes(self._network, photo, self._size or _rounded(photo))
+
+
+def find_classes(network: Segformer, photo: np.ndarray, size: Size) -> Segmented:
+    """At the photo's size, of what the network sees at `size` (width, height)."""
+    height, width = photo.shape[:2]
+    with jt.no_grad():
+        seen = network(jt.array(to_network(resize_photo(photo, size)[None])))
+        features = seen.deepest.mean((2, 3)).numpy()[0]
+        logits = enlarge(seen.logits, height, width).numpy()[0]
+    return Segmented(logits.argmax(0).astype(np.uint8), features)
+
+
+def _rounded(photo: np.ndarray) -> Size:
+    height, width = (max(_STRIDE, round(side / _STRIDE) * _STRIDE) for side in photo.shape[:2])
+    return width, height

@@ -1,0 +1,1 @@
+"""Scoring a results folder: what is measured of every picture, in parts, and what that adds up to."""

@@ -1,0 +1,196 @@
+"""The end of a scoring: all measurements together become score.json and images.csv."""
+
+from __future__ import annotations
+
+import csv
+import io
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import ecgan
+from ecgan.errors import UserError
+from ecgan.files import write_atomically, write_json
+from ecgan.palette import class_name
+from ecgan.scoring import frechet, total
+from ecgan.scoring.agreement import Agreement
+from ecgan.scoring.frechet import FULL_RANK, Gaussian, Moments
+from ecgan.scoring.style import DEFAULT, VARIANTS
+from jobs.run_dir import RunDir, now
+from jobs.score import parts, statistics
+from jobs.score.parts import Measurements
+from jobs.score.plan import ScorePlan
+from jobs.score.table import table
+
+SCORE, IMAGES = "score.json", "images.csv"
+#: Below so many pictures a Fréchet distance says little, and a warning is due.
+FEW = 1000
+
+
+@dataclass(frozen=True)
+class ScoreFinish:
+    """Ends the scoring in `run_dir`; picklable, called where it shall run, when no shard runs any more."""
+
+    run_dir: Path
+
+    def __call__(self) -> int:
+        """How many pictures could not be scored. Raises UserError if parts were not measured at all."""
+        run = RunDir(self.run_dir)
+        plan = ScorePlan.load(run.plan)
+        found = {part.key: parts.load(run, part) for part in plan.parts}
+        gone = [part for part in plan.parts if found[part.key] is None]
+        if gone:
+            lacking = sum(len(part.subjects) for part in gone)
+            run.write_status("incomplete", kind="scoring", total=plan.total, done=plan.total - lacking, missing=lacking)
+            raise UserError(f"{lacking} of {plan.total} pictures are not measured yet: the same command goes on")
+        pictures = [measured for part in plan.of_kind("pictures") if (measured := found[part.key])]
+        photos = [measured for part in plan.of_kind("photos") if (measured := found[part.key])]
+        failures = [tuple(failure) for measured in (*pictures, *photos) for failure in measured.failures]
+        records = [record for measured in pictures for record in measured.records]
+        if not records:
+            raise UserError(f"no picture could be measured: {failures[0][1] if failures else 'there are none'}")
+        score = _score(plan, records, pictures, _statistics(plan, photos))
+        score["not_scored"] = [{"name": name, "reason": reason} for name, reason in (*plan.missing, *failures)]
+        write_atomically(run.path / IMAGES, _csv(records))
+        write_json(run.path / SCORE, score)
+        run.write_status(
+            "done", kind="scoring", total=plan.total, done=plan.total - len(failures), failed=len(failures)
+        )
+        print("\n".join(table(score)), flush=True)
+        print(f"\n{run.path / SCORE}, picture by picture in {run.path / IMAGES}", flush=True)
+        for name, reason in failures[:20]:
+            print(f"not scored: {name}: {reason}", file=sys.stderr)
+        return len(failures) + len(plan.missing)
+
+
+@dataclass(frozen=True)
+class ScoreMerge:
+    """`finish` as a job of its own, which fails if pictures could not be scored."""
+
+    finish: ScoreFinish
+
+    def __call__(self) -> None:
+        if missing := self.finish():
+            raise UserError(f"{missing} picture(s) could not be scored: see {self.finish.run_dir / SCORE}")
+
+
+def _statistics(plan: ScorePlan, photos: list[Measurements]) -> Gaussian | None:
+    """Of the photos' features, from the cache or from what was measured now, which is then kept there."""
+    if plan.statistics is None:
+        return None
+    if not photos:
+        known = statistics.load(plan.statistics)
+        if known is None:
+            raise UserError("the training photos' statistics have gone from the cache folder: run the command again")
+        return known
+    gaussian = _gaussian(photos)
+    if gaussian is not None:
+        statistics.save(plan.statistics, gaussian)
+    return gaussian
+
+
+def _gaussian(measured: list[Measurements]) -> Gaussian | None:
+    """None of fewer than two pictures."""
+    moments = Moments(measured[0].features.shape[1])
+    for each in measured:
+        moments.add(each.features)
+    return moments.gaussian() if moments.count > 1 else None
+
+
+def _score(
+    plan: ScorePlan, records: list[dict[str, Any]], pictures: list[Measurements], photos: Gaussian | None
+) -> dict[str, Any]:
+    notes: list[str] = []
+    terms: dict[str, float] = {}
+    style = {name: float(np.mean([record[f"style_{name}"] or 0.0 for record in records])) for name in VARIANTS}
+    terms["style"] = style[DEFAULT]
+    undefined = sum(record[f"style_{DEFAULT}"] is None for record in records)
+    if undefined:
+        notes.append(f"style is undefined for {undefined} picture(s), which count as 0: see {IMAGES}")
+    score: dict[str, Any] = {
+        "created": now(),
+        "version": ecgan.__version__,
+        "results": plan.results,
+        "pictures": len(records),
+        "style": style | {"in_the_total": DEFAULT, "undefined": undefined},
+    }
+    if plan.judges.segmenter:
+        score["mask_accuracy"] = accuracy = _accuracy(plan, pictures)
+        terms["mask_accuracy"] = accuracy["value"]
+    if photos is not None:
+        distance = _distance(plan, pictures, photos, notes)
+        if distance is not None:
+            score["fid" if plan.judges.inception else "fsd"] = distance
+            if plan.judges.inception:
+                terms["fid"] = distance["value"]
+    if plan.judges.aesthetic:
+        values = [record["aesthetic"] for record in records]
+        terms["aesthetic"] = float(np.mean(values))
+        score["aesthetic"] = {"value": terms["aesthetic"], "by": plan.judges.aesthetic}
+    known = {name: terms[name] for name in total.TERMS if name in terms}
+    score["total"] = total.total(**known) if len(known) == len(total.TERMS) else None
+    if line := total.without(known):
+        score["total_without"] = line._asdict()
+    score["unknown"] = [name for name in total.TERMS if name not in known]
+    return score | {"notes": notes}
+
+
+def _accuracy(plan: ScorePlan, pictures: list[Measurements]) -> dict[str, Any]:
+    agreement = Agreement(plan.judges.label_nc)
+    for each in pictures:
+        agreement.counts += each.agreement.astype(np.int64)
+    classes = [class_name(label) for label in range(plan.judges.label_nc)]
+    return {
+        "value": agreement.accuracy,
+        "mean_iou": agreement.mean_iou,
+        "by_class": dict(zip(classes, agreement.by_class(), strict=True)),
+        "iou_by_class": dict(zip(classes, agreement.iou_by_class(), strict=True)),
+        "segmenter": {
+            "path": plan.judges.segmenter,
+            "sha256": plan.judges.of("segmenter"),
+            "on_held_out_pairs": plan.segmenter_measured or None,
+        },
+    }
+
+
+def _distance(
+    plan: ScorePlan, pictures: list[Measurements], photos: Gaussian, notes: list[str]
+) -> dict[str, Any] | None:
+    found = _gaussian(pictures)
+    name = "FID" if plan.judges.inception else "FSD"
+    if found is None:
+        notes.append(f"{name} needs two pictures at least")
+        return None
+    rank = len(photos.mean)
+    for what, count in (("pictures", found.count), ("training photos", photos.count)):
+        if count <= rank:
+            full = f"{FULL_RANK} and more" if rank == FULL_RANK else f"more than {rank}"
+            notes.append(f"{name}: the covariance of {count} {what} is rank-deficient ({full} would do)")
+        if count < FEW:
+            notes.append(f"warning: {name} of fewer than {FEW} {what} ({count}) says little")
+    network = "inception" if plan.judges.inception else "segmenter"
+    return {
+        "value": frechet.distance(found, photos),
+        "pictures": found.count,
+        "training_photos": photos.count,
+        "weights": getattr(plan.judges, network),
+        "sha256": plan.judges.of(network),
+    }
+
+
+def _csv(records: list[dict[str, Any]]) -> str:
+    columns = [name for name in ("mask_accuracy", "aesthetic") if name in records[0]]
+    header = ["name", *(f"style_{name}" for name in VARIANTS), *columns, "note"]
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow(header)
+    for record in records:
+        writer.writerow([_cell(record[name]) for name in header])
+    return buffer.getvalue()
+
+
+def _cell(value: Any) -> Any:
+    return "" if value is None else f"{value:.6f}" if isinstance(value, float) else value

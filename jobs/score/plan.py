@@ -1,0 +1,162 @@
+"""The plan of a scoring: what is measured, by which networks, in which parts and shards. Saved as plan.json."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Any, Literal
+
+from ecgan.errors import UserError
+from ecgan.files import write_json
+
+#: Grows when the same files give other measurements than before.
+MEASUREMENTS_VERSION = 1
+#: Pictures of one part: what a kill costs at most.
+PART = 16
+_LIBRARIES = ("jittor", "onednn-cpu-gomp", "numpy", "pillow", "opencv-python-headless")
+
+
+@dataclass(frozen=True)
+class Judges:
+    """Paths of the networks and the SHA-256 of what is in them; None where there is none."""
+
+    inception: str | None
+    segmenter: str | None
+    aesthetic: str | None
+    aesthetic_weights: str | None
+    hashes: tuple[tuple[str, str], ...]
+    label_nc: int
+    contain_dontcare_label: bool
+    device: str
+
+    @property
+    def has_features(self) -> bool:
+        return self.inception is not None or self.segmenter is not None
+
+    def of_features(self) -> dict[str, Any]:
+        """What decides a photo's features: one network, and where it runs."""
+        network = "inception" if self.inception else "segmenter"
+        return features_by(network, self.of(network), self.device)
+
+    def of(self, network: str) -> str:
+        """Its SHA-256."""
+        return dict(self.hashes)[network]
+
+    def fingerprint(self) -> dict[str, Any]:
+        """What decides a measurement, beside the files that are measured."""
+        values = {"hashes": dict(self.hashes), "label_nc": self.label_nc, "dontcare": self.contain_dontcare_label}
+        return values | {"device": self.device} | _versions()
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A picture to measure, or a training photo whose features are wanted, which has no mask.
+
+    `identity`: size and time of its files, by which a change is noticed.
+    """
+
+    name: str
+    path: str
+    identity: str
+    mask: str | None = None
+    reference: str | None = None
+
+
+@dataclass(frozen=True)
+class Part:
+    """Subjects of one kind that are measured together. `key`: SHA-256 of everything that decides the outcome."""
+
+    kind: Literal["pictures", "photos"]
+    key: str
+    subjects: tuple[Subject, ...]
+    shard: int | None = None
+
+
+@dataclass(frozen=True)
+class ScorePlan:
+    """`size`: (width, height) of the pictures. `statistics`: key of the photos' statistics, None if no network has
+    features. `missing`: pictures that could not be scored, with reasons."""
+
+    results: str
+    judges: Judges
+    parts: tuple[Part, ...]
+    size: tuple[int, int]
+    statistics: str | None
+    photos: int
+    segmenter_measured: dict[str, Any]
+    missing: tuple[tuple[str, str], ...]
+
+    @property
+    def shards(self) -> int:
+        return 1 + max((part.shard for part in self.parts if part.shard is not None), default=-1)
+
+    @property
+    def total(self) -> int:
+        return sum(len(part.subjects) for part in self.parts)
+
+    def of_shard(self, shard: int) -> list[Part]:
+        return [part for part in self.parts if part.shard == shard]
+
+    def of_kind(self, kind: str) -> list[Part]:
+        return [part for part in self.parts if part.kind == kind]
+
+    def save(self, path: Path) -> None:
+        write_json(path, dataclasses.asdict(self))
+
+    @classmethod
+    def load(cls, path: Path) -> ScorePlan:
+        """Raises UserError if `path` is no plan of this version."""
+        try:
+            values = json.loads(path.read_text())
+            parts = tuple(
+                Part(**part | {"subjects": tuple(Subject(**each) for each in part["subjects"])})
+                for part in values["parts"]
+            )
+            missing = tuple((name, reason) for name, reason in values["missing"])
+            hashes = tuple((name, digest) for name, digest in values["judges"]["hashes"])
+            judges = Judges(**values["judges"] | {"hashes": hashes})
+            changed = {"judges": judges, "parts": parts, "size": tuple(values["size"]), "missing": missing}
+            return cls(**values | changed)
+        except (OSError, ValueError, KeyError, TypeError):
+            raise UserError(f"{path} is not a plan that this version can read") from None
+
+
+def features_by(network: str, sha256: str, device: str) -> dict[str, Any]:
+    """What decides the features of a photo."""
+    return {network: sha256, "device": device} | _versions()
+
+
+def in_parts(
+    kind: Literal["pictures", "photos"], subjects: Sequence[Subject], decided_by: dict[str, Any]
+) -> list[Part]:
+    """Of PART subjects each, whatever the shards: what was measured serves again with another number of them."""
+    groups = [tuple(subjects[i : i + PART]) for i in range(0, len(subjects), PART)]
+    return [
+        Part(kind, key_of([kind, decided_by, [dataclasses.asdict(each) for each in group]]), group) for group in groups
+    ]
+
+
+def in_shards(parts: Sequence[Part], todo: set[str], shards: int) -> tuple[Part, ...]:
+    """Numbers the parts whose keys are in `todo` in contiguous shards of about equally many."""
+    shards = min(shards, len(todo))
+    numbered, position = [], 0
+    for part in parts:
+        if part.key not in todo:
+            numbered.append(dataclasses.replace(part, shard=None))
+            continue
+        numbered.append(dataclasses.replace(part, shard=position * shards // len(todo)))
+        position += 1
+    return tuple(numbered)
+
+
+def key_of(values: Any) -> str:
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
+
+
+def _versions() -> dict[str, Any]:
+    return {"version": MEASUREMENTS_VERSION} | {name: metadata.version(name) for name in _LIBRARIES}

@@ -1,0 +1,183 @@
+"""From settings to a plan: finds and checks pictures, masks and networks, sees what is measured already."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+from ecgan import runtime
+from ecgan.checkpoint.inception import find_inception, read_inception
+from ecgan.checkpoint.segmenter import SegmenterFile, open_segmenter
+from ecgan.config import ModelConfig
+from ecgan.data.images import BadImage, Size, size_of
+from ecgan.data.testset import Fault, Item, check_pictures, find_test_set
+from ecgan.errors import UserError
+from ecgan.files import sha256_of, write_atomically
+from jobs.generate.merge import read_manifest
+from jobs.run_dir import RunDir
+from jobs.score import parts, statistics
+from jobs.score.plan import Judges, ScorePlan, in_parts, in_shards, key_of
+from jobs.score.settings import ScoreSettings
+from jobs.score.subjects import find_photos, subject_of
+
+#: Where `configs/segmenter.yaml` trains.
+SEGMENTER = Path("runs/segmenter")
+_RESULT_SUFFIXES = (".jpg", ".png")
+_FAULTS_SHOWN = 40
+
+
+@dataclass(frozen=True)
+class ScoreRequest:
+    """What is asked for, checked. `plan` has no shards yet."""
+
+    settings: ScoreSettings
+    plan: ScorePlan
+    run: RunDir
+
+
+def check(settings: ScoreSettings, device: str | None = None) -> ScoreRequest:
+    """Checks pictures, masks, references and networks, and writes nothing.
+
+    `device`: what is to compute, where that is not on this machine.
+    Raises UserError, with all faults of the input in one message.
+    """
+    results = Path(settings.results).expanduser().resolve()
+    output = Path(settings.output_path).expanduser().resolve() if settings.output_path else None
+    if output is not None and output.is_relative_to(results):
+        raise UserError(
+            f"--output_path {output} lies in the results folder, which holds pictures alone: choose another"
+        )
+    run = RunDir(output or results.with_name(results.name + ".score"))
+    segmenter = _find_segmenter(settings)
+    inception = find_inception(settings.inception_weights)
+    size, items, missing = _find_items(settings, results)
+    # Last, since with a GPU it may compile, which a mistake in the input or a dry run need not wait for.
+    if device is None:
+        device = (runtime.choose_device if settings.dry_run else runtime.usable_device)(settings.device)
+    judges = _judges(settings, inception, segmenter, device)
+    pictures = [subject_of(*item) for item in items]
+    photos = find_photos(Path(settings.img_path).expanduser()) if judges.has_features else []
+    key = key_of([judges.of_features(), [dataclasses.asdict(photo) for photo in photos]]) if photos else None
+    measured = in_parts("pictures", pictures, judges.fingerprint())
+    if key and not statistics.is_known(key):
+        measured = in_parts("photos", photos, judges.of_features()) + measured
+    plan = ScorePlan(
+        str(results), judges, tuple(measured), size, key, len(photos), segmenter.measured if segmenter else {}, missing
+    )
+    return ScoreRequest(settings, plan, run)
+
+
+def examine(request: ScoreRequest) -> ScorePlan:
+    """The plan with what is left to measure split into shards. Writes nothing."""
+    todo = {part.key for part in request.plan.parts if parts.load(request.run, part) is None}
+    return dataclasses.replace(request.plan, parts=in_shards(request.plan.parts, todo, request.settings.shards))
+
+
+def lay_out(request: ScoreRequest, plan: ScorePlan) -> None:
+    """Writes the plan into the run's folder and clears it of what is not part of it. Needs the lock."""
+    run = request.run
+    run.clear_temporaries()
+    parts.clear_others(run, plan.parts)
+    for path in run.shards.iterdir():
+        path.unlink()
+    write_atomically(run.config, yaml.safe_dump(dataclasses.asdict(request.settings), sort_keys=False))
+    plan.save(run.plan)
+
+
+def _find_segmenter(settings: ScoreSettings) -> SegmenterFile | None:
+    path = Path(settings.segmenter).expanduser() if settings.segmenter else SEGMENTER
+    if settings.segmenter is None and not path.is_dir():
+        return None
+    try:
+        found = open_segmenter(path)
+    except UserError as error:
+        raise UserError(f"--segmenter: {error}") from None
+    if found.shape.classes != settings.label_nc:
+        raise UserError(
+            f"--segmenter {path} tells {found.shape.classes} classes apart, --label_nc is {settings.label_nc}"
+        )
+    return found
+
+
+def _judges(settings: ScoreSettings, inception: Path | None, segmenter: SegmenterFile | None, device: str) -> Judges:
+    files = {"aesthetic": settings.aesthetic, "aesthetic_weights": settings.aesthetic_weights}
+    paths = {name: str(Path(file).expanduser().absolute()) if file else None for name, file in files.items()}
+    for name, path in paths.items():
+        if path is not None and not Path(path).is_file():
+            raise UserError(f"--{name} {path}: no such file")
+    hashes = {name: sha256_of(Path(path)) for name, path in paths.items() if path is not None}
+    if inception is not None:
+        read_inception(inception)  # a damaged file must not be found out on a compute node
+        hashes["inception"] = sha256_of(inception)
+    if segmenter is not None:
+        hashes["segmenter"] = segmenter.sha256
+    return Judges(
+        str(inception.absolute()) if inception else None,
+        str(segmenter.path.absolute()) if segmenter else None,
+        **paths,
+        hashes=tuple(hashes.items()),
+        label_nc=settings.label_nc,
+        contain_dontcare_label=settings.contain_dontcare_label,
+        device=device,
+    )
+
+
+def _find_items(
+    settings: ScoreSettings, results: Path
+) -> tuple[Size, list[tuple[Item, Path]], tuple[tuple[str, str], ...]]:
+    """The pictures' size, what can be scored with its file, and what can't with the reason (which raises unless bad
+    input is to be skipped)."""
+    if not results.is_dir():
+        raise UserError(f"--results {results}: no such folder; launch/generate.py makes one")
+    found = find_test_set(Path(settings.input_path).expanduser(), Path(settings.img_path).expanduser())
+    model = ModelConfig(label_nc=settings.label_nc, contain_dontcare_label=settings.contain_dontcare_label)
+    broken = {fault.name for fault in found.faults}
+    faults = [*found.faults, *check_pictures([item for item in found.items if item.name not in broken], model)]
+    files = {item.name: _result(results, item.name) for item in found.items}
+    size = _size_of_results(results, found.items)
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        reasons = pool.map(lambda item: _fault(files[item.name], results / item.name, size), found.items)
+    faults += [Fault(item.name, reason) for item, reason in zip(found.items, reasons, strict=True) if reason]
+    broken = {fault.name for fault in faults}
+    usable = [(item, path) for item in found.items if item.name not in broken and (path := files[item.name])]
+    if not found.items and not faults:
+        raise UserError(f"--input_path {settings.input_path}: there are no masks")
+    if faults and (settings.on_bad_input == "stop" or not usable):
+        lines = [f"  {fault.reason}" for fault in faults[:_FAULTS_SHOWN]]
+        lines += [f"  … and {len(faults) - _FAULTS_SHOWN} more"] if len(faults) > _FAULTS_SHOWN else []
+        hint = f"\nMend them, or --on_bad_input skip to score the other {len(usable)} pictures." if usable else ""
+        raise UserError(f"{len(faults)} fault(s) in the input, nothing was scored:\n" + "\n".join(lines) + hint)
+    return size, usable, tuple((fault.name or "", fault.reason) for fault in faults)
+
+
+def _result(results: Path, name: str) -> Path | None:
+    return next((path for suffix in _RESULT_SUFFIXES if (path := results / (name + suffix)).is_file()), None)
+
+
+def _size_of_results(results: Path, items: tuple[Item, ...]) -> Size:
+    """As generated; of pictures that others made as the masks are."""
+    manifest = read_manifest(results)
+    if manifest is not None:
+        width, height = manifest["fingerprint"]["size"]
+        return int(width), int(height)
+    for item in items:
+        try:
+            return size_of(item.mask)
+        except BadImage:
+            continue
+    return 512, 384
+
+
+def _fault(path: Path | None, expected: Path, size: Size) -> str | None:
+    if path is None:
+        return f"{expected}{_RESULT_SUFFIXES[0]}: does not exist"
+    try:
+        found = size_of(path)
+    except BadImage as error:
+        return str(error)
+    return None if found == size else f"{path}: {found[0]}x{found[1]} instead of {size[0]}x{size[1]}"

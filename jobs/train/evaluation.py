@@ -1,0 +1,58 @@
+"""What a training is measured by: which networks judge, and the training photos' statistics they need."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+
+from ecgan.checkpoint.segmenter import open_segmenter
+from ecgan.files import sha256_of
+from ecgan.scoring.evaluator import Evaluator
+from ecgan.scoring.frechet import Gaussian
+from ecgan.training.evaluation import OfPictures, OfSegmenter, statistics_of
+from ecgan.training.learner import Learner
+from ecgan.training.segmenter import SegmenterLearner
+from ecgan.training.world import World
+from jobs.score import statistics
+from jobs.score.plan import features_by, key_of
+from jobs.score.subjects import find_photos
+from jobs.train.plan import TrainPlan
+
+#: Photos between two lines of the log.
+_SAY_EVERY = 200
+
+
+def evaluation(
+    plan: TrainPlan, learner: Learner | SegmenterLearner, world: World, say: Callable[[str], None]
+) -> OfSegmenter | OfPictures:
+    """For all ranks together; `say` is rank 0's log. Raises UserError if a network can't be used."""
+    if isinstance(learner, SegmenterLearner):
+        return OfSegmenter(learner, plan.held_out, world)
+    inception = Path(plan.inception) if plan.inception else None
+    evaluator = Evaluator.load(inception, open_segmenter(Path(plan.segmenter)) if plan.segmenter else None)
+    photos = _statistics(plan, evaluator, world, say) if inception else None
+    return OfPictures(learner, plan.held_out, world, evaluator, photos)
+
+
+def _statistics(plan: TrainPlan, evaluator: Evaluator, world: World, say: Callable[[str], None]) -> Gaussian:
+    """From the cache, where launch/score.py finds them too, or computed now by all ranks."""
+    assert plan.inception is not None and plan.photos is not None
+    photos = find_photos(Path(plan.photos))
+    decided_by = features_by("inception", sha256_of(Path(plan.inception)), plan.device)
+    key = key_of([decided_by, [dataclasses.asdict(photo) for photo in photos]])
+    known = world.from_first(statistics.load(key) if world.is_first else None)
+    if known is not None:
+        return known
+    done = 0
+
+    def tick() -> None:
+        nonlocal done
+        done += 1
+        if world.is_first and done % _SAY_EVERY == 0:
+            say(f"statistics of the training photos for the FID: {done * world.size} of {len(photos)}")
+
+    gaussian = statistics_of([Path(photo.path) for photo in photos], evaluator, world, tick)
+    if world.is_first:
+        statistics.save(key, gaussian)
+    return gaussian

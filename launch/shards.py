@@ -1,0 +1,95 @@
+"""Work in shards, whatever they do: on Slurm an array and a job after it, here a pool of processes with one bar."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ecgan import runtime
+from ecgan.progress import progress_bar
+from jobs.progress import read_all
+from jobs.run_dir import RunDir
+from jobs.submission import Submission
+from launch import on_slurm
+from launch.slurm_options import SlurmOptions
+from slurm import resources, script
+from slurm.local import LocalPool, Outcome
+from slurm.script import Shape
+from slurm.site import Site
+from slurm.supervisor import Supervised
+
+Job = Callable[[], Any]
+
+
+def shapes(run: RunDir, site: Site, options: SlurmOptions, name: str, array: str | None) -> tuple[Shape, Shape]:
+    """Of the shards' array, and of what waits for the job `array`."""
+    environment = on_slurm.environment_of(run, options)
+    return script.shard(site, name, environment), script.merge(site, f"{name}-merge", environment, array)
+
+
+def submit(
+    run: RunDir, site: Site, options: SlurmOptions, name: str, shards: Sequence[Job], merging: Job
+) -> Submission:
+    """An array with a job for each shard, and `merging` when all have ended, however they did."""
+    with on_slurm.Sending(run, site) as sending:
+        array = None
+        if shards:
+            shape, _ = shapes(run, site, options, name, None)
+            jobs = [Supervised(run.path, f"shard-{i}", shard, site, shape) for i, shard in enumerate(shards)]
+            array = sending.send("shards", shape, jobs)
+        _, shape = shapes(run, site, options, name, array)
+        sending.send("merge", shape, [Supervised(run.path, "merge", merging, site, shape)])
+    return sending.submission
+
+
+def workers(asked: int | None, device: str, memory: int, shards: int) -> list[dict[str, str]]:
+    """The environment of each worker of the pool: its GPU or its share of the cores. `memory`: bytes that one takes."""
+    gpus = runtime.gpu_count() if device == "cuda" else 0
+    count = asked or resources.default_workers(gpus, memory)
+    return resources.environments(max(1, min(count, shards)), gpus)
+
+
+def describe(workers: Sequence[dict[str, str]], device: str) -> str:
+    each = f"{workers[0]['OMP_NUM_THREADS']} thread(s)" if device == "cpu" else "one GPU"
+    return f"{len(workers)} on this machine ({device}), {each} each"
+
+
+@dataclass(frozen=True)
+class Here:
+    """Shards on this machine. `total` pictures, `before` of which were done already; `kind` as the status has it;
+    `title`: what is being done, for the bar."""
+
+    run: RunDir
+    kind: str
+    title: str
+    total: int
+    before: int
+
+    def make(self, shards: Sequence[Job], workers: Sequence[dict[str, str]], lock: int) -> list[Outcome]:
+        """Runs every shard, with one bar over all; raises what interrupts it, workers ended."""
+        pool = LocalPool(workers, self.run.logs, keep_open=[lock])
+        with progress_bar(self.total, self.title, "picture", initial=self.before) as bar:
+
+            def tick() -> None:
+                entries = read_all(self.run.shards)
+                if all(entry["state"] == "starting" for entry in entries):
+                    bar.unpause()  # loading and compiling are not the work: rate and ETA leave them out
+                    return
+                done, failed = (sum(entry[key] for entry in entries) for key in ("done", "failed"))
+                if self.before + done + failed > bar.n:
+                    bar.update(self.before + done + failed - bar.n)
+                    self.run.write_status(
+                        "running", kind=self.kind, total=self.total, done=self.before + done, failed=failed
+                    )
+
+            outcomes = pool.run(shards, tick)
+            tick()
+        return outcomes
+
+    def is_hopeless(self, outcomes: Sequence[Outcome]) -> bool:
+        """Says what went wrong; whether nothing else could have been done."""
+        for message in dict.fromkeys(outcome.message for outcome in outcomes if outcome.message):
+            print(f"error: {message} (log in {self.run.logs})", file=sys.stderr)
+        return any(outcome.state == "hopeless" for outcome in outcomes)

@@ -1,0 +1,95 @@
+"""The segmentation network against Hugging Face's, recorded once, and reading its weights wherever they come from.
+
+Weights and photos are drawn by NumPy from seeds, the same ones as when tests/fixtures/segformer.json was recorded
+with transformers and PyTorch; it holds the tensors' shapes and the outputs.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from conftest import ROOT
+from safetensors.numpy import save_file
+
+from ecgan.checkpoint import native
+from ecgan.checkpoint.segmenter import open_segmenter
+from ecgan.config import ModelConfig, SegformerShape
+from ecgan.errors import UserError
+
+RECORDED: dict[str, Any] = json.loads((ROOT / "tests/fixtures/segformer.json").read_text())
+
+
+def drawn_weights(size: str) -> dict[str, np.ndarray]:
+    return {name: _drawn(name, tuple(shape)) for name, shape in RECORDED[size]["shapes"].items()}
+
+
+def _drawn(name: str, shape: tuple[int, ...]) -> np.ndarray:
+    chance = np.random.default_rng(int(hashlib.sha256(name.encode()).hexdigest()[:8], 16))
+    values = chance.standard_normal(shape)
+    if name.endswith("running_var"):
+        values = 0.5 + np.abs(values)
+    elif "norm" in name and name.endswith(".weight"):
+        values = 1 + 0.2 * values
+    else:
+        values = values * np.sqrt(1 / np.prod(shape[1:])) if len(shape) > 1 else 0.2 * values
+    return values.astype(np.float32)
+
+
+def drawn_photos() -> np.ndarray:
+    return np.random.default_rng(7).integers(0, 256, (2, 64, 96, 3)).astype(np.uint8)
+
+
+@pytest.mark.parametrize("size", ["b0", "b1"])
+def test_outputs_are_those_of_transformers(size: str) -> None:
+    from ecgan.networks import load_arrays
+    from ecgan.networks.segformer import Segformer
+    from ecgan.runtime import jt
+    from ecgan.synthesis import to_network
+
+    arrays, wanted = drawn_weights(size), RECORDED[size]
+    network = Segformer(SegformerShape.of({name: array.shape for name, array in arrays.items()}))
+    load_arrays(network, arrays, size)
+    network.eval()
+    with jt.no_grad():
+        seen = network(jt.array(to_network(drawn_photos())))
+        logits, deepest = seen.logits.numpy(), seen.deepest.numpy()
+    assert logits.shape == (2, 29, 16, 24)
+    assert np.abs(logits[:, :, 5, 7] - wanted["first"]).max() < 1e-3
+    assert np.abs(logits).sum((1, 2, 3)) == pytest.approx(wanted["sums"], rel=1e-4)
+    assert np.abs(deepest).sum((1, 2, 3)) == pytest.approx(wanted["deepest"], rel=1e-4)
+
+
+def test_a_segmenter_sees_any_size_and_gives_labels_at_the_photos(tmp_path: Path) -> None:
+    from ecgan.segmentation import Segmenter
+
+    file = tmp_path / "model.safetensors"
+    save_file(drawn_weights("b0") | {"decode_head.batch_norm.num_batches_tracked": np.int64([3])}, file)
+    found = open_segmenter(tmp_path)
+    assert found.shape == SegformerShape() and found.size is None and not found.measured
+    segmenter = Segmenter(found)
+    photo = drawn_photos()[0]
+    whole = segmenter(photo)
+    assert whole.labels.shape == (64, 96) and whole.labels.dtype == np.uint8 and whole.labels.max() < 29
+    assert len(np.unique(whole.labels)) > 1 and whole.features.shape == (256,)
+    assert segmenter(photo[:50, :70]).labels.shape == (50, 70)
+    file.write_bytes(file.read_bytes()[:-8] + b"12345678")
+    with pytest.raises(UserError, match="damaged"):
+        found.arrays()
+
+
+def test_what_is_no_segmenter_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="does not exist"):
+        open_segmenter(tmp_path / "nothing.pth")
+    with pytest.raises(UserError, match="holds no segmentation network"):
+        open_segmenter(tmp_path)
+    save_file({"weight": np.zeros(3, np.float32)}, tmp_path / "other.safetensors")
+    with pytest.raises(UserError, match=r"no SegFormer .*decode_head.classifier.weight"):
+        open_segmenter(tmp_path / "other.safetensors")
+    native.save(tmp_path / "ecgan", {"G": {"a": np.zeros(1, np.float32)}}, ModelConfig(), {})
+    with pytest.raises(UserError, match="not of a segmentation network"):
+        open_segmenter(tmp_path / "ecgan")
