@@ -33,6 +33,7 @@ try:
 except ModuleNotFoundError as missing:
     sys.exit(f"error: {missing}: run `make setup` once, then .venv/bin/python launch/train.py")
 
+_PAINT = "paint with\n  python launch/generate.py --checkpoint"
 #: Seconds between two looks at the status.
 _TICK = 0.5
 
@@ -97,13 +98,18 @@ def print_plan(request: Request, site: Site | None, why: str) -> None:
     print(f"training set  {settings.input_path}: {len(plan.pairs)} pairs{left_out}")
     for fault in request.skipped:
         print(f"skipped       {fault.reason}")
-    print(f"model         {model.width}x{model.height}, ngf {model.ngf}, ndf {model.ndf}, {model.label_nc} classes")
+    widths = "SegFormer-B0" if settings.trains_segmenter else f"ngf {model.ngf}, ndf {model.ndf}"
+    print(f"model         {model.width}x{model.height}, {widths}, {model.label_nc} classes")
     print(
         f"batch         {settings.batch_size}: {plan.ranks} rank(s) x {share}"
         + (f", in micro-batches of {micro}" if micro < share else "")
     )
     print(f"steps         {plan.steps}, {plan.sampler.steps_per_epoch} an epoch")
-    print(f"perceptual    {plan.vgg or 'off'}")
+    if not settings.trains_segmenter:
+        print(f"perceptual    {plan.vgg or 'off'}")
+    if plan.held_out:
+        judges = "".join(f", {path}" for path in (plan.segmenter, plan.inception) if path)
+        print(f"held out      {len(plan.held_out)} pairs to measure with{judges}")
     if site:
         print(f"where         Slurm: {site.nodes} node(s) x {site.ranks_per_node} rank(s), {plan.device}; {why}")
     else:
@@ -125,11 +131,11 @@ def train(request: Request, lock: int) -> int:
     try:
         watch(request, ranks)
     except (KeyboardInterrupt, Terminated) as error:
-        return stop(run_dir, ranks, by_user=isinstance(error, KeyboardInterrupt))
+        return stop(request, ranks, by_user=isinstance(error, KeyboardInterrupt))
     except BaseException:
         ranks.kill()
         raise
-    return report(run_dir, ranks)
+    return report(run_dir, ranks, plan.settings.trains_segmenter)
 
 
 def watch(request: Request, ranks: Ranks) -> None:
@@ -150,8 +156,9 @@ def watch(request: Request, ranks: Ranks) -> None:
                 bar.update(status["step"] - bar.n)
 
 
-def stop(run_dir: RunDir, ranks: Ranks, by_user: bool) -> int:
+def stop(request: Request, ranks: Ranks, by_user: bool) -> int:
     """Lets the ranks finish their step and save; a second signal ends them at once."""
+    run_dir, plan = request.run, request.plan
     print("\nstopping: finishing the step and saving the state (again: end at once)", file=sys.stderr, flush=True)
     ranks.ask_to_stop()
     try:
@@ -162,15 +169,16 @@ def stop(run_dir: RunDir, ranks: Ranks, by_user: bool) -> int:
         run_dir.write_status("stopped", **_details(run_dir))
         print("ended at once; the same command goes on from the last state that was saved", file=sys.stderr)
         return INTERRUPTED if by_user else STOPPED
-    status = report(run_dir, ranks)
+    status = report(run_dir, ranks, plan.settings.trains_segmenter)
     return INTERRUPTED if by_user and status == STOPPED else status
 
 
-def report(run_dir: RunDir, ranks: Ranks) -> int:
+def report(run_dir: RunDir, ranks: Ranks, is_segmenter: bool) -> int:
     """Says how it ended; returns the exit status."""
     details = _details(run_dir)
     if ranks.status == rank.DONE:
-        print(f"done: {details.get('last_state')}; paint with\n  python launch/generate.py --checkpoint {run_dir.path}")
+        use = "score with\n  python launch/score.py --segmenter" if is_segmenter else _PAINT
+        print(f"done: {details.get('last_state')}; {use} {run_dir.path}")
         return DONE
     if ranks.status == rank.STOPPED:
         print(f"stopped after step {details.get('step')}; the same command goes on from there", file=sys.stderr)

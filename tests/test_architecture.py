@@ -52,7 +52,8 @@ def test_only_the_runtime_imports_jittor() -> None:
 
 
 @pytest.mark.parametrize(
-    "command", ["generate", "train", "score", "pack", "prepare", "status", "cancel", "doctor", "convert"]
+    "command",
+    ["generate", "train", "score", "gallery", "pick", "pack", "prepare", "status", "cancel", "doctor", "convert"],
 )
 def test_commands_never_start_jittor(command: str) -> None:
     program = f"import sys, launch.{command}; sys.exit(any(name.startswith('jittor') for name in sys.modules))"

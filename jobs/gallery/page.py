@@ -17,22 +17,23 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from ecgan.data.images import BadImage, read_photo
+from ecgan.config import ModelConfig
+from ecgan.data.images import BadImage, read_mask, read_photo
 from ecgan.palette import class_name, colourise
 
 #: Width and height into which a thumbnail fits, and its JPEG quality.
-_THUMBNAIL, _QUALITY = (208, 156), 78
+_THUMBNAIL, _QUALITY = (256, 192), 78
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One picture. `results`: the picture in each results folder that is shown, one or two; a file may be missing.
+    """One picture. `results`: the picture in each results folder that is shown, one or two; any file may be missing.
 
     `numbers`: what is known of it by name, e.g. "style", None where it is undefined.
     """
 
     name: str
-    mask: np.ndarray
+    mask: Path
     reference: Path
     results: Sequence[Path]
     numbers: dict[str, float | None]
@@ -42,14 +43,21 @@ def gallery(
     title: str,
     columns: Sequence[str],
     entries: Sequence[Entry],
+    model: ModelConfig,
     folder: Path,
-    count: Callable[[], None] = lambda: None,
-) -> str:
-    """HTML of all entries. `columns`: a heading for each of an entry's results; `folder`: where the page will lie,
-    for links to the files; `count` is called after each entry."""
+    count: Callable[[], object] = lambda: None,
+) -> tuple[str, list[str]]:
+    """HTML of all entries, and what could not be shown, with the reason.
+
+    `columns`: a heading for each of an entry's results; `model` says the masks' classes; `folder`: where the page
+    will lie, for links to the files; `count` is called after each entry.
+    """
+
+    missing: list[str] = []
 
     def described(entry: Entry) -> dict[str, Any]:
-        values = _describe(entry, folder)
+        values, faults = _describe(entry, model, folder)
+        missing.extend(faults)
         count()
         return values
 
@@ -65,26 +73,36 @@ def gallery(
     }
     page = resources.files(__package__).joinpath("page.html").read_text(encoding="utf-8")
     # "</" would end the script that holds the data, wherever in a name it stood.
-    return page.replace("@TITLE@", html.escape(title)).replace("@DATA@", json.dumps(data).replace("</", "<\\/"))
+    page = page.replace("@TITLE@", html.escape(title)).replace("@DATA@", json.dumps(data).replace("</", "<\\/"))
+    return page, missing
 
 
-def _describe(entry: Entry, folder: Path) -> dict[str, Any]:
-    pictures = [_mask_thumbnail(entry.mask)]
+def _describe(entry: Entry, model: ModelConfig, folder: Path) -> tuple[dict[str, Any], list[str]]:
+    faults = []
+    pictures: list[str] = [""]
     links: list[str | None] = [None]
+    classes: list[int] = []
+    try:
+        labels = read_mask(entry.mask, model)
+        pictures, classes = [_mask_thumbnail(labels)], [int(label) for label in np.unique(labels)]
+    except BadImage as error:
+        faults.append(str(error))
     for path in (entry.reference, *entry.results):
         try:
             pictures.append(_thumbnail(read_photo(path)))
             links.append(os.path.relpath(path, folder))
-        except BadImage:
+        except BadImage as error:
+            faults.append(str(error))
             pictures.append("")
             links.append(None)
-    return {
+    values = {
         "name": entry.name,
         "pictures": pictures,
         "links": links,
-        "classes": [int(label) for label in np.unique(entry.mask)],
+        "classes": classes,
         "numbers": [None if value is None else round(value, 4) for value in entry.numbers.values()],
     }
+    return values, faults
 
 
 def _thumbnail(picture: np.ndarray) -> str:

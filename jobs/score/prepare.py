@@ -138,7 +138,7 @@ def _find_items(
     model = ModelConfig(label_nc=settings.label_nc, contain_dontcare_label=settings.contain_dontcare_label)
     broken = {fault.name for fault in found.faults}
     faults = [*found.faults, *check_pictures([item for item in found.items if item.name not in broken], model)]
-    files = {item.name: _result(results, item.name) for item in found.items}
+    files = {item.name: find_result(results, item.name) for item in found.items}
     size = _size_of_results(results, found.items)
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         reasons = pool.map(lambda item: _fault(files[item.name], results / item.name, size), found.items)
@@ -155,7 +155,8 @@ def _find_items(
     return size, usable, tuple((fault.name or "", fault.reason) for fault in faults)
 
 
-def _result(results: Path, name: str) -> Path | None:
+def find_result(results: Path, name: str) -> Path | None:
+    """The picture of that name, of whatever format; None if there is none."""
     return next((path for suffix in _RESULT_SUFFIXES if (path := results / (name + suffix)).is_file()), None)
 
 

@@ -1,0 +1,131 @@
+"""From folders to the gallery's page: which pictures, with which numbers, where it goes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from ecgan.config import ModelConfig
+from ecgan.data.testset import Item, find_test_set
+from ecgan.errors import UserError
+from ecgan.files import write_atomically
+from ecgan.progress import progress_bar
+from jobs.gallery.numbers import Numbers, read_numbers, score_folder
+from jobs.gallery.page import Entry, gallery
+from jobs.options import option
+from jobs.score.prepare import find_result
+
+
+@dataclass(frozen=True)
+class GallerySettings:
+    results: str = option("results", "folder of pictures to look at")
+    against: str | None = option(None, "another folder of pictures of the same masks, to be shown beside them")
+    input_path: str = option("data/test", "test set: folder with label_to_img.json and the masks' folder")
+    img_path: str = option("data/train/imgs", "folder of the reference photos")
+    score: str | None = option(
+        None, "folder with launch/score.py's images.csv; by default RESULTS.score, if it is there"
+    )
+    label_nc: int = option(29, "classes of the masks")
+    contain_dontcare_label: bool = option(False, "mask value 255 is a class of its own")
+    output: str | None = option(None, "page to write; by default RESULTS.html")
+
+
+@dataclass(frozen=True)
+class Made:
+    """`missing`: pictures that could not be shown, masks and references included."""
+
+    path: Path
+    rows: int
+    size: int
+    missing: tuple[str, ...]
+
+
+def make(settings: GallerySettings) -> Made:
+    """Writes the page. Raises UserError if there is nothing to show."""
+    results = _folder("--results", settings.results)
+    folders = [results, *([_folder("--against", settings.against)] if settings.against else [])]
+    output = _output(settings, folders)
+    items, faults = find_items(settings.input_path, settings.img_path)
+    numbers = [_numbers(results, settings.score), *(_numbers(folder, None) for folder in folders[1:])]
+    names = _distinct(folders)
+    entries = [
+        Entry(
+            item.name,
+            item.mask,
+            item.reference,
+            [find_result(folder, item.name) or folder / item.name for folder in folders],
+            _labelled([each.get(item.name, {}) for each in numbers], names),
+        )
+        for item in items
+    ]
+    columns = list(dict.fromkeys(column for entry in entries for column in entry.numbers))
+    entries = [_with_all(entry, columns) for entry in entries]
+    model = ModelConfig(label_nc=settings.label_nc, contain_dontcare_label=settings.contain_dontcare_label)
+    with progress_bar(len(entries), "gallery", "picture") as bar:
+        page, missing = gallery(" and ".join(names), names, entries, model, output.parent, bar.update)
+    write_atomically(output, page)
+    return Made(output, len(entries), output.stat().st_size, (*faults, *missing))
+
+
+def find_items(input_path: str, img_path: str) -> tuple[tuple[Item, ...], tuple[str, ...]]:
+    """Masks and references, and what is amiss with them. Raises UserError if there is no mask."""
+    found = find_test_set(Path(input_path).expanduser(), Path(img_path).expanduser())
+    reasons = tuple(fault.reason for fault in found.faults)
+    if not found.items:
+        raise UserError(
+            f"--input_path {input_path}: there are no masks" + "".join(f"\n  {reason}" for reason in reasons)
+        )
+    return found.items, reasons
+
+
+def _folder(option: str, name: str) -> Path:
+    path = Path(name).expanduser().resolve()
+    if not path.is_dir():
+        raise UserError(f"{option} {name}: no such folder")
+    return path
+
+
+def _output(settings: GallerySettings, folders: list[Path]) -> Path:
+    if settings.output is None:
+        return folders[0].with_name(folders[0].name + ".html")
+    output = Path(settings.output).expanduser().resolve()
+    if output.is_dir() or not output.parent.is_dir():
+        raise UserError(f"--output {settings.output}: name a file in a folder that exists")
+    if any(output.is_relative_to(folder) for folder in folders):
+        raise UserError(
+            f"--output {settings.output} lies among the pictures, where it is not one: choose another place"
+        )
+    return output
+
+
+def _numbers(results: Path, named: str | None) -> dict[str, Numbers]:
+    folder = score_folder(results, named)
+    return read_numbers(folder) if folder else {}
+
+
+def _distinct(folders: list[Path]) -> list[str]:
+    """Names of the folders, longer ones where they are the same."""
+    names = [folder.name for folder in folders]
+    return names if len(set(names)) == len(names) else [f"{folder.parent.name}/{folder.name}" for folder in folders]
+
+
+def _labelled(numbers: list[Numbers], names: list[str]) -> Numbers:
+    """With the folder's name wherever there are two."""
+    if len(numbers) == 1:
+        return {_plain(column): value for column, value in numbers[0].items()}
+    return {
+        f"{_plain(column)} ({name})": value
+        for each, name in zip(numbers, names, strict=True)
+        for column, value in each.items()
+    }
+
+
+def _plain(column: str) -> str:
+    return column.replace("_", " ")
+
+
+def _with_all(entry: Entry, columns: list[str]) -> Entry:
+    """What was not scored has every number undefined."""
+    return Entry(
+        entry.name, entry.mask, entry.reference, entry.results, {name: entry.numbers.get(name) for name in columns}
+    )

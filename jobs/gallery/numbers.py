@@ -1,0 +1,43 @@
+"""What launch/score.py found picture by picture: images.csv in the score's folder."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+from ecgan.errors import UserError
+from jobs.score.finish import IMAGES
+
+#: Numbers by column, of one picture; None where one is undefined.
+Numbers = dict[str, float | None]
+_NOT_NUMBERS = ("name", "note")
+
+
+def score_folder(results: Path, named: str | None) -> Path | None:
+    """The folder with the numbers of the pictures in `results`; None if none is `named` and they have not been scored.
+
+    Raises UserError if the one that is named holds none.
+    """
+    if named is None:
+        beside = results.with_name(results.name + ".score")
+        return beside if (beside / IMAGES).is_file() else None
+    folder = Path(named).expanduser()
+    if not (folder / IMAGES).is_file():
+        raise UserError(f"--score {folder} holds no {IMAGES}: run launch/score.py --results {results} first")
+    return folder
+
+
+def read_numbers(folder: Path) -> dict[str, Numbers]:
+    """By picture. Raises UserError if the file can't be used."""
+    path = folder / IMAGES
+    try:
+        with open(path, encoding="utf-8", newline="") as file:
+            rows = list(csv.DictReader(file))
+        return {
+            row["name"]: {
+                column: float(cell) if cell else None for column, cell in row.items() if column not in _NOT_NUMBERS
+            }
+            for row in rows
+        }
+    except (OSError, UnicodeError, csv.Error, KeyError, ValueError, TypeError) as error:
+        raise UserError(f"{path} can't be read as numbers of pictures ({error}): run launch/score.py again") from None

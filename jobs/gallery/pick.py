@@ -1,0 +1,156 @@
+"""Proposes the best pictures of a results folder, unlike each other: by score, with variety.
+
+A picture's score is the contest's formula for it alone (`ecgan.scoring.total`), with a perfect FID, which no
+single picture has; without an aesthetic that term is 0, without mask accuracy it is 1. Scores are spread over
+0..1. Then one after another the picture is taken whose (1 - variety) * score - variety * likeness is largest,
+likeness being that to the most similar one taken before: the mean of how far the masks' shares of classes
+overlap and of how far the pictures' colour histograms do, each 0..1 (maximal marginal relevance,
+Carbonell and Goldstein 1998).
+"""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ecgan.config import ModelConfig
+from ecgan.contact_sheet import contact_sheet
+from ecgan.data.images import BadImage, read_mask, read_photo, resize_photo
+from ecgan.data.testset import Item
+from ecgan.errors import UserError
+from ecgan.files import write_atomically
+from ecgan.palette import colourise
+from ecgan.progress import progress_bar
+from ecgan.scoring import total
+from jobs.gallery.make import find_items
+from jobs.gallery.numbers import Numbers, read_numbers, score_folder
+from jobs.options import option
+from jobs.score.prepare import find_result
+
+#: Size at which colours are counted, levels of each channel, and size and quality of the sheet's pictures.
+_SMALL, _LEVELS, _TILE, _QUALITY = (64, 48), 4, (384, 288), 90
+
+
+@dataclass(frozen=True)
+class PickSettings:
+    results: str = option("results", "folder of pictures, which launch/score.py has scored")
+    input_path: str = option("data/test", "test set: folder with label_to_img.json and the masks' folder")
+    img_path: str = option("data/train/imgs", "folder of the reference photos")
+    score: str | None = option(None, "folder with images.csv of launch/score.py; by default RESULTS.score")
+    count: int = option(3, "how many pictures")
+    variety: float = option(0.5, "0: the best scores alone; towards 1: the less alike the better")
+    label_nc: int = option(29, "classes of the masks")
+    contain_dontcare_label: bool = option(False, "mask value 255 is a class of its own")
+    output: str = option("picks.jpg", "contact sheet to write")
+
+    def __post_init__(self) -> None:
+        if self.count < 1:
+            raise UserError(f"--count is {self.count}; it must be at least 1")
+        if not 0 <= self.variety < 1:
+            raise UserError(f"--variety is {self.variety}; it must be 0 or more, and below 1")
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """`score` in the formula's own units; `look`: shares of classes and of colours, each of which adds up to 1."""
+
+    item: Item
+    picture: Path
+    score: float
+    look: tuple[np.ndarray, np.ndarray]
+
+
+def pick(settings: PickSettings) -> list[Candidate]:
+    """The proposed pictures, best first, of which the contact sheet is written. Raises UserError."""
+    results = Path(settings.results).expanduser().resolve()
+    if not results.is_dir():
+        raise UserError(f"--results {settings.results}: no such folder")
+    if not Path(settings.output).expanduser().absolute().parent.is_dir() or Path(settings.output).is_dir():
+        raise UserError(f"--output {settings.output}: name a file in a folder that exists")
+    folder = score_folder(results, settings.score)
+    if folder is None:
+        raise UserError(f"{results} has not been scored: run launch/score.py --results {settings.results} first")
+    numbers = read_numbers(folder)
+    items, _ = find_items(settings.input_path, settings.img_path)
+    scored = [item for item in items if item.name in numbers]
+    if len(scored) < settings.count:
+        raise UserError(f"--count {settings.count}: only {len(scored)} pictures of {results} have been scored")
+    model = ModelConfig(label_nc=settings.label_nc, contain_dontcare_label=settings.contain_dontcare_label)
+    candidates = _candidates(scored, results, numbers, model)
+    chosen = choose(candidates, settings.count, settings.variety)
+    _write_sheet(Path(settings.output).expanduser(), chosen, model)
+    return chosen
+
+
+def choose(candidates: Sequence[Candidate], count: int, variety: float) -> list[Candidate]:
+    """`count` of them, which must be there; of equals the first."""
+    scores = np.array([candidate.score for candidate in candidates])
+    spread = (scores - scores.min()) / (np.ptp(scores) or 1.0)
+    alike = np.zeros(len(candidates))
+    left, chosen = list(range(len(candidates))), []
+    for _ in range(count):
+        best = max(left, key=lambda i: (1 - variety) * spread[i] - variety * alike[i])
+        left.remove(best)
+        chosen.append(candidates[best])
+        for i in left:
+            alike[i] = max(alike[i], likeness(candidates[best], candidates[i]))
+    return chosen
+
+
+def likeness(one: Candidate, other: Candidate) -> float:
+    """0..1: 1 of the same classes in the same shares and the same colours."""
+    return float(np.mean([np.minimum(a, b).sum() for a, b in zip(one.look, other.look, strict=True)]))
+
+
+def score_of(numbers: Numbers) -> float:
+    """What is undefined counts as 0, what was not measured as the module says."""
+    known = {name: numbers[name] or 0.0 for name in ("mask_accuracy", "aesthetic") if name in numbers}
+    return total.total(known.get("mask_accuracy", 1.0), known.get("aesthetic", 0.0), numbers["style_rgb"] or 0.0, 0.0)
+
+
+def _candidates(
+    items: Sequence[Item], results: Path, numbers: dict[str, Numbers], model: ModelConfig
+) -> list[Candidate]:
+    def candidate(item: Item) -> Candidate:
+        path = find_result(results, item.name)
+        if path is None:
+            raise UserError(f"{results / item.name}.jpg does not exist: generate and score again")
+        return Candidate(item, path, score_of(numbers[item.name]), _look(path, item.mask, model))
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool, progress_bar(len(items), "comparing", "picture") as bar:
+        found = []
+        try:
+            for each in pool.map(candidate, items):
+                found.append(each)
+                bar.update()
+        except BadImage as error:
+            raise UserError(str(error)) from None
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+    return found
+
+
+def _look(picture: Path, mask: Path, model: ModelConfig) -> tuple[np.ndarray, np.ndarray]:
+    labels = np.bincount(read_mask(mask, model).ravel(), minlength=model.semantic_nc)
+    small = resize_photo(read_photo(picture), _SMALL).astype(np.int64) * _LEVELS // 256
+    colours = np.bincount((small @ [_LEVELS * _LEVELS, _LEVELS, 1]).ravel(), minlength=_LEVELS**3)
+    return labels / labels.sum(), colours / colours.sum()
+
+
+def _write_sheet(path: Path, chosen: Sequence[Candidate], model: ModelConfig) -> None:
+    try:
+        rows = [
+            [colourise(read_mask(each.item.mask, model)), read_photo(each.item.reference), read_photo(each.picture)]
+            for each in chosen
+        ]
+    except BadImage as error:
+        raise UserError(str(error)) from None
+    buffer = io.BytesIO()
+    contact_sheet(rows, _TILE).save(buffer, "JPEG", quality=_QUALITY)
+    write_atomically(path, buffer.getvalue())

@@ -1,0 +1,30 @@
+"""Makes one page to look at a results folder, or at two side by side; it works from disk, without a server.
+
+python launch/gallery.py --results results
+"""
+
+from __future__ import annotations
+
+import sys
+
+try:
+    from jobs.gallery.make import GallerySettings, make
+    from launch.command import DONE, SOME_FAILED, parse, run
+except ModuleNotFoundError as missing:
+    sys.exit(f"error: {missing}: run `make setup` once, then .venv/bin/python launch/gallery.py")
+
+_SHOWN = 10
+
+
+def main() -> int:
+    made = make(parse(GallerySettings, "Makes one HTML page to look at a results folder, or at two side by side."))
+    print(f"{made.path}: {made.rows} pictures, {made.size / 1e6:.1f} MB; open it in a browser")
+    for reason in made.missing[:_SHOWN]:
+        print(f"missing: {reason}", file=sys.stderr)
+    if len(made.missing) > _SHOWN:
+        print(f"… and {len(made.missing) - _SHOWN} more", file=sys.stderr)
+    return SOME_FAILED if made.missing else DONE
+
+
+if __name__ == "__main__":
+    run(main)

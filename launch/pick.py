@@ -1,0 +1,26 @@
+"""Proposes the best pictures of a scored results folder, unlike each other, as a contact sheet.
+
+python launch/pick.py --results results --count 3
+"""
+
+from __future__ import annotations
+
+import sys
+
+try:
+    from jobs.gallery.pick import PickSettings, pick
+    from launch.command import DONE, parse, run
+except ModuleNotFoundError as missing:
+    sys.exit(f"error: {missing}: run `make setup` once, then .venv/bin/python launch/pick.py")
+
+
+def main() -> int:
+    settings = parse(PickSettings, "Proposes the best pictures of a scored results folder, unlike each other.")
+    for number, chosen in enumerate(pick(settings), 1):
+        print(f"{number}. {chosen.picture} (score {chosen.score:.4f}; reference {chosen.item.reference.name})")
+    print(f"{settings.output} shows mask, reference and result of each")
+    return DONE
+
+
+if __name__ == "__main__":
+    run(main)
