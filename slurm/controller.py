@@ -136,5 +136,6 @@ def _ask(command: list[str], with_errors: bool = False) -> tuple[bool, str]:
     except OSError as error:
         return False, f"{command[0]} can't be run: {error.strerror}"
     if answer.returncode:
-        return False, f"{command[0]} failed: {answer.stderr.strip()[:200]}"
+        last = answer.stderr.strip().splitlines()[-1:]  # where Slurm says what the lines before it came to
+        return False, f"{command[0]} failed: {''.join(last)[:200]}"
     return True, answer.stdout + (answer.stderr if with_errors else "")

@@ -18,8 +18,8 @@ Scorer = Callable[[np.ndarray], float]
 
 
 def load_scorer(path: Path, weights: str | None) -> Scorer:
-    """Runs the user's file. Raises UserError if it can't be used; what it returns raises ValueError on a score that
-    is not in 0..1."""
+    """Runs the user's file. Raises UserError if it can't be used; what it returns raises ValueError if the user's
+    function fails, or its score is not in 0..1."""
     specification = importlib.util.spec_from_file_location("users_aesthetic", path)
     if specification is None or specification.loader is None or not path.is_file():
         raise UserError(f"--aesthetic {path}: not a Python file")
@@ -33,7 +33,10 @@ def load_scorer(path: Path, weights: str | None) -> Scorer:
         raise UserError(f"--aesthetic {path}: load() returned no function")
 
     def checked(picture: np.ndarray) -> float:
-        value = float(score(picture))
+        try:
+            value = float(score(picture))
+        except Exception as error:
+            raise ValueError(f"the aesthetic's {type(error).__name__}: {error}") from error
         if not 0 <= value <= 1:
             raise ValueError(f"the aesthetic score is {value}; it must be in 0..1")
         return value

@@ -1,36 +1,12 @@
-"""Inception's features and the distance on them against pytorch-fid 0.3.0, recorded once.
-
-Weights and pictures are drawn by NumPy from seeds, the same ones as when tests/fixtures/inception.json was
-recorded with PyTorch 2.13; it holds the tensors' shapes, features and the distance.
-"""
+"""Inception's features and the distance on them against pytorch-fid 0.3.0, recorded once with PyTorch 2.13."""
 
 from __future__ import annotations
 
-import hashlib
-import json
-from typing import Any
-
 import numpy as np
 import pytest
-from conftest import ROOT
+from drawn import INCEPTION, inception_weights
 
 from ecgan.scoring import frechet
-
-RECORDED: dict[str, Any] = json.loads((ROOT / "tests/fixtures/inception.json").read_text())
-
-
-def drawn_weights(name: str, shape: tuple[int, ...]) -> np.ndarray:
-    chance = np.random.default_rng(int(hashlib.sha256(name.encode()).hexdigest()[:8], 16))
-    values = chance.standard_normal(shape)
-    if name.endswith("running_var"):
-        values = 0.5 + np.abs(values)
-    elif name.endswith("bn.weight"):
-        values = 1 + 0.2 * values
-    elif name.endswith(("bn.bias", "running_mean")):
-        values = 0.2 * values
-    else:
-        values = values * np.sqrt(2 / np.prod(shape[1:])) if len(shape) > 1 else 0.1 * values
-    return values.astype(np.float32)
 
 
 def drawn_pictures(seed: int, count: int, size: tuple[int, int]) -> np.ndarray:
@@ -46,10 +22,10 @@ def features() -> dict[str, np.ndarray]:
     from ecgan.runtime import jt
     from ecgan.scoring.inception import Inception
 
-    network = Inception({name: drawn_weights(name, tuple(shape)) for name, shape in RECORDED["shapes"].items()})
+    network = Inception(inception_weights())
     found = {}
     for name in ("a", "b"):
-        drawn = drawn_pictures(*(RECORDED[name][key] for key in ("seed", "count", "size")))
+        drawn = drawn_pictures(*(INCEPTION[name][key] for key in ("seed", "count", "size")))
         with jt.no_grad():
             found[name] = network(jt.array(drawn.transpose(0, 3, 1, 2).astype(np.float32) / 255)).numpy()
     return found
@@ -58,7 +34,7 @@ def features() -> dict[str, np.ndarray]:
 @pytest.mark.parametrize("name", ["a", "b"])
 def test_features_are_those_of_pytorch_fid(features: dict[str, np.ndarray], name: str) -> None:
     """Small pictures, which are enlarged, and such of nearly the network's size."""
-    wanted = RECORDED[name]
+    wanted = INCEPTION[name]
     assert features[name].shape == (wanted["count"], 2048)
     assert np.abs(features[name][:, :8] - wanted["first"]).max() < 1e-4
     assert features[name].sum(axis=1) == pytest.approx(wanted["sums"], rel=1e-4)
@@ -71,4 +47,4 @@ def test_the_distance_is_that_of_pytorch_fid(features: dict[str, np.ndarray]) ->
         moments = frechet.Moments(2048)
         moments.add(each)
         gaussians.append(moments.gaussian())
-    assert frechet.distance(*gaussians) == pytest.approx(RECORDED["fid"], rel=0.02)
+    assert frechet.distance(*gaussians) == pytest.approx(INCEPTION["fid"], rel=0.02)

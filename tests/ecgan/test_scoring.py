@@ -5,6 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 import pytest
+import scipy.linalg
 from conftest import draw_photo
 
 from ecgan.scoring import agreement, frechet, style
@@ -57,6 +58,16 @@ def test_distance_of_known_gaussians() -> None:
     a, b = np.array([1.0, 4, 9, 0, 2]), np.array([4.0, 1, 9, 5, 0])
     gaussians = [frechet.Gaussian(np.zeros(5), turn @ np.diag(values) @ turn.T, 9) for values in (a, b)]
     assert frechet.distance(*gaussians) == pytest.approx(((np.sqrt(a) - np.sqrt(b)) ** 2).sum())
+
+
+def test_distance_is_scipys() -> None:
+    """The formula as it is written, with SciPy's root of the product, on Gaussians of full rank that share nothing."""
+    chance = np.random.default_rng(2)
+    mixes, means = chance.standard_normal((2, 12, 12)), chance.standard_normal((2, 12))
+    a, b = mixes @ mixes.transpose(0, 2, 1)
+    wanted = ((means[0] - means[1]) ** 2).sum() + np.trace(a + b - 2 * scipy.linalg.sqrtm(a @ b).real)
+    gaussians = [frechet.Gaussian(mean, covariance, 99) for mean, covariance in zip(means, (a, b), strict=True)]
+    assert frechet.distance(*gaussians) == pytest.approx(wanted, rel=1e-9)
 
 
 def test_moments_in_parts_are_those_of_the_whole() -> None:

@@ -1,43 +1,18 @@
-"""The segmentation network against Hugging Face's, recorded once, and reading its weights wherever they come from.
-
-Weights and photos are drawn by NumPy from seeds, the same ones as when tests/fixtures/segformer.json was recorded
-with transformers and PyTorch; it holds the tensors' shapes and the outputs.
-"""
+"""The segmentation network against Hugging Face's, recorded once, and reading its weights wherever they come from."""
 
 from __future__ import annotations
 
-import hashlib
-import json
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
-from conftest import ROOT
+from drawn import SEGFORMER, segformer_weights
 from safetensors.numpy import save_file
 
 from ecgan.checkpoint import native
 from ecgan.checkpoint.segmenter import open_segmenter
 from ecgan.config import ModelConfig, SegformerShape
 from ecgan.errors import UserError
-
-RECORDED: dict[str, Any] = json.loads((ROOT / "tests/fixtures/segformer.json").read_text())
-
-
-def drawn_weights(size: str) -> dict[str, np.ndarray]:
-    return {name: _drawn(name, tuple(shape)) for name, shape in RECORDED[size]["shapes"].items()}
-
-
-def _drawn(name: str, shape: tuple[int, ...]) -> np.ndarray:
-    chance = np.random.default_rng(int(hashlib.sha256(name.encode()).hexdigest()[:8], 16))
-    values = chance.standard_normal(shape)
-    if name.endswith("running_var"):
-        values = 0.5 + np.abs(values)
-    elif "norm" in name and name.endswith(".weight"):
-        values = 1 + 0.2 * values
-    else:
-        values = values * np.sqrt(1 / np.prod(shape[1:])) if len(shape) > 1 else 0.2 * values
-    return values.astype(np.float32)
 
 
 def drawn_photos() -> np.ndarray:
@@ -51,7 +26,7 @@ def test_outputs_are_those_of_transformers(size: str) -> None:
     from ecgan.runtime import jt
     from ecgan.synthesis import to_network
 
-    arrays, wanted = drawn_weights(size), RECORDED[size]
+    arrays, wanted = segformer_weights(size), SEGFORMER[size]
     network = Segformer(SegformerShape.of({name: array.shape for name, array in arrays.items()}))
     load_arrays(network, arrays, size)
     network.eval()
@@ -68,7 +43,7 @@ def test_a_segmenter_sees_any_size_and_gives_labels_at_the_photos(tmp_path: Path
     from ecgan.segmentation import Segmenter
 
     file = tmp_path / "model.safetensors"
-    save_file(drawn_weights("b0") | {"decode_head.batch_norm.num_batches_tracked": np.int64([3])}, file)
+    save_file(segformer_weights("b0") | {"decode_head.batch_norm.num_batches_tracked": np.int64([3])}, file)
     found = open_segmenter(tmp_path)
     assert found.shape == SegformerShape() and found.size is None and not found.measured
     segmenter = Segmenter(found)

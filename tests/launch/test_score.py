@@ -1,0 +1,279 @@
+"""`launch/score.py` as its user has it: real processes, real kills, real networks with drawn weights."""
+
+from __future__ import annotations
+
+import csv
+import json
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from conftest import ROOT, DataFolder, draw_photo, wait_until
+from drawn import inception_weights, segformer_weights
+from PIL import Image
+from safetensors.numpy import save_file
+
+from ecgan.scoring.total import total
+
+#: Scores a picture by its mean grey level, notes that it did, and takes its time.
+AESTHETIC = """
+import time
+
+def load(weights):
+    def score(picture):
+        with open("calls.txt", "a") as file:
+            file.write("x")
+        time.sleep(float(weights and open(weights).read() or 0))
+        return picture.mean() / 255
+    return score
+"""
+
+
+class ScoreFolder(DataFolder):
+    """Masks, photos and pictures, as if generated; `score` runs the command beside them."""
+
+    def __init__(self, path: Path, count: int) -> None:
+        super().__init__(path, count, path)  # nothing is generated here
+        self.results.mkdir()
+        for index in range(count):
+            Image.fromarray(draw_photo(50 + index)).save(self.results / f"m{index:03}.jpg", quality=95)
+        (path / "aesthetic.py").write_text(AESTHETIC)
+        (path / "slow.txt").write_text("0.1")
+
+    def command(self, *options: object) -> list[str]:
+        return [sys.executable, str(ROOT / "launch/score.py"), "--device", "cpu", *map(str, options)]
+
+    def score(self, *options: object) -> subprocess.CompletedProcess[str]:
+        return self.generate(*options)
+
+    def json(self, folder: str = "results.score") -> dict[str, Any]:
+        return dict(json.loads((self.path / folder / "score.json").read_text()))
+
+    def rows(self) -> list[dict[str, str]]:
+        with open(self.path / "results.score/images.csv", newline="") as file:
+            return list(csv.DictReader(file))
+
+    def parts(self) -> list[Path]:
+        return list((self.path / "results.score/parts").glob("*.npz"))
+
+    def calls(self) -> int:
+        """Pictures that the aesthetic has scored, and forgets."""
+        file = self.path / "calls.txt"
+        count = len(file.read_text()) if file.exists() else 0
+        file.unlink(missing_ok=True)
+        return count
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Callable[[int], ScoreFolder]:
+    return lambda count: ScoreFolder(tmp_path / "with 'quotes'", count)
+
+
+@pytest.fixture(scope="module")
+def networks(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    place = tmp_path_factory.mktemp("networks")
+    files = {"inception_weights": place / "inception.safetensors", "segmenter": place / "segmenter.safetensors"}
+    save_file(inception_weights(), files["inception_weights"])
+    save_file(segformer_weights("b0"), files["segmenter"])
+    return files
+
+
+def options_of(networks: dict[str, Path], *names: str) -> list[object]:
+    return [word for name in names for word in (f"--{name}", networks[name])]
+
+
+def test_style_alone_needs_no_network(folder: Callable[[int], ScoreFolder]) -> None:
+    data = folder(3)
+    job = data.score()
+    assert job.returncode == 0, job.stderr
+    wanted = []
+    for index, row in enumerate(data.rows()):
+        pair = data.results / f"m{index:03}.jpg", data.photos / f"photo{index % 3}.jpg"
+        images = [cv2.cvtColor(cv2.imread(str(path)), cv2.COLOR_BGR2RGB) for path in pair]
+        counts = [cv2.calcHist([image], [0, 1, 2], None, [16] * 3, [0, 256] * 3).ravel() for image in images]
+        wanted.append(cv2.compareHist(*counts, cv2.HISTCMP_CORREL))
+        assert row["name"] == f"m{index:03}" and float(row["style_rgb"]) == pytest.approx(wanted[-1], abs=1e-6)
+    score = data.json()
+    assert score["style"]["rgb"] == pytest.approx(np.mean(wanted)) and score["style"]["in_the_total"] == "rgb"
+    assert score["total"] is None and score["unknown"] == ["mask_accuracy", "aesthetic", "fid"]
+    assert not {"fid", "fsd", "mask_accuracy", "aesthetic"} & score.keys()
+    assert "FID, aesthetic" not in job.stdout and "not known: mask accuracy, aesthetic, FID are missing" in job.stdout
+    shown = subprocess.run([sys.executable, ROOT / "launch/status.py"], cwd=data.path, capture_output=True, text=True)
+    assert shown.returncode == 0 and "done" in shown.stdout and "3 of 3" in shown.stdout, shown.stdout
+    again = data.score()
+    assert again.returncode == 0 and "0 of 3" in again.stdout and data.json()["style"] == score["style"]
+
+
+def test_every_term_and_their_total(folder: Callable[[int], ScoreFolder], networks: dict[str, Path]) -> None:
+    from ecgan.checkpoint.segmenter import open_segmenter
+    from ecgan.data.images import read_photo
+    from ecgan.runtime import jt
+    from ecgan.scoring.frechet import Moments, distance
+    from ecgan.scoring.inception import Inception
+    from ecgan.segmentation import Segmenter
+
+    data = folder(6)
+    options = [*options_of(networks, "inception_weights", "segmenter"), "--aesthetic", "aesthetic.py"]
+    job = data.score(*options)
+    assert job.returncode == 0, job.stderr
+    score = data.json()
+
+    inception, segmenter = Inception(inception_weights()), Segmenter(open_segmenter(networks["segmenter"]))
+
+    def gaussian(paths: list[Path]) -> Any:
+        moments = Moments(2048)
+        for path in paths:
+            with jt.no_grad():
+                moments.add(inception(jt.array(read_photo(path)[None].transpose(0, 3, 1, 2) / np.float32(255))).numpy())
+        return moments.gaussian()
+
+    pictures = sorted(data.results.glob("*.jpg"))
+    fid = distance(gaussian(pictures), gaussian(sorted(data.photos.glob("*.jpg"))))
+    assert score["fid"]["value"] == pytest.approx(fid, rel=1e-4) and score["fid"]["training_photos"] == 3
+    masks = [np.asarray(Image.open(data.masks / f"{path.stem}.png")) for path in pictures]
+    right = [
+        float((segmenter(read_photo(path)).labels == mask).mean()) for path, mask in zip(pictures, masks, strict=True)
+    ]
+    assert score["mask_accuracy"]["value"] == pytest.approx(np.mean(right), abs=1e-6)
+    assert [float(row["mask_accuracy"]) for row in data.rows()] == pytest.approx(right, abs=1e-6)
+    assert score["mask_accuracy"]["by_class"].keys() == score["mask_accuracy"]["iou_by_class"].keys()
+    beauty = np.mean([read_photo(path).mean() / 255 for path in pictures])
+    assert score["aesthetic"]["value"] == pytest.approx(beauty)
+    assert score["total"] == pytest.approx(
+        total(score["mask_accuracy"]["value"], score["aesthetic"]["value"], score["style"]["rgb"], fid), rel=1e-4
+    )
+    assert "rank-deficient" in " ".join(score["notes"]) and "fewer than 1000" in job.stderr + job.stdout
+
+    sharded = data.score(*options, "--shards", 3, "--workers", 2, "--output_path", "sharded")
+    assert sharded.returncode == 0 and "statistics are known already" in sharded.stdout, sharded.stderr
+    same = data.json("sharded")
+    assert {**same, "created": ""} == {**score, "created": ""}
+
+    without = data.score(*options[:4])  # the aesthetic is what is missing
+    assert without.returncode == 0, without.stderr
+    line = data.json()["total_without"]
+    assert line["term"] == "aesthetic" and line["at_zero"] + line["slope"] * beauty == pytest.approx(score["total"])
+    assert f"{line['at_zero']:.4f} + {line['slope']:.4f} x aesthetic" in without.stdout
+
+
+def test_the_segmenters_own_distance_is_no_fid(folder: Callable[[int], ScoreFolder], networks: dict[str, Path]) -> None:
+    data = folder(3)
+    job = data.score(*options_of(networks, "segmenter"), "--aesthetic", "aesthetic.py")
+    assert job.returncode == 0, job.stderr
+    score = data.json()
+    assert score["fsd"]["value"] > 0 and "fid" not in score and score["total"] is None
+    assert score["total_without"]["term"] == "fid" and "not FID, not in the total" in job.stdout
+    assert "how good this segmentation network is itself is not known" in job.stdout
+
+
+def test_killed_it_goes_on_where_it_was(folder: Callable[[int], ScoreFolder]) -> None:
+    data = folder(40)
+    options = ("--aesthetic", "aesthetic.py", "--aesthetic_weights", "slow.txt", "--workers", 1)
+    job = data.start(*options)
+    wait_until(lambda: data.parts())
+    job.kill()
+    job.communicate(timeout=30)
+    wait_until(lambda: not data.workers(), 10)
+    kept = 16 * len(data.parts())
+    assert 16 <= kept < 40 and not (data.path / "results.score/score.json").exists()
+    data.calls()
+    rest = data.score(*options, "--shards", 2)
+    assert rest.returncode == 0 and f"{40 - kept} of 40" in rest.stdout, rest.stderr
+    assert data.calls() == 40 - kept and len(data.rows()) == 40
+
+    Image.fromarray(draw_photo(99)).save(data.results / "m020.jpg")  # its part alone is measured anew
+    data.parts()[0].write_bytes(b"damaged")
+    mended = data.score(*options)
+    assert mended.returncode == 0 and data.calls() in (16, 24, 32), mended.stderr
+    assert len(data.rows()) == 40
+
+
+@pytest.mark.parametrize("sent, status", [(signal.SIGINT, 130), (signal.SIGTERM, 75)])
+def test_it_ends_when_it_is_told_to(folder: Callable[[int], ScoreFolder], sent: signal.Signals, status: int) -> None:
+    data = folder(40)
+    job = data.start("--aesthetic", "aesthetic.py", "--aesthetic_weights", "slow.txt", "--workers", 1)
+    wait_until(lambda: (data.path / "calls.txt").exists())
+    job.send_signal(sent)
+    _, errors = job.communicate(timeout=30)
+    wait_until(lambda: not data.workers(), 10)
+    assert job.returncode == status and "Traceback" not in errors and "is kept in" in errors, errors
+
+
+def test_all_faults_come_in_one_report(folder: Callable[[int], ScoreFolder]) -> None:
+    data = folder(6)
+    (data.results / "m001.jpg").unlink()
+    Image.fromarray(draw_photo(1, (64, 48))).save(data.results / "m002.jpg")
+    (data.results / "m003.jpg").write_bytes(b"no picture")
+    references = json.loads(data.references.read_text())
+    data.references.write_text(json.dumps(references | {"m004.png": "gone.jpg"}))
+    job = data.score()
+    assert job.returncode == 2 and "Traceback" not in job.stderr
+    for told in ("m001.jpg: does not exist", "m002.jpg: 64x48 instead of 128x64", "m003.jpg: ", "gone.jpg"):
+        assert told in job.stderr
+    assert "--on_bad_input skip to score the other 2" in job.stderr and not (data.path / "results.score").exists()
+    rest = data.score("--on_bad_input", "skip")
+    assert rest.returncode == 1 and [row["name"] for row in data.rows()] == ["m000", "m005"], rest.stderr
+    assert {each["name"] for each in data.json()["not_scored"]} == {"m001", "m002", "m003", "m004"}
+
+
+def test_pictures_without_colours_count_as_nothing(folder: Callable[[int], ScoreFolder]) -> None:
+    data = folder(2)
+    Image.fromarray(np.full((64, 128, 3), 70, np.uint8)).save(data.results / "m001.jpg")
+    job = data.score()
+    assert job.returncode == 0, job.stderr
+    first, second = data.rows()
+    assert second["style_rgb"] == "" and second["note"] == "the picture is of a single colour" and not first["note"]
+    score = data.json()
+    assert score["style"]["undefined"] == 1 and score["style"]["rgb"] == pytest.approx(
+        float(first["style_rgb"]) / 2, abs=1e-6
+    )
+    assert "style is undefined for 1 picture(s)" in job.stdout
+
+
+@pytest.mark.parametrize("value, told", [("2.0", "must be in 0..1"), ("float('nan')", "nan"), ("{}[1]", "KeyError")])
+def test_a_scorer_of_the_users_that_fails_is_named(folder: Callable[[int], ScoreFolder], value: str, told: str) -> None:
+    data = folder(2)
+    (data.path / "mine.py").write_text(
+        f"def load(weights):\n    return lambda picture: {value} if picture.mean() > {LIMIT} else 0.5\n"
+    )
+    job = data.score("--aesthetic", "mine.py")
+    assert job.returncode == 1 and "not scored: m001" in job.stderr and told in job.stderr, job.stderr
+    assert "Traceback" not in job.stderr and [row["name"] for row in data.rows()] == ["m000"]
+
+
+#: Between the mean levels of the first two pictures.
+LIMIT = float(np.mean([draw_photo(50).mean(), draw_photo(51).mean()]))
+
+
+@pytest.mark.parametrize(
+    "options, told",
+    [
+        (("--results", "nowhere"), "nowhere: no such folder; launch/generate.py makes one"),
+        (("--input_path", "nowhere"), "nowhere"),
+        (("--segmenter", "nowhere"), "--segmenter: segmentation network nowhere does not exist"),
+        (("--inception_weights", "nowhere"), "--inception_weights nowhere: no such file"),
+        (("--aesthetic", "nowhere.py"), "nowhere.py: no such file"),
+        (("--aesthetic_weights", "x"), "belongs to --aesthetic"),
+        (("--output_path", "results/score"), "lies in the results folder"),
+        (("--shards", 0), "--shards is 0"),
+    ],
+)
+def test_wrong_options_are_named(folder: Callable[[int], ScoreFolder], options: tuple[object, ...], told: str) -> None:
+    data = folder(2)
+    job = data.score(*options)
+    assert job.returncode == 2 and told in job.stderr and "Traceback" not in job.stderr
+    assert not (data.path / "results.score").exists()
+
+
+def test_a_dry_run_writes_nothing(folder: Callable[[int], ScoreFolder]) -> None:
+    data = folder(2)
+    before = sorted(data.path.rglob("*"))
+    job = data.score("--dry-run")
+    assert job.returncode == 0 and "to measure    2 of 2, in 1 shard(s)" in job.stdout
+    assert sorted(data.path.rglob("*")) == before
