@@ -3,7 +3,7 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3.10 python3; do \
 	$$p -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 12))' 2>/dev/null && echo $$p && break; done)
 BIN := .venv/bin
 
-.PHONY: setup jittor demo test test-slurm bench lint clean
+.PHONY: setup jittor demo test browser test-slurm bench lint clean
 
 setup: .venv/.installed
 
@@ -22,6 +22,12 @@ demo: jittor
 
 test: jittor
 	$(BIN)/python -m pytest
+
+# Installs Debian's Chromium where it may: `make test` looks at the gallery with it, and does without if there is none.
+browser:
+	@command -v chromium > /dev/null || { test "$$(id -u)" = 0 && command -v apt-get > /dev/null && apt-get update -q \
+		&& DEBIAN_FRONTEND=noninteractive apt-get install -q --yes --no-install-recommends chromium; } \
+		|| echo "Chromium can't be installed here: the tests that need it will be skipped"
 
 # Installs Debian's Slurm where it may, and runs what needs a real cluster on one of four nodes on this machine.
 test-slurm: jittor

@@ -1,7 +1,7 @@
 """Shows the whole way on a small set that it draws itself: `make demo`.
 
 Draws landscapes with masks, trains a small model on them for a few minutes, generates pictures for
-other masks in 4 shards, and puts masks, references and results side by side on one sheet.
+other masks in 4 shards, scores them, and puts masks, references and results side by side on a page and a sheet.
 """
 
 from __future__ import annotations
@@ -40,6 +40,9 @@ def main() -> int:
     images, results = train / "imgs", FOLDER / "results"
     where = ("--input_path", test, "--img_path", images, "--output_path", results)
     _call("launch/generate.py", "--checkpoint", run_dir, *where, "--shards", 4, "--overwrite")
+    inputs = ("--results", results, "--input_path", test, "--img_path", images)
+    _call("launch/score.py", *inputs)
+    _call("launch/gallery.py", *inputs)
     rows = [
         [
             colourise(read_mask(item.mask, ModelConfig())),
@@ -50,7 +53,8 @@ def main() -> int:
     ]
     sheet: Image.Image = contact_sheet(rows)
     sheet.save(FOLDER / "contact_sheet.jpg", quality=92)
-    print(f"look at {FOLDER / 'contact_sheet.jpg'}, and at {run_dir / 'samples.html'} for how it was learned")
+    print(f"look at {FOLDER / 'contact_sheet.jpg'} or {FOLDER / 'results.html'}, and how it was learned: ", end="")
+    print(run_dir / "samples.html")
     return DONE
 
 

@@ -14,12 +14,18 @@ from conftest import ROOT, draw_mask, draw_photo, write_pairs
 from PIL import Image
 
 from jobs.audit import AuditSettings
+from jobs.gallery.make import GallerySettings
+from jobs.gallery.pick import PickSettings
 from jobs.generate.settings import GenerateSettings
+from jobs.pack import PackSettings
+from jobs.score.settings import ScoreSettings
 from jobs.train.settings import TrainSettings
 from launch.doctor import DoctorSettings
 from launch.slurm_options import SlurmOptions
 from slurm.site import read_site
 
+#: Of commands that always run on this machine.
+HERE_ALONE = (AuditSettings, GallerySettings, PickSettings, PackSettings)
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 
@@ -61,10 +67,14 @@ def test_links_lead_somewhere(document: Path) -> None:
         ("launch/train.py", TrainSettings),
         ("launch/prepare.py", AuditSettings),
         ("launch/doctor.py", DoctorSettings),
+        ("launch/score.py", ScoreSettings),
+        ("launch/gallery.py", GallerySettings),
+        ("launch/pick.py", PickSettings),
+        ("launch/pack.py", PackSettings),
     ],
 )
 def test_options_that_are_shown_exist(document: Path, script: str, settings: type) -> None:
-    shared = {field.name for field in dataclasses.fields(SlurmOptions)} if settings is not AuditSettings else set()
+    shared = set() if settings in HERE_ALONE else {field.name for field in dataclasses.fields(SlurmOptions)}
     options = {field.name for field in dataclasses.fields(settings)} | shared | {"config", "help", "no_resume"}
     for line in document.read_text().splitlines():
         if script in line:

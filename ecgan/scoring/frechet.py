@@ -6,9 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-#: Below so many vectors of 2048 features a covariance has no full rank, and the distance depends on their number.
-FULL_RANK = 2048
-
 
 @dataclass(frozen=True)
 class Gaussian:

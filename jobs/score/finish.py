@@ -17,7 +17,7 @@ from ecgan.files import write_atomically, write_json
 from ecgan.palette import class_name
 from ecgan.scoring import frechet, total
 from ecgan.scoring.agreement import Agreement
-from ecgan.scoring.frechet import FULL_RANK, Gaussian, Moments
+from ecgan.scoring.frechet import Gaussian, Moments
 from ecgan.scoring.style import DEFAULT, VARIANTS
 from jobs.run_dir import RunDir, now
 from jobs.score import parts, statistics
@@ -167,8 +167,7 @@ def _distance(
     rank = len(photos.mean)
     for what, count in (("pictures", found.count), ("training photos", photos.count)):
         if count <= rank:
-            full = f"{FULL_RANK} and more" if rank == FULL_RANK else f"more than {rank}"
-            notes.append(f"{name}: the covariance of {count} {what} is rank-deficient ({full} would do)")
+            notes.append(f"{name}: the covariance of {count} {what} is rank-deficient (more than {rank} would do)")
         if count < FEW:
             notes.append(f"warning: {name} of fewer than {FEW} {what} ({count}) says little")
     network = "inception" if plan.judges.inception else "segmenter"

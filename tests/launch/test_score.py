@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import signal
 import subprocess
@@ -14,60 +13,12 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
-from conftest import ROOT, DataFolder, draw_photo, wait_until
+from conftest import ROOT, ScoreFolder, draw_photo, wait_until
 from drawn import inception_weights, segformer_weights
 from PIL import Image
 from safetensors.numpy import save_file
 
 from ecgan.scoring.total import total
-
-#: Scores a picture by its mean grey level, notes that it did, and takes its time.
-AESTHETIC = """
-import time
-
-def load(weights):
-    def score(picture):
-        with open("calls.txt", "a") as file:
-            file.write("x")
-        time.sleep(float(weights and open(weights).read() or 0))
-        return picture.mean() / 255
-    return score
-"""
-
-
-class ScoreFolder(DataFolder):
-    """Masks, photos and pictures, as if generated; `score` runs the command beside them."""
-
-    def __init__(self, path: Path, count: int) -> None:
-        super().__init__(path, count, path)  # nothing is generated here
-        self.results.mkdir()
-        for index in range(count):
-            Image.fromarray(draw_photo(50 + index)).save(self.results / f"m{index:03}.jpg", quality=95)
-        (path / "aesthetic.py").write_text(AESTHETIC)
-        (path / "slow.txt").write_text("0.1")
-
-    def command(self, *options: object) -> list[str]:
-        return [sys.executable, str(ROOT / "launch/score.py"), "--device", "cpu", *map(str, options)]
-
-    def score(self, *options: object) -> subprocess.CompletedProcess[str]:
-        return self.generate(*options)
-
-    def json(self, folder: str = "results.score") -> dict[str, Any]:
-        return dict(json.loads((self.path / folder / "score.json").read_text()))
-
-    def rows(self) -> list[dict[str, str]]:
-        with open(self.path / "results.score/images.csv", newline="") as file:
-            return list(csv.DictReader(file))
-
-    def parts(self) -> list[Path]:
-        return list((self.path / "results.score/parts").glob("*.npz"))
-
-    def calls(self) -> int:
-        """Pictures that the aesthetic has scored, and forgets."""
-        file = self.path / "calls.txt"
-        count = len(file.read_text()) if file.exists() else 0
-        file.unlink(missing_ok=True)
-        return count
 
 
 @pytest.fixture

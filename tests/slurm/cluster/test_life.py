@@ -12,7 +12,9 @@ import time
 from concurrent.futures import Future
 
 import pytest
-from conftest import ROOT, DataFolder, commands, wait_until
+from conftest import ROOT, DataFolder, ScoreFolder, commands, wait_until
+from drawn import segformer_weights
+from safetensors.numpy import save_file
 
 from cluster.conftest import JOB, Play, Stage
 from slurm.devcluster import DevCluster
@@ -197,6 +199,35 @@ def preempted_shards_go_on(stage: Stage) -> None:
     names = [json.loads(line)["name"] for path in records for line in path.read_text().splitlines()]
     assert sorted(names) == sorted({f"m{index:03}" for index in range(400)})
     stage.wait_until_gone(*stage.jobs("many.run"))
+
+
+@play.scene
+def scores_in_shards_are_those_of_one_machine(stage: Stage) -> None:
+    """One shard is told to end ahead of a time limit and goes on; every number is the same."""
+    data = ScoreFolder(stage.folder / "scored", 100)
+    save_file(segformer_weights("b0"), data.path / "segmenter.safetensors")
+    where = ("--results", data.results, "--input_path", data.path / "data/test", "--img_path", data.photos)
+    judges = ("--segmenter", data.path / "segmenter.safetensors", "--aesthetic", data.path / "aesthetic.py")
+    local = stage.launch("score", *where, *judges, "--cluster", "local", "--output_path", data.path / "local")
+    assert local.returncode == 0, local.stderr
+    slow = ("--aesthetic_weights", data.path / "slow.txt", "--output_path", stage.folder / "scores")
+    job = stage.launch("score", *where, *judges, *slow, *JOB, "--shards", 2)
+    assert job.returncode == 0, job.stderr
+    wait_until(lambda: list((stage.folder / "scores/parts").glob("*.npz")), 300)
+    stage.slurm("scancel", "--signal=USR2", f"{stage.jobs('scores')[0]}_1")
+    status = stage.wait_until_over("scores")
+    assert status["state"] == "done" and status["done"] == status["total"] == 100, (
+        status
+    )  # the photos' statistics are known
+    assert stage.attempts("scores", "shard-1")[0]["outcome"] == "requeued"
+    ours, theirs = (
+        json.loads((folder / "score.json").read_text()) for folder in (stage.folder / "scores", data.path / "local")
+    )
+    assert {**ours, "created": ""} == {**theirs, "created": ""}
+    assert (stage.folder / "scores/images.csv").read_text() == (data.path / "local/images.csv").read_text()
+    stage.wait_until_gone(*stage.jobs("scores"))
+    again = stage.launch("score", *where, *judges, *slow, *JOB, "--shards", 2, "--wait")
+    assert again.returncode == 0 and "0 of 100" in again.stdout and "mask accuracy" in again.stdout, again.stderr
 
 
 @play.scene
