@@ -6,15 +6,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ecgan.checkpoint.segmenter import SegmenterFile
+from ecgan.checkpoint.segmenter import SegmenterFile, fitting
 from ecgan.data.images import Size, resize_photo
 from ecgan.networks import load_arrays
 from ecgan.networks.segformer import Segformer, enlarge
 from ecgan.runtime import jt
 from ecgan.synthesis import to_network
-
-#: Sides of what the network sees are multiples of this.
-_STRIDE = 32
 
 
 class Segmented(NamedTuple):
@@ -27,15 +24,18 @@ class Segmented(NamedTuple):
 class Segmenter:
     """`classes` it tells apart; `features` that it describes a photo by."""
 
-    def __init__(self, file: SegmenterFile) -> None:
-        self.classes, self.features, self._size = file.shape.classes, file.shape.widths[-1], file.size
+    def __init__(self, file: SegmenterFile, size: Size | None = None) -> None:
+        """`size`: (width, height) at which it sees every photo; by default the one it was trained at, if that is
+        known, else each photo's own, or nearly."""
+        self.classes, self.features, self._size = file.shape.classes, file.shape.widths[-1], size or file.size
         self._network = Segformer(file.shape)
         load_arrays(self._network, file.arrays(), f"segmentation network {file.path}")
         self._network.eval()
 
     def __call__(self, photo: np.ndarray) -> Segmented:
-        """Of (H, W, 3) uint8 RGB, seen at the size that the network was trained at, or nearly its own."""
-        return find_classes(self._network, photo, self._size or _rounded(photo))
+        """Of (H, W, 3) uint8 RGB."""
+        height, width = photo.shape[:2]
+        return find_classes(self._network, photo, self._size or fitting((width, height)))
 
 
 def find_classes(network: Segformer, photo: np.ndarray, size: Size) -> Segmented:
@@ -46,8 +46,3 @@ def find_classes(network: Segformer, photo: np.ndarray, size: Size) -> Segmented
         features = seen.deepest.mean((2, 3)).numpy()[0]
         logits = enlarge(seen.logits, height, width).numpy()[0]
     return Segmented(logits.argmax(0).astype(np.uint8), features)
-
-
-def _rounded(photo: np.ndarray) -> Size:
-    height, width = (max(_STRIDE, round(side / _STRIDE) * _STRIDE) for side in photo.shape[:2])
-    return width, height

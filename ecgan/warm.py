@@ -19,6 +19,7 @@ from ecgan import runtime
 from ecgan.checkpoint.segmenter import open_segmenter
 from ecgan.checkpoint.vgg import shapes
 from ecgan.config import ModelConfig, Spade
+from ecgan.data.images import Size
 from ecgan.training.loader import LoadedSample
 from ecgan.training.recipe import LossWeights, Recipe
 
@@ -55,9 +56,9 @@ def warm_segmenter(model: ModelConfig, recipe: Recipe, batch: int, device: str) 
     _warm("segmentation", asked, device)
 
 
-def warm_scoring(inception: str | None, segmenter: str | None, device: str) -> None:
-    """The same for measuring pictures with the networks in these files."""
-    _warm("scoring", {"inception": inception, "segmenter": segmenter}, device)
+def warm_scoring(inception: str | None, segmenter: str | None, size: Size | None, device: str) -> None:
+    """The same for measuring pictures with the networks in these files, `size` being what the segmenter sees."""
+    _warm("scoring", {"inception": inception, "segmenter": segmenter, "size": size}, device)
 
 
 def _warm(what: str, asked: dict[str, Any], device: str) -> None:
@@ -108,13 +109,13 @@ def _segment_grey(model: ModelConfig, recipe: Recipe, batch: int) -> None:
     learner.paint(samples[:1])
 
 
-def _score_grey(inception: str | None, segmenter: str | None) -> None:
+def _score_grey(inception: str | None, segmenter: str | None, size: list[int] | None) -> None:
     from ecgan.scoring.evaluator import Evaluator
 
     network = open_segmenter(Path(segmenter)) if segmenter else None
-    width, height = (network.size if network else None) or (512, 384)
+    width, height = size or (512, 384)
     grey = np.full((height, width, 3), 128, np.uint8)
-    Evaluator.load(Path(inception) if inception else None, network).measure(grey, grey[..., 0], grey)
+    Evaluator.load(Path(inception) if inception else None, network, (width, height)).measure(grey, grey[..., 0], grey)
 
 
 def _grey_sample(model: ModelConfig, labels: np.ndarray) -> LoadedSample:

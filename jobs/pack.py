@@ -45,11 +45,13 @@ def pack(settings: PackSettings) -> Archive:
 
     Raises UserError if a picture is missing, damaged or not listed, and OSError if it can't be written.
     """
-    results, output = Path(settings.results), Path(settings.output)
+    results, output = Path(settings.results).expanduser(), Path(settings.output).expanduser()
     if output.is_dir():
         raise UserError(f"--output {output} is a folder; name a file in it, as {output / 'submission.zip'}")
     if not output.parent.is_dir():
         raise UserError(f"--output {output}: there is no folder {output.parent}")
+    if output.resolve().is_relative_to(results.resolve()):
+        raise UserError(f"--output {output} lies among the pictures, where it is not one: choose another place")
     pictures = _verified(results)
     temporary = output.with_name(f".{secrets.token_hex(8)}{TEMPORARY_SUFFIX}")
     try:

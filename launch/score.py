@@ -59,9 +59,11 @@ def main() -> int:
     if not options.wait:
         return DONE
     status = on_slurm.wait(request.run, submission, "scoring")
-    if status == DONE:
-        print("\n".join(table(json.loads((request.run.path / SCORE).read_text()))))
-    return status
+    if status != DONE:
+        return status
+    score = json.loads((request.run.path / SCORE).read_text())
+    print("\n".join(table(score)))
+    return SOME_FAILED if score["not_scored"] else DONE
 
 
 def submit(request: ScoreRequest, plan: ScorePlan, site: Site, options: SlurmOptions) -> Submission:

@@ -18,6 +18,8 @@ from ecgan.files import sha256_of
 PART = "S"
 _FOREIGN = ("model.safetensors", "pytorch_model.bin")
 _UNUSED = ".num_batches_tracked"
+#: Sides of what the network sees are multiples of this.
+_STRIDE = 32
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,12 @@ def open_segmenter(path: Path) -> SegmenterFile:
     return SegmenterFile(path, sha256_of(path), _shape(path, _read(path)), None, {})
 
 
+def fitting(size: Size) -> Size:
+    """The nearest size that the network can see."""
+    width, height = (max(_STRIDE, round(side / _STRIDE) * _STRIDE) for side in size)
+    return width, height
+
+
 def _open_state(folder: Path) -> SegmenterFile:
     description = native.describe(folder)
     file = folder / f"{PART}.safetensors"
@@ -75,6 +83,9 @@ def _read(path: Path) -> dict[str, np.ndarray]:
 
 
 def _shape(path: Path, arrays: dict[str, np.ndarray]) -> SegformerShape:
+    for name, array in arrays.items():
+        if not np.isfinite(array).all():
+            raise UserError(f"{path}: {name} is not finite everywhere: damaged")
     try:
         return SegformerShape.of({name: array.shape for name, array in arrays.items()})
     except KeyError as missing:

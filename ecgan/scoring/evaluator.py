@@ -10,6 +10,7 @@ import numpy as np
 
 from ecgan.checkpoint.inception import read_inception
 from ecgan.checkpoint.segmenter import SegmenterFile
+from ecgan.data.images import Size
 from ecgan.runtime import jt
 from ecgan.scoring import style
 from ecgan.scoring.agreement import Agreement
@@ -19,34 +20,36 @@ from ecgan.segmentation import Segmenter
 
 
 class Measured(NamedTuple):
-    """`style` by variant; `mask_accuracy` in 0..1, None without a segmentation network; `features`: (D,) float32 of
-    the picture for a Fréchet distance, None without a network that has any."""
+    """`style` by variant; `agreement` of this picture alone, None without a segmentation network; `features`: (D,)
+    float32 of the picture for a Fréchet distance, None without a network that has any."""
 
     style: dict[Variant, Style]
-    mask_accuracy: float | None
+    agreement: Agreement | None
     features: np.ndarray | None
 
 
 @dataclass
 class Evaluator:
-    """Measures picture by picture; `agreement` adds up over all of them.
+    """Measures picture by picture.
 
     Features are Inception's where its weights are given, else the segmentation network's.
     """
 
     inception: Inception | None
     segmenter: Segmenter | None
-    agreement: Agreement | None
 
     @classmethod
-    def load(cls, inception: Path | None, segmenter: SegmenterFile | None) -> Evaluator:
-        """Raises UserError if a file can't be used."""
-        network = Segmenter(segmenter) if segmenter else None
+    def load(cls, inception: Path | None, segmenter: SegmenterFile | None, size: Size | None) -> Evaluator:
+        """`size`: (width, height) at which the segmentation network sees photos. Raises UserError if a file can't be
+        used."""
         return cls(
             Inception(read_inception(inception)) if inception else None,
-            network,
-            Agreement(network.classes) if network else None,
+            Segmenter(segmenter, size) if segmenter else None,
         )
+
+    def no_agreement(self) -> Agreement | None:
+        """To add each picture's to; None without a segmentation network."""
+        return Agreement(self.segmenter.classes) if self.segmenter else None
 
     @property
     def dimension(self) -> int:
@@ -56,11 +59,11 @@ class Evaluator:
     def measure(self, picture: np.ndarray, labels: np.ndarray, reference: np.ndarray) -> Measured:
         """`picture`, `reference`: (H, W, 3) uint8 RGB, of any size each; `labels`: the mask at the picture's size."""
         segmented = self.segmenter(picture) if self.segmenter else None
-        accuracy = None
-        if segmented and self.agreement:
-            accuracy = self.agreement.add(labels, segmented.labels)
+        agreement = self.no_agreement()
+        if segmented and agreement:
+            agreement.add(labels, segmented.labels)
         features = self._inception(picture) if self.inception else segmented.features if segmented else None
-        return Measured(style.compare(picture, reference), accuracy, features)
+        return Measured(style.compare(picture, reference), agreement, features)
 
     def features(self, photo: np.ndarray) -> np.ndarray:
         """Of (H, W, 3) uint8 RGB, for the distance alone. There must be a network that has any."""

@@ -48,10 +48,8 @@ class OfSegmenter:
         mine = Agreement(model.label_nc)
         for sample in _samples(self.pairs, self.learner, self.world):
             mine.add(sample.labels, find_classes(network, sample.photo, (model.width, model.height)).labels)
-        agreement = Agreement(model.label_nc)
-        for counts in self.world.gather(mine.counts):
-            agreement.counts += counts
-        return Found({"mask_accuracy": agreement.accuracy, "mean_iou": agreement.mean_iou}, agreement.accuracy)
+        whole = _sum(mine, self.world)
+        return Found(_known(mask_accuracy=whole.accuracy, mean_iou=whole.mean_iou), whole.accuracy or 0.0)
 
 
 @dataclass(frozen=True)
@@ -68,17 +66,16 @@ class OfPictures:
     photos: Gaussian | None
 
     def __call__(self) -> Found:
-        if self.evaluator.agreement is not None:
-            self.evaluator.agreement.counts[:] = 0
         measured = [self._measure(sample) for sample in _samples(self.pairs, self.learner, self.world)]
         of_ranks = self.world.gather(([each.style for each in measured], [each.features for each in measured]))
         styles = style.mean([found for each, _ in of_ranks for found in each])
         values = {"style": styles[style.DEFAULT]}
-        if self.evaluator.agreement is not None:
-            agreement = Agreement(len(self.evaluator.agreement.counts))
-            for counts in self.world.gather(self.evaluator.agreement.counts):
-                agreement.counts += counts
-            values["mask_accuracy"] = agreement.accuracy
+        mine = self.evaluator.no_agreement()
+        if mine is not None:
+            for each in measured:
+                if each.agreement is not None:
+                    mine.merge(each.agreement)
+            values |= _known(mask_accuracy=_sum(mine, self.world).accuracy)
         if self.photos is not None:
             moments = Moments(self.evaluator.dimension)
             moments.add(np.array([vector for _, each in of_ranks for vector in each]))
@@ -94,6 +91,18 @@ class OfPictures:
             segmap = Segmap(sample.labels[None], self.learner.model.semantic_nc)
             picture = to_uint8(generator(mu, segmap).image2.numpy()[0])
         return self.evaluator.measure(transfer_lab(picture, sample.photo), sample.labels, sample.photo)
+
+
+def _sum(mine: Agreement, world: World) -> Agreement:
+    """Over all ranks."""
+    whole = Agreement(len(mine.counts))
+    for each in world.gather(mine):
+        whole.merge(each)
+    return whole
+
+
+def _known(**values: float | None) -> dict[str, float]:
+    return {name: value for name, value in values.items() if value is not None}
 
 
 def statistics_of(photos: Sequence[Path], evaluator: Evaluator, world: World, tick: Callable[[], None]) -> Gaussian:

@@ -45,10 +45,12 @@ class SegmenterLearner:
         micro = self.recipe.micro_batch or len(samples)
         parts = [samples[i : i + micro] for i in range(0, len(samples), micro)]
         self.network.train()
+        counted = sum(int((sample.labels < self.model.label_nc).sum()) for sample in samples)
+        share = max(1.0, self._world.mean([float(counted)])[0])  # the same on all ranks: every pixel weighs as much
         total: list[jt.Var] = []
         value = 0.0
         for part in parts:
-            loss = self._loss(part) / len(parts)
+            loss = self._surprise(part) / share
             gradients = [each.stop_grad() for each in jt.grad(loss, self._optimiser.parameters)]
             loss = loss.detach()
             total = [(a + b).stop_grad() for a, b in zip(total, gradients, strict=True)] if total else gradients
@@ -82,8 +84,8 @@ class SegmenterLearner:
         self._optimiser.load(read(name), int(counters[name]), f"{name} of {what}")
         jt.sync_all()
 
-    def _loss(self, samples: Sequence[LoadedSample]) -> jt.Var:
-        """Mean over the pixels that have a class."""
+    def _surprise(self, samples: Sequence[LoadedSample]) -> jt.Var:
+        """Cross-entropy in nats, summed over the pixels that have a class."""
         labels = np.stack([sample.labels for sample in samples])
         classes = np.arange(self.model.label_nc, dtype=np.uint8).reshape(1, -1, 1, 1)
         one_hot = jt.array((labels[:, None] == classes).astype(np.float32)).stop_grad()
@@ -91,4 +93,4 @@ class SegmenterLearner:
         logits = enlarge(self.network(photos).logits, *labels.shape[1:])
         scaled = logits - logits.max(1, keepdims=True).stop_grad()
         surprise = jt.log(jt.exp(scaled).sum(1, keepdims=True)) - scaled
-        return (surprise * one_hot).sum() / max(1, int((labels < self.model.label_nc).sum()))
+        return (surprise * one_hot).sum()

@@ -10,7 +10,7 @@ from ecgan.data.testset import Item, find_test_set
 from ecgan.errors import UserError
 from ecgan.files import write_atomically
 from ecgan.progress import progress_bar
-from jobs.gallery.numbers import Numbers, read_numbers, score_folder
+from jobs.gallery.numbers import Numbers, changed_since, read_numbers, score_folder
 from jobs.gallery.page import Entry, gallery
 from jobs.options import option
 from jobs.score.prepare import find_result
@@ -46,14 +46,16 @@ def make(settings: GallerySettings) -> Made:
     folders = [results, *([_folder("--against", settings.against)] if settings.against else [])]
     output = _output(settings, folders)
     items, faults = find_items(settings.input_path, settings.img_path)
-    numbers = [_numbers(results, settings.score), *(_numbers(folder, None) for folder in folders[1:])]
+    files = [{item.name: find_result(folder, item.name) or folder / item.name for item in items} for folder in folders]
+    named = [settings.score, *[None] * len(folders[1:])]
+    numbers, changed = zip(*map(_numbers, folders, named, files), strict=True)
     names = _distinct(folders)
     entries = [
         Entry(
             item.name,
             item.mask,
             item.reference,
-            [find_result(folder, item.name) or folder / item.name for folder in folders],
+            [of_folder[item.name] for of_folder in files],
             _labelled([each.get(item.name, {}) for each in numbers], names),
         )
         for item in items
@@ -64,7 +66,8 @@ def make(settings: GallerySettings) -> Made:
     with progress_bar(len(entries), "gallery", "picture") as bar:
         page, missing = gallery(" and ".join(names), names, entries, model, output.parent, bar.update)
     write_atomically(output, page)
-    return Made(output, len(entries), output.stat().st_size, (*faults, *missing))
+    reasons = (*faults, *(reason for each in changed for reason in each), *missing)
+    return Made(output, len(entries), output.stat().st_size, reasons)
 
 
 def find_items(input_path: str, img_path: str) -> tuple[tuple[Item, ...], tuple[str, ...]]:
@@ -98,15 +101,23 @@ def _output(settings: GallerySettings, folders: list[Path]) -> Path:
     return output
 
 
-def _numbers(results: Path, named: str | None) -> dict[str, Numbers]:
+def _numbers(results: Path, named: str | None, files: dict[str, Path]) -> tuple[dict[str, Numbers], list[str]]:
+    """By picture, without those that are no longer true, and which these are."""
     folder = score_folder(results, named)
-    return read_numbers(folder) if folder else {}
+    if folder is None:
+        return {}, []
+    changed = set(changed_since(folder, files.values()))
+    numbers = {name: each for name, each in read_numbers(folder).items() if files.get(name) not in changed}
+    return numbers, [f"numbers of {path}: it changed after it was scored; score again" for path in sorted(changed)]
 
 
 def _distinct(folders: list[Path]) -> list[str]:
-    """Names of the folders, longer ones where they are the same."""
-    names = [folder.name for folder in folders]
-    return names if len(set(names)) == len(names) else [f"{folder.parent.name}/{folder.name}" for folder in folders]
+    """Names of the folders, as much of their paths as tells them apart."""
+    for parts in range(1, max(len(folder.parts) for folder in folders)):
+        names = ["/".join(folder.parts[-parts:]) for folder in folders]
+        if len(set(names)) == len(names):
+            return names
+    return [str(folder) for folder in folders]
 
 
 def _labelled(numbers: list[Numbers], names: list[str]) -> Numbers:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Iterable
 from pathlib import Path
 
 from ecgan.errors import UserError
+from ecgan.scoring.style import DEFAULT
 from jobs.score.finish import IMAGES
 
 #: Numbers by column, of one picture; None where one is undefined.
@@ -27,6 +29,12 @@ def score_folder(results: Path, named: str | None) -> Path | None:
     return folder
 
 
+def changed_since(folder: Path, pictures: Iterable[Path]) -> list[Path]:
+    """Those that are newer than the numbers in `folder`, which are then those of other pictures."""
+    scored = (folder / IMAGES).stat().st_mtime_ns
+    return [path for path in pictures if path.exists() and path.stat().st_mtime_ns > scored]
+
+
 def read_numbers(folder: Path) -> dict[str, Numbers]:
     """By picture. Raises UserError if the file can't be used."""
     path = folder / IMAGES
@@ -38,6 +46,7 @@ def read_numbers(folder: Path) -> dict[str, Numbers]:
                 column: float(cell) if cell else None for column, cell in row.items() if column not in _NOT_NUMBERS
             }
             for row in rows
+            if row[f"style_{DEFAULT}"] is not None  # KeyError where the column is not there
         }
     except (OSError, UnicodeError, csv.Error, KeyError, ValueError, TypeError) as error:
         raise UserError(f"{path} can't be read as numbers of pictures ({error}): run launch/score.py again") from None

@@ -29,7 +29,7 @@ from ecgan.palette import colourise
 from ecgan.progress import progress_bar
 from ecgan.scoring import total
 from jobs.gallery.make import find_items
-from jobs.gallery.numbers import Numbers, read_numbers, score_folder
+from jobs.gallery.numbers import Numbers, changed_since, read_numbers, score_folder
 from jobs.options import option
 from jobs.score.prepare import find_result
 
@@ -71,8 +71,13 @@ def pick(settings: PickSettings) -> list[Candidate]:
     results = Path(settings.results).expanduser().resolve()
     if not results.is_dir():
         raise UserError(f"--results {settings.results}: no such folder")
-    if not Path(settings.output).expanduser().absolute().parent.is_dir() or Path(settings.output).is_dir():
-        raise UserError(f"--output {settings.output}: name a file in a folder that exists")
+    output = Path(settings.output).expanduser().resolve()
+    if not output.parent.is_dir() or output.is_dir() or output.suffix.lower() not in (".jpg", ".jpeg"):
+        raise UserError(f"--output {settings.output}: name a .jpg file in a folder that exists")
+    if output.is_relative_to(results):
+        raise UserError(
+            f"--output {settings.output} lies among the pictures, where it is not one: choose another place"
+        )
     folder = score_folder(results, settings.score)
     if folder is None:
         raise UserError(f"{results} has not been scored: run launch/score.py --results {settings.results} first")
@@ -81,10 +86,13 @@ def pick(settings: PickSettings) -> list[Candidate]:
     scored = [item for item in items if item.name in numbers]
     if len(scored) < settings.count:
         raise UserError(f"--count {settings.count}: only {len(scored)} pictures of {results} have been scored")
+    files = [path for item in scored if (path := find_result(results, item.name))]
+    if changed := changed_since(folder, files):
+        raise UserError(f"{changed[0]} changed after it was scored: run launch/score.py again")
     model = ModelConfig(label_nc=settings.label_nc, contain_dontcare_label=settings.contain_dontcare_label)
     candidates = _candidates(scored, results, numbers, model)
     chosen = choose(candidates, settings.count, settings.variety)
-    _write_sheet(Path(settings.output).expanduser(), chosen, model)
+    _write_sheet(output, chosen, model)
     return chosen
 
 

@@ -127,8 +127,10 @@ def read_manifest(results: Path) -> dict[str, Any] | None:
     """The manifest of a results folder; None if it is not one of ours."""
     try:
         manifest = json.loads((results / MANIFEST).read_text())
-        return manifest if all(isinstance(manifest[key], dict) for key in ("images", "fingerprint")) else None
-    except (OSError, ValueError, KeyError, TypeError):
+        width, height = manifest["fingerprint"]["size"]
+        whole = all(isinstance(entry["sha256"], str) for entry in manifest["images"].values())
+        return manifest if whole and isinstance(width, int) and isinstance(height, int) else None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
 
 

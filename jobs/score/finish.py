@@ -26,6 +26,8 @@ from jobs.score.plan import ScorePlan
 from jobs.score.table import table
 
 SCORE, IMAGES = "score.json", "images.csv"
+#: Of the training photos' features, where they were known before.
+STATISTICS = "statistics.npz"
 #: Below so many pictures a Fréchet distance says little, and a warning is due.
 FEW = 1000
 
@@ -52,7 +54,9 @@ class ScoreFinish:
         records = [record for measured in pictures for record in measured.records]
         if not records:
             raise UserError(f"no picture could be measured: {failures[0][1] if failures else 'there are none'}")
-        score = _score(plan, records, pictures, _statistics(plan, photos))
+        score = _score(plan, records, pictures, _statistics(run, plan, photos))
+        if left_out := len(failures) + len(plan.missing):
+            score["notes"].append(f"{left_out} picture(s) or photo(s) could not be measured and are left out")
         score["not_scored"] = [{"name": name, "reason": reason} for name, reason in (*plan.missing, *failures)]
         write_atomically(run.path / IMAGES, _csv(records))
         write_json(run.path / SCORE, score)
@@ -77,18 +81,22 @@ class ScoreMerge:
             raise UserError(f"{missing} picture(s) could not be scored: see {self.finish.run_dir / SCORE}")
 
 
-def _statistics(plan: ScorePlan, photos: list[Measurements]) -> Gaussian | None:
-    """Of the photos' features, from the cache or from what was measured now, which is then kept there."""
+def _statistics(run: RunDir, plan: ScorePlan, photos: list[Measurements]) -> Gaussian | None:
+    """Of the photos' features, known before or from what was measured now, which is then kept in the cache folder."""
     if plan.statistics is None:
         return None
     if not photos:
-        known = statistics.load(plan.statistics)
+        known = statistics.load(run.path / STATISTICS)
         if known is None:
-            raise UserError("the training photos' statistics have gone from the cache folder: run the command again")
+            raise UserError(f"{run.path / STATISTICS} is gone or damaged: run the same command again")
         return known
     gaussian = _gaussian(photos)
-    if gaussian is not None:
-        statistics.save(plan.statistics, gaussian)
+    if gaussian is not None and not any(measured.failures for measured in photos):
+        file = statistics.in_cache(plan.statistics)
+        try:
+            statistics.save(file, gaussian)
+        except OSError as error:
+            print(f"note: the photos' statistics can't be kept in {file.parent}: {error.strerror}", file=sys.stderr)
     return gaussian
 
 
@@ -107,9 +115,10 @@ def _score(
     terms: dict[str, float] = {}
     style = {name: float(np.mean([record[f"style_{name}"] or 0.0 for record in records])) for name in VARIANTS}
     terms["style"] = style[DEFAULT]
-    undefined = sum(record[f"style_{DEFAULT}"] is None for record in records)
-    if undefined:
-        notes.append(f"style is undefined for {undefined} picture(s), which count as 0: see {IMAGES}")
+    undefined = {name: sum(record[f"style_{name}"] is None for record in records) for name in VARIANTS}
+    for name, count in undefined.items():
+        if count:
+            notes.append(f"style ({name}) is undefined for {count} picture(s), which count as 0: see {IMAGES}")
     score: dict[str, Any] = {
         "created": now(),
         "version": ecgan.__version__,
@@ -118,8 +127,12 @@ def _score(
         "style": style | {"in_the_total": DEFAULT, "undefined": undefined},
     }
     if plan.judges.segmenter:
-        score["mask_accuracy"] = accuracy = _accuracy(plan, pictures)
-        terms["mask_accuracy"] = accuracy["value"]
+        accuracy = _accuracy(plan, pictures)
+        if accuracy is None:
+            notes.append("mask accuracy: no pixel of any mask has a class")
+        else:
+            score["mask_accuracy"] = accuracy
+            terms["mask_accuracy"] = accuracy["value"]
     if photos is not None:
         distance = _distance(plan, pictures, photos, notes)
         if distance is not None:
@@ -138,10 +151,13 @@ def _score(
     return score | {"notes": notes}
 
 
-def _accuracy(plan: ScorePlan, pictures: list[Measurements]) -> dict[str, Any]:
+def _accuracy(plan: ScorePlan, pictures: list[Measurements]) -> dict[str, Any] | None:
+    """None if no pixel counts."""
     agreement = Agreement(plan.judges.label_nc)
     for each in pictures:
         agreement.counts += each.agreement.astype(np.int64)
+    if agreement.accuracy is None:
+        return None
     classes = [class_name(label) for label in range(plan.judges.label_nc)]
     return {
         "value": agreement.accuracy,

@@ -45,6 +45,12 @@ def load(run: RunDir, part: Part) -> Measurements | None:
         return None
 
 
+def is_whole(run: RunDir, part: Part) -> bool:
+    """Whether all of it has been measured: what failed is tried again, since the reason may have gone."""
+    measured = load(run, part)
+    return measured is not None and not measured.failures
+
+
 def folder(run: RunDir) -> Path:
     return run.path / "parts"
 
@@ -52,7 +58,7 @@ def folder(run: RunDir) -> Path:
 def clear_others(run: RunDir, parts: tuple[Part, ...]) -> None:
     """Removes measurements that belong to no part of the plan. Needs the lock."""
     kept = {_file(run, part).name for part in parts}
-    for path in folder(run).iterdir():
+    for path in folder(run).glob("*.npz"):
         if path.name not in kept:
             path.unlink()
 

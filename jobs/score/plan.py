@@ -23,7 +23,8 @@ _LIBRARIES = ("jittor", "onednn-cpu-gomp", "numpy", "pillow", "opencv-python-hea
 
 @dataclass(frozen=True)
 class Judges:
-    """Paths of the networks and the SHA-256 of what is in them; None where there is none."""
+    """Paths of the networks and the SHA-256 of what is in them; None where there is none. `segmenter_size`: (width,
+    height) at which the segmentation network sees every photo."""
 
     inception: str | None
     segmenter: str | None
@@ -33,6 +34,7 @@ class Judges:
     label_nc: int
     contain_dontcare_label: bool
     device: str
+    segmenter_size: tuple[int, int] | None
 
     @property
     def has_features(self) -> bool:
@@ -40,8 +42,9 @@ class Judges:
 
     def of_features(self) -> dict[str, Any]:
         """What decides a photo's features: one network, and where it runs."""
-        network = "inception" if self.inception else "segmenter"
-        return features_by(network, self.of(network), self.device)
+        if self.inception:
+            return features_by("inception", self.of("inception"), self.device)
+        return features_by("segmenter", self.of("segmenter"), self.device) | {"size": self.segmenter_size}
 
     def of(self, network: str) -> str:
         """Its SHA-256."""
@@ -50,7 +53,7 @@ class Judges:
     def fingerprint(self) -> dict[str, Any]:
         """What decides a measurement, beside the files that are measured."""
         values = {"hashes": dict(self.hashes), "label_nc": self.label_nc, "dontcare": self.contain_dontcare_label}
-        return values | {"device": self.device} | _versions()
+        return values | {"device": self.device, "segmenter_size": self.segmenter_size} | _versions()
 
 
 @dataclass(frozen=True)
@@ -119,7 +122,8 @@ class ScorePlan:
             )
             missing = tuple((name, reason) for name, reason in values["missing"])
             hashes = tuple((name, digest) for name, digest in values["judges"]["hashes"])
-            judges = Judges(**values["judges"] | {"hashes": hashes})
+            seen = values["judges"]["segmenter_size"]
+            judges = Judges(**values["judges"] | {"hashes": hashes, "segmenter_size": tuple(seen) if seen else None})
             changed = {"judges": judges, "parts": parts, "size": tuple(values["size"]), "missing": missing}
             return cls(**values | changed)
         except (OSError, ValueError, KeyError, TypeError):

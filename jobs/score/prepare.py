@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import os
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,15 +14,17 @@ import yaml
 
 from ecgan import runtime
 from ecgan.checkpoint.inception import find_inception, read_inception
-from ecgan.checkpoint.segmenter import SegmenterFile, open_segmenter
+from ecgan.checkpoint.segmenter import SegmenterFile, fitting, open_segmenter
 from ecgan.config import ModelConfig
 from ecgan.data.images import BadImage, Size, size_of
 from ecgan.data.testset import Fault, Item, check_pictures, find_test_set
 from ecgan.errors import UserError
 from ecgan.files import sha256_of, write_atomically
+from ecgan.scoring.frechet import Gaussian
 from jobs.generate.merge import read_manifest
 from jobs.run_dir import RunDir
 from jobs.score import parts, statistics
+from jobs.score.finish import IMAGES, SCORE, STATISTICS
 from jobs.score.plan import Judges, ScorePlan, in_parts, in_shards, key_of
 from jobs.score.settings import ScoreSettings
 from jobs.score.subjects import find_photos, subject_of
@@ -33,11 +37,13 @@ _FAULTS_SHOWN = 40
 
 @dataclass(frozen=True)
 class ScoreRequest:
-    """What is asked for, checked. `plan` has no shards yet."""
+    """What is asked for, checked. `plan` has no shards yet. `photos`: statistics of the training photos' features, if
+    they are known already."""
 
     settings: ScoreSettings
     plan: ScorePlan
     run: RunDir
+    photos: Gaussian | None
 
 
 def check(settings: ScoreSettings, device: str | None = None) -> ScoreRequest:
@@ -53,40 +59,59 @@ def check(settings: ScoreSettings, device: str | None = None) -> ScoreRequest:
             f"--output_path {output} lies in the results folder, which holds pictures alone: choose another"
         )
     run = RunDir(output or results.with_name(results.name + ".score"))
+    _insist_on_own_folder(run)
     segmenter = _find_segmenter(settings)
     inception = find_inception(settings.inception_weights)
     size, items, missing = _find_items(settings, results)
     # Last, since with a GPU it may compile, which a mistake in the input or a dry run need not wait for.
     if device is None:
         device = (runtime.choose_device if settings.dry_run else runtime.usable_device)(settings.device)
-    judges = _judges(settings, inception, segmenter, device)
+    judges = _judges(settings, inception, segmenter, size, device)
     pictures = [subject_of(*item) for item in items]
     photos = find_photos(Path(settings.img_path).expanduser()) if judges.has_features else []
+    if inception and len(photos) < 2:
+        raise UserError(f"--img_path {settings.img_path} holds {len(photos)} photo(s): FID needs two at least")
     key = key_of([judges.of_features(), [dataclasses.asdict(photo) for photo in photos]]) if photos else None
     measured = in_parts("pictures", pictures, judges.fingerprint())
-    if key and not statistics.is_known(key):
+    known = statistics.load(statistics.in_cache(key)) if key else None
+    if key and known is None:
         measured = in_parts("photos", photos, judges.of_features()) + measured
     plan = ScorePlan(
         str(results), judges, tuple(measured), size, key, len(photos), segmenter.measured if segmenter else {}, missing
     )
-    return ScoreRequest(settings, plan, run)
+    return ScoreRequest(settings, plan, run, known)
 
 
 def examine(request: ScoreRequest) -> ScorePlan:
     """The plan with what is left to measure split into shards. Writes nothing."""
-    todo = {part.key for part in request.plan.parts if parts.load(request.run, part) is None}
+    todo = {part.key for part in request.plan.parts if not parts.is_whole(request.run, part)}
     return dataclasses.replace(request.plan, parts=in_shards(request.plan.parts, todo, request.settings.shards))
 
 
 def lay_out(request: ScoreRequest, plan: ScorePlan) -> None:
-    """Writes the plan into the run's folder and clears it of what is not part of it. Needs the lock."""
+    """Writes the plan into the run's folder and clears it of what is not part of it, the last score included: it is
+    not that of these pictures until they are measured. Needs the lock."""
     run = request.run
     run.clear_temporaries()
+    for outcome in (SCORE, IMAGES):
+        (run.path / outcome).unlink(missing_ok=True)
     parts.clear_others(run, plan.parts)
-    for path in run.shards.iterdir():
+    for path in run.shards.glob("*.json"):
         path.unlink()
+    if request.photos is not None:  # the job that ends the scoring may see another cache
+        statistics.save(run.path / STATISTICS, request.photos)
     write_atomically(run.config, yaml.safe_dump(dataclasses.asdict(request.settings), sort_keys=False))
     plan.save(run.plan)
+
+
+def _insist_on_own_folder(run: RunDir) -> None:
+    """UserError if what lies in the folder is not what a scoring leaves there, which may be cleared away."""
+    try:
+        is_ours = "judges" in json.loads(run.plan.read_text())
+    except (OSError, ValueError, TypeError):
+        is_ours = not any(path.is_file() and path.name != "lock" for path in run.path.glob("**/*"))
+    if not is_ours:
+        raise UserError(f"--output_path {run.path} holds files of something else: choose a new or an empty folder")
 
 
 def _find_segmenter(settings: ScoreSettings) -> SegmenterFile | None:
@@ -96,6 +121,9 @@ def _find_segmenter(settings: ScoreSettings) -> SegmenterFile | None:
     try:
         found = open_segmenter(path)
     except UserError as error:
+        if settings.segmenter is None:  # its training may not have saved anything yet
+            print(f"note: no mask accuracy: {error}", file=sys.stderr)
+            return None
         raise UserError(f"--segmenter: {error}") from None
     if found.shape.classes != settings.label_nc:
         raise UserError(
@@ -104,7 +132,9 @@ def _find_segmenter(settings: ScoreSettings) -> SegmenterFile | None:
     return found
 
 
-def _judges(settings: ScoreSettings, inception: Path | None, segmenter: SegmenterFile | None, device: str) -> Judges:
+def _judges(
+    settings: ScoreSettings, inception: Path | None, segmenter: SegmenterFile | None, size: Size, device: str
+) -> Judges:
     files = {"aesthetic": settings.aesthetic, "aesthetic_weights": settings.aesthetic_weights}
     paths = {name: str(Path(file).expanduser().absolute()) if file else None for name, file in files.items()}
     for name, path in paths.items():
@@ -124,6 +154,7 @@ def _judges(settings: ScoreSettings, inception: Path | None, segmenter: Segmente
         label_nc=settings.label_nc,
         contain_dontcare_label=settings.contain_dontcare_label,
         device=device,
+        segmenter_size=(segmenter.size or fitting(size)) if segmenter else None,
     )
 
 

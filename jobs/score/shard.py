@@ -17,6 +17,7 @@ from ecgan.config import ModelConfig
 from ecgan.data.images import BadImage, check_picture, read_mask, read_photo, resize_mask
 from ecgan.errors import UserError
 from ecgan.scoring.aesthetic import Scorer, load_scorer
+from ecgan.scoring.agreement import Agreement
 from ecgan.warm import warm_scoring
 from jobs import attempts, stop
 from jobs.progress import Progress
@@ -62,7 +63,7 @@ class ScoreShard:
 
     def _measure(self, run: RunDir, plan: ScorePlan, mine: list[Part], progress: Progress) -> bool:
         """Whether all is measured; False if it was asked to stop before that."""
-        todo = [part for part in mine if parts.load(run, part) is None]
+        todo = [part for part in mine if not parts.is_whole(run, part)]
         progress.start_from(sum(len(part.subjects) for part in mine if part not in todo))
         measurer = _load_measurer(plan.judges)
         progress.enter("running")
@@ -93,8 +94,7 @@ class _Measurer:
         self, part: Part, plan: ScorePlan, readers: ThreadPoolExecutor, progress: Progress
     ) -> Measurements | None:
         """None if it was asked to stop."""
-        if self.evaluator.agreement is not None:
-            self.evaluator.agreement.counts[:] = 0
+        agreement = self.evaluator.no_agreement()
         records: list[dict[str, Any]] = []
         failures: list[list[str]] = []
         features: list[np.ndarray] = []
@@ -102,7 +102,7 @@ class _Measurer:
             if stop.requested():
                 return None
             try:
-                record, vector = self._measure(subject, future.result())
+                record, vector, agreeing = self._measure(subject, future.result())
             except (BadImage, ValueError, RuntimeError) as error:
                 print(f"{subject.name} failed: {error}", flush=True)
                 failures.append([subject.name, str(error)])
@@ -110,24 +110,26 @@ class _Measurer:
                 continue
             records.append(record)
             features += [] if vector is None else [vector]
+            if agreement is not None and agreeing is not None:
+                agreement.merge(agreeing)
             progress.count(done=1)
-        counts = self.evaluator.agreement.counts.copy() if self.evaluator.agreement is not None else np.zeros((0, 0))
+        counts = agreement.counts if agreement is not None else np.zeros((0, 0))
         shape = (len(features), self.evaluator.dimension)
         return Measurements(records, failures, np.array(features, np.float32).reshape(shape), counts)
 
-    def _measure(self, subject: Subject, files: _Files) -> tuple[dict[str, Any], np.ndarray | None]:
+    def _measure(self, subject: Subject, files: _Files) -> tuple[dict[str, Any], np.ndarray | None, Agreement | None]:
         if files.labels is None or files.reference is None:
-            return {"name": subject.name}, _finite(self.evaluator.features(files.picture))
+            return {"name": subject.name}, _finite(self.evaluator.features(files.picture)), None
         measured = self.evaluator.measure(files.picture, files.labels, files.reference)
         record: dict[str, Any] = {"name": subject.name}
         for variant, found in measured.style.items():
             record[f"style_{variant}"] = found.correlation
         record["note"] = "; ".join(dict.fromkeys(found.reason for found in measured.style.values() if found.reason))
-        if measured.mask_accuracy is not None:
-            record["mask_accuracy"] = None if np.isnan(measured.mask_accuracy) else measured.mask_accuracy
+        if measured.agreement is not None:
+            record["mask_accuracy"] = measured.agreement.accuracy
         if self.aesthetic is not None:
             record["aesthetic"] = self.aesthetic(files.picture)
-        return record, None if measured.features is None else _finite(measured.features)
+        return record, None if measured.features is None else _finite(measured.features), measured.agreement
 
 
 def _finite(features: np.ndarray) -> np.ndarray:
@@ -168,8 +170,8 @@ def _load_measurer(judges: Judges) -> _Measurer:
     inception = Path(judges.inception) if judges.inception else None
     runtime.start(judges.device)  # type: ignore[arg-type]
     if judges.has_features:
-        warm_scoring(judges.inception, judges.segmenter, judges.device)
+        warm_scoring(judges.inception, judges.segmenter, judges.segmenter_size, judges.device)
     from ecgan.scoring.evaluator import Evaluator  # needs Jittor, so not before it is started on the right device
 
     aesthetic = load_scorer(Path(judges.aesthetic), judges.aesthetic_weights) if judges.aesthetic else None
-    return _Measurer(Evaluator.load(inception, segmenter), aesthetic)
+    return _Measurer(Evaluator.load(inception, segmenter, judges.segmenter_size), aesthetic)

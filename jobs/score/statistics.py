@@ -1,4 +1,4 @@
-"""Statistics of the training photos' features, computed once and kept in the cache folder."""
+"""Statistics of the training photos' features as files: in the cache folder, and beside a scoring's plan."""
 
 from __future__ import annotations
 
@@ -13,26 +13,22 @@ from ecgan.files import write_atomically
 from ecgan.scoring.frechet import Gaussian
 
 
-def is_known(key: str) -> bool:
-    return _file(key).is_file()
+def in_cache(key: str) -> Path:
+    return runtime.cache_dir() / "statistics" / f"{key}.npz"
 
 
-def load(key: str) -> Gaussian | None:
+def load(file: Path) -> Gaussian | None:
     """None if they are not there, or damaged."""
     try:
-        with np.load(_file(key), allow_pickle=False) as arrays:
+        with np.load(file, allow_pickle=False) as arrays:
             return Gaussian(arrays["mean"], arrays["covariance"], int(arrays["count"]))
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
         return None
 
 
-def save(key: str, gaussian: Gaussian) -> None:
+def save(file: Path, gaussian: Gaussian) -> None:
     """Raises OSError."""
     buffer = io.BytesIO()
     np.savez(buffer, mean=gaussian.mean, covariance=gaussian.covariance, count=np.int64(gaussian.count))
-    _file(key).parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(_file(key), buffer.getvalue())
-
-
-def _file(key: str) -> Path:
-    return runtime.cache_dir() / "statistics" / f"{key}.npz"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(file, buffer.getvalue())

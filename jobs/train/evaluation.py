@@ -30,7 +30,8 @@ def evaluation(
     if isinstance(learner, SegmenterLearner):
         return OfSegmenter(learner, plan.held_out, world)
     inception = Path(plan.inception) if plan.inception else None
-    evaluator = Evaluator.load(inception, open_segmenter(Path(plan.segmenter)) if plan.segmenter else None)
+    network = open_segmenter(Path(plan.segmenter)) if plan.segmenter else None
+    evaluator = Evaluator.load(inception, network, plan.segmenter_size)
     photos = _statistics(plan, evaluator, world, say) if inception else None
     return OfPictures(learner, plan.held_out, world, evaluator, photos)
 
@@ -41,7 +42,8 @@ def _statistics(plan: TrainPlan, evaluator: Evaluator, world: World, say: Callab
     photos = find_photos(Path(plan.photos))
     decided_by = features_by("inception", sha256_of(Path(plan.inception)), plan.device)
     key = key_of([decided_by, [dataclasses.asdict(photo) for photo in photos]])
-    known = world.from_first(statistics.load(key) if world.is_first else None)
+    file = statistics.in_cache(key)
+    known = world.from_first(statistics.load(file) if world.is_first else None)
     if known is not None:
         return known
     done = 0
@@ -54,5 +56,16 @@ def _statistics(plan: TrainPlan, evaluator: Evaluator, world: World, say: Callab
 
     gaussian = statistics_of([Path(photo.path) for photo in photos], evaluator, world, tick)
     if world.is_first:
-        statistics.save(key, gaussian)
+        try:
+            statistics.save(file, gaussian)
+        except OSError as error:
+            say(f"the photos' statistics can't be kept in {file.parent}: {error.strerror}")
     return gaussian
+
+
+def judged_by(plan: TrainPlan) -> str:
+    """What chooses the best state; only scores of the same judges can be compared."""
+    if not plan.held_out:
+        return "likeness of pictures to photos"
+    judges = [f"{Path(path).name} {sha256_of(Path(path))[:12]}" for path in (plan.segmenter, plan.inception) if path]
+    return ", ".join([f"{len(plan.held_out)} pairs held out", *judges])

@@ -46,7 +46,7 @@ def prepare_code(plan: TrainPlan) -> None:
     else:
         warm_training(settings.model, settings.recipe, at_once, plan.device)
     if plan.segmenter or plan.inception:
-        warm_scoring(plan.inception, plan.segmenter, plan.device)
+        warm_scoring(plan.inception, plan.segmenter, plan.segmenter_size, plan.device)
 
 
 def _train(run: RunDir, plan: TrainPlan) -> None:

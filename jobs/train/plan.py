@@ -23,8 +23,8 @@ class TrainPlan:
 
     `pairs`: what is trained on, in the order that samples are counted by. `vgg`: file of VGG19's
     weights; `init`: checkpoint to start from. `held_out`: pairs to measure with, which are not among `pairs`.
-    `segmenter`, `inception`: networks to measure ECGAN's pictures with; `photos`: the training photos' folder, which
-    the FID compares to.
+    `segmenter`, `inception`: networks to measure ECGAN's pictures with, the first at `segmenter_size` (width, height);
+    `photos`: the training photos' folder, which the FID compares to.
     """
 
     settings: TrainSettings
@@ -35,6 +35,7 @@ class TrainPlan:
     init: str | None = None
     held_out: tuple[Pair, ...] = ()
     segmenter: str | None = None
+    segmenter_size: tuple[int, int] | None = None
     inception: str | None = None
     photos: str | None = None
 
@@ -74,10 +75,14 @@ class TrainPlan:
             kind: tuple(Pair(name, Path(photo), Path(mask)) for name, photo, mask in values.pop(kind))
             for kind in _PAIRS
         }
+        seen = values.pop("segmenter_size")
+        values["segmenter_size"] = tuple(seen) if seen else None
         return cls(**values | pairs | {"settings": TrainSettings(**values["settings"])})
 
 
 def changes(saved: dict[str, Any], now: dict[str, Any], names: tuple[str, ...]) -> list[str]:
-    """Of the settings `names` those that differ, as "lr 0.0002 -> 0.0001"."""
-    before, after = saved["settings"], now["settings"]
-    return [f"{name} {before[name]} -> {after[name]}" for name in names if before.get(name) != after[name]]
+    """Of the settings `names` those that differ, as "lr 0.0002 -> 0.0001"; what a state of before an option was there
+    lacks had its default."""
+    defaults = {field.name: field.default for field in dataclasses.fields(TrainSettings)}
+    before, after = defaults | saved["settings"], now["settings"]
+    return [f"{name} {before[name]} -> {after[name]}" for name in names if before[name] != after[name]]

@@ -14,7 +14,7 @@ from typing import Any
 from ecgan import runtime
 from ecgan.checkpoint import list_states, native, open_checkpoint
 from ecgan.checkpoint.inception import find_inception, read_inception
-from ecgan.checkpoint.segmenter import open_segmenter
+from ecgan.checkpoint.segmenter import fitting, open_segmenter
 from ecgan.checkpoint.vgg import find_vgg19, read_vgg19
 from ecgan.config import ModelConfig, SegformerShape
 from ecgan.data.testset import Fault
@@ -108,9 +108,9 @@ def _check_init(settings: TrainSettings) -> str | None:
     return str(path.absolute())
 
 
-def _judges(settings: TrainSettings) -> dict[str, str | None]:
+def _judges(settings: TrainSettings) -> dict[str, Any]:
     """Networks that measure pictures, checked here: they must not be found to be damaged on a compute node."""
-    found: dict[str, str | None] = {}
+    found: dict[str, Any] = {}
     if settings.segmenter:
         network = open_segmenter(Path(settings.segmenter).expanduser())
         if network.shape.classes != settings.label_nc:
@@ -119,6 +119,7 @@ def _judges(settings: TrainSettings) -> dict[str, str | None]:
                 f"--label_nc is {settings.label_nc}"
             )
         found["segmenter"] = str(network.path.absolute())
+        found["segmenter_size"] = network.size or fitting((settings.model.width, settings.model.height))
     if settings.inception_weights:
         inception = find_inception(settings.inception_weights)
         assert inception is not None

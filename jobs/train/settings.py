@@ -127,6 +127,8 @@ class TrainSettings:
         for name in ("segmenter", "inception_weights"):
             if getattr(self, name) is not None and not self.held_out:
                 raise UserError(f"--{name} measures pictures of pairs held out, and there are none: say --held_out 200")
+        if self.inception_weights is not None and self.held_out < 2:
+            raise UserError("--inception_weights needs --held_out 2 at least: one picture has no distance")
         if self.trains_segmenter:
             self._insist_on_segmenters_options()
         self.model  # noqa: B018  # raise now if it can't be

@@ -23,7 +23,7 @@ from ecgan.training.segmenter import SegmenterLearner
 from ecgan.training.world import World
 from jobs import attempts
 from jobs.run_dir import RunDir, now
-from jobs.train.evaluation import evaluation
+from jobs.train.evaluation import evaluation, judged_by
 from jobs.train.pace import Pace
 from jobs.train.plan import TrainPlan
 from jobs.train.record import Recorder
@@ -56,7 +56,9 @@ class Training:
         self._status_written = self._saved_at = self._clock = time.monotonic()
         self._seconds = 0.0  # of training, in all
         self._last_state: str | None = None
+        self._judged_by = judged_by(plan)
         self._best: dict[str, Any] | None = None
+        self._best_saved: dict[str, Any] | None = None  # of which there is a state
         self._likeness: list[float] = []  # of each step since the last state
         self._unprinted: list[dict[str, float]] = []  # losses of the steps since the last line
         self._samples: list[LoadedSample] = []
@@ -74,7 +76,7 @@ class Training:
             self._last_state = str(found.path)
             best = found.progress["best"]
             if best and best.get("by") == self._judged_by:
-                self._best = best
+                self._best = self._best_saved = best
         else:
             self.learner.initialise(settings.seed, settings.init_type, settings.init_variance)
             if plan.init:
@@ -95,11 +97,6 @@ class Training:
         self._update_status("starting", step=step)
         self._clock = self._saved_at = time.monotonic()
         return step
-
-    @property
-    def _judged_by(self) -> str:
-        """What chooses the best state."""
-        return "pairs held out" if self._plan.held_out else "likeness of pictures to photos"
 
     def is_measuring_due(self, step: Step) -> bool:
         every = self._plan.settings.eval_every_epochs
@@ -175,13 +172,14 @@ class Training:
             keep = [] if self._best is None else [int(self._best["step"])]
             state.prune(self._run.states, self._plan.settings.keep_states, keep)
         except OSError as error:
+            self._best = self._best_saved
             message = f"the state after step {step.taken} could not be saved ({error.strerror})"
             if must_succeed:
                 raise UserError(f"{message}; make room in {self._run.states}, and run the same command again") from None
             self._say(f"{message}: going on; the last one is {self._last_state or 'none'}")
             self._update_status("running", warning=message)
             return
-        self._last_state = str(saved.path)
+        self._last_state, self._best_saved = str(saved.path), self._best
         self._clock = time.monotonic()
         self._say(f"saved {saved.path}")
         self._update_status("running", warning=None, **self._progress(step))

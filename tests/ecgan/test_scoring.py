@@ -89,8 +89,14 @@ def test_moments_in_parts_are_those_of_the_whole() -> None:
 def test_agreement_by_hand() -> None:
     asked, found = np.array([[0, 0, 1], [1, 1, 3]], np.uint8), np.array([[0, 1, 1], [1, 3, 3]], np.uint8)
     counts = agreement.Agreement(4)
-    assert counts.add(asked, found) == pytest.approx(4 / 6)
-    assert counts.add(np.zeros((1, 2), np.uint8), np.zeros((1, 2), np.uint8)) == 1.0
+    assert counts.accuracy is None and counts.mean_iou is None
+    counts.add(asked, found)
+    assert counts.accuracy == pytest.approx(4 / 6)
+    same = agreement.Agreement(4)
+    same.add(np.zeros((1, 2), np.uint8), np.zeros((1, 2), np.uint8))
+    same.add(np.full((1, 2), 255, np.uint8), np.zeros((1, 2), np.uint8))  # no class: does not count
+    assert same.accuracy == 1.0
+    counts.merge(same)
     assert counts.accuracy == pytest.approx(6 / 8)
     assert counts.by_class() == [pytest.approx(3 / 4), pytest.approx(2 / 3), None, 1.0]
     assert counts.iou_by_class() == [pytest.approx(3 / 4), pytest.approx(2 / 4), None, pytest.approx(1 / 2)]

@@ -24,8 +24,10 @@ from jobs.run_dir import RunDir
 from jobs.train import metrics
 from jobs.train.loss_chart import loss_chart, smoothed
 from jobs.train.metrics import History, Line, Point
+from jobs.train.plan import TrainPlan, changes
 from jobs.train.record import Recorder
 from jobs.train.samples_page import Sheet, samples_page, spread
+from jobs.train.settings import FIXED, STEERING, TrainSettings
 
 HEADINGS = ("mask", "image2")
 LOSSES = {"GAN": -0.5, "VGG": 8.25}
@@ -314,3 +316,14 @@ def test_sheets_of_real_photos(run: RunDir, landscape_mini: Path) -> None:
     tile = np.asarray(sheet)[30:170, 10:220].astype(float)
     wanted = np.asarray(Image.fromarray(photos[0]).resize((228, 171)))[10:150, 4:214].astype(float)
     assert np.abs(tile.mean((0, 1)) - wanted.mean((0, 1))).max() < 5
+
+
+def test_a_state_of_before_an_option_was_there_had_its_default() -> None:
+    settings = TrainSettings()
+    now = TrainPlan(settings, (), "cpu", 1).summary
+    saved = {
+        "settings": {name: value for name, value in now["settings"].items() if name not in ("network", "held_out")}
+    }
+    assert changes(saved, now, FIXED) == []
+    other = {"settings": now["settings"] | {"held_out": 5, "lr": 1.0}}
+    assert changes(saved, other, (*FIXED, *STEERING)) == ["held_out 0 -> 5", "lr 0.0002 -> 1.0"]

@@ -70,6 +70,11 @@ def test_a_folder_that_is_not_whole_is_not_packed(results: Path, harm: str) -> N
 
 
 def test_an_output_that_can_not_be(results: Path) -> None:
-    for output, told in ((str(results), "is a folder"), ("nowhere/x.zip", "there is no folder nowhere")):
+    outputs = {
+        str(results): "is a folder",
+        f"{results}/x.zip": "lies among the pictures",
+        "nowhere/x.zip": "there is no folder nowhere",
+    }
+    for output, told in outputs.items():
         done = pack(results, "--output", output)
         assert done.returncode == 2 and told in done.stderr

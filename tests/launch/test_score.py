@@ -181,10 +181,9 @@ def test_pictures_without_colours_count_as_nothing(folder: Callable[[int], Score
     first, second = data.rows()
     assert second["style_rgb"] == "" and second["note"] == "the picture is of a single colour" and not first["note"]
     score = data.json()
-    assert score["style"]["undefined"] == 1 and score["style"]["rgb"] == pytest.approx(
-        float(first["style_rgb"]) / 2, abs=1e-6
-    )
-    assert "style is undefined for 1 picture(s)" in job.stdout
+    assert score["style"]["undefined"] == {"rgb": 1, "hsv": 1, "hue": 1}
+    assert score["style"]["rgb"] == pytest.approx(float(first["style_rgb"]) / 2, abs=1e-6)
+    assert "style (hue) is undefined for 1 picture(s)" in job.stdout
 
 
 @pytest.mark.parametrize("value, told", [("2.0", "must be in 0..1"), ("float('nan')", "nan"), ("{}[1]", "KeyError")])
@@ -200,6 +199,86 @@ def test_a_scorer_of_the_users_that_fails_is_named(folder: Callable[[int], Score
 
 #: Between the mean levels of the first two pictures.
 LIMIT = float(np.mean([draw_photo(50).mean(), draw_photo(51).mean()]))
+
+
+def test_what_failed_is_tried_again(folder: Callable[[int], ScoreFolder], networks: dict[str, Path]) -> None:
+    """A photo that breaks while it is measured must not stay out of the statistics for good."""
+    data = folder(3)
+    (data.path / "mine.py").write_text("def load(weights):\n    return lambda picture: float(open('grade').read())\n")
+    broken = data.photos / "zbroken.jpg"
+    broken.write_bytes(b"no picture")
+    options = [*options_of(networks, "segmenter"), "--aesthetic", "mine.py"]
+    first = data.score(*options)
+    assert first.returncode == 2 and "no picture could be measured" in first.stderr, first.stderr
+    (data.path / "grade").write_text("0.5")
+    second = data.score(*options)
+    assert second.returncode == 1 and "not scored: zbroken.jpg" in second.stderr, second.stderr
+    assert data.json()["fsd"]["training_photos"] == 3 and "left out" in second.stdout
+    third = data.score(*options)
+    assert third.returncode == 1 and "to measure    4 of 7" in third.stdout and "zbroken" in third.stderr
+    Image.fromarray(draw_photo(8)).save(broken)
+    mended = data.score(*options)
+    assert mended.returncode == 0 and data.json()["fsd"]["training_photos"] == 4, mended.stderr
+
+
+def test_one_that_failed_counts_nowhere(folder: Callable[[int], ScoreFolder], networks: dict[str, Path]) -> None:
+    data = folder(2)
+    (data.path / "mine.py").write_text(
+        f"def load(weights):\n    return lambda picture: 2.0 if picture.mean() > {LIMIT} else 0.5\n"
+    )
+    job = data.score(*options_of(networks, "segmenter"), "--aesthetic", "mine.py")
+    assert job.returncode == 1, job.stderr
+    (row,) = data.rows()
+    assert data.json()["mask_accuracy"]["value"] == pytest.approx(float(row["mask_accuracy"]), abs=1e-6)
+
+
+def test_statistics_that_are_damaged_are_computed_anew(
+    folder: Callable[[int], ScoreFolder], networks: dict[str, Path], tmp_path: Path
+) -> None:
+    from ecgan import runtime
+
+    data = folder(3)
+    options = [*options_of(networks, "segmenter"), "--output_path", "first"]
+    assert data.score(*options).returncode == 0
+    key = json.loads((data.path / "first/plan.json").read_text())["statistics"]
+    file = runtime.cache_dir() / f"statistics/{key}.npz"
+    whole = file.read_bytes()
+    file.write_bytes(whole[:100])
+    again = data.score(*options[:2], "--output_path", "second")
+    assert again.returncode == 0 and file.read_bytes() == whole, again.stderr
+    assert data.json("first")["fsd"] == data.json("second")["fsd"]
+
+
+def test_masks_without_any_class_have_no_accuracy(
+    folder: Callable[[int], ScoreFolder], networks: dict[str, Path]
+) -> None:
+    data = folder(2)
+    for mask in data.masks.iterdir():
+        Image.fromarray(np.full((64, 128), 255, np.uint8)).save(mask)
+    job = data.score(*options_of(networks, "segmenter"), "--contain_dontcare_label")
+    assert job.returncode == 0 and "no pixel of any mask has a class" in job.stdout, job.stderr
+    assert "mask_accuracy" not in data.json() and "nan" not in job.stdout.lower()
+
+
+def test_a_broken_segmentation_network_is_refused(folder: Callable[[int], ScoreFolder], tmp_path: Path) -> None:
+    data, weights = folder(2), segformer_weights("b0")
+    weights["decode_head.classifier.weight"][3] = np.nan
+    save_file(weights, tmp_path / "nan.safetensors")
+    job = data.score("--segmenter", tmp_path / "nan.safetensors")
+    assert job.returncode == 2 and "classifier.weight is not finite everywhere" in job.stderr, job.stderr
+    (data.path / "runs/segmenter/states").mkdir(parents=True)  # a training that has saved nothing yet
+    job = data.score()
+    assert job.returncode == 0 and "note: no mask accuracy: " in job.stderr, job.stderr
+
+
+def test_folders_of_others_are_left_alone(folder: Callable[[int], ScoreFolder]) -> None:
+    data = folder(2)
+    mine = data.path / "mine/shards/train.tar"
+    mine.parent.mkdir(parents=True)
+    mine.write_text("mine")
+    job = data.score("--output_path", "mine")
+    assert job.returncode == 2 and "holds files of something else" in job.stderr
+    assert [path.name for path in (data.path / "mine").rglob("*")] == ["shards", "train.tar"]
 
 
 @pytest.mark.parametrize(

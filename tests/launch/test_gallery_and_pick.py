@@ -66,6 +66,33 @@ def test_two_folders_side_by_side(data: Path) -> None:
     assert page["rows"][3]["pictures"][3] == "" and all(page["rows"][2]["pictures"])
 
 
+def test_folders_of_the_same_name_are_told_apart(data: Path) -> None:
+    other = data / "other/copy <1> & 100%/results"
+    shutil.copytree(data / "results", other)
+    shutil.copytree(data / "results.score", other.with_name("results.score"))
+    job = launch(data, "gallery", "--against", other, "--output", "both.html")
+    assert job.returncode == 0, job.stderr
+    page = shown(data / "both.html")
+    assert len(page["numbers"]) == 8 and len(set(page["columns"])) == 4
+
+
+def test_numbers_of_a_picture_that_changed_are_not_shown(data: Path) -> None:
+    Image.fromarray(draw_photo(9)).save(data / "results/m002.jpg")
+    job = launch(data, "gallery")
+    assert job.returncode == 1 and "m002.jpg: it changed after it was scored" in job.stderr
+    rows = shown(data / "results.html")["rows"]
+    assert rows[2]["numbers"] == [None] * 4 and None not in rows[1]["numbers"]
+    picked = launch(data, "pick")
+    assert picked.returncode == 2 and "m002.jpg changed after it was scored" in picked.stderr
+
+
+def test_numbers_that_are_none_are_named(data: Path) -> None:
+    (data / "results.score/images.csv").write_text("name,other\nm000,1\n")
+    for command in ("gallery", "pick"):
+        job = launch(data, command)
+        assert job.returncode == 2 and "images.csv can't be read as numbers" in job.stderr, job.stderr
+
+
 def test_folders_that_were_never_scored_can_be_looked_at(data: Path) -> None:
     shutil.rmtree(data / "results.score")
     assert launch(data, "gallery").returncode == 0 and shown(data / "results.html")["numbers"] == []
@@ -85,7 +112,9 @@ def test_folders_that_were_never_scored_can_be_looked_at(data: Path) -> None:
         ("pick", ("--count", 7), "--count 7: only 6 pictures"),
         ("pick", ("--count", 0), "--count is 0"),
         ("pick", ("--variety", 1), "--variety is 1.0"),
-        ("pick", ("--output", "nowhere/x.jpg"), "name a file in a folder that exists"),
+        ("pick", ("--output", "nowhere/x.jpg"), "name a .jpg file in a folder that exists"),
+        ("pick", ("--output", "picks.png"), "name a .jpg file"),
+        ("pick", ("--output", "results/picks.jpg"), "lies among the pictures"),
     ],
 )
 def test_wrong_options_are_named(scored: ScoreFolder, command: str, options: tuple[object, ...], told: str) -> None:
