@@ -52,6 +52,7 @@ def nvcc(folder: Path) -> Path:
 
 def toolkit(include: Path, lib: Path, major: int, to_link_with: bool = True, parts: Sequence[str] = ()) -> None:
     """Headers and libraries of CUDA `major`.1, all or `parts`."""
+    header(include, "npp.h")
     for part in parts or HEADERS:
         version = f"#define CUDART_VERSION  {major}010\n" if part == "cudart" else ""
         header(include, HEADERS[part], version)
@@ -76,7 +77,7 @@ _DRIVER = """
 extern "C" {
 int cuInit(unsigned) { return 0; }
 int cuDriverGetVersion(int* version) { *version = VERSION; return 0; }
-int cuDeviceGetCount(int* count) { *count = 2; return 0; }
+int cuDeviceGetCount(int* count) { *count = GPUS; return 0; }
 int cuDeviceGet(int* device, int index) { *device = index; return 0; }
 int cuDeviceGetAttribute(int* value, int attribute, int) { *value = attribute == 75 ? 8 : 6; return 0; }
 int cuDeviceGetName(char* name, int length, int) { strncpy(name, "Paper Card", length); return 0; }
@@ -85,9 +86,9 @@ int cuDeviceTotalMem_v2(size_t* bytes, int) { *bytes = size_t(24) << 30; return 
 """
 
 
-def driver(folder: Path, version: int = 12040) -> None:
-    """Puts a libcuda.so.1 with two GPUs of compute capability 8.6 into `folder`, to be on LD_LIBRARY_PATH."""
+def driver(folder: Path, version: int = 12040, gpus: int = 2) -> None:
+    """Puts a libcuda.so.1 with GPUs of compute capability 8.6 into `folder`, to be on LD_LIBRARY_PATH."""
     compiler = runtime.find_compiler()
     assert compiler is not None
-    command = [compiler, "-shared", "-fPIC", f"-DVERSION={version}", "-x", "c++", "-", "-o", folder / "libcuda.so.1"]
-    subprocess.run(command, input=_DRIVER, text=True, check=True)
+    command = [compiler, "-shared", "-fPIC", f"-DVERSION={version}", f"-DGPUS={gpus}", "-x", "c++", "-"]
+    subprocess.run([*command, "-o", str(folder / "libcuda.so.1")], input=_DRIVER, text=True, check=True)

@@ -68,6 +68,8 @@ def overlays(cuda: Cuda, archs: Sequence[int]) -> list[Overlay]:
     if cuda.parts["cudnn"].major >= 9:
         found.append(Overlay("cudnn.h", "cuDNN 9 dropped functions for recurrent networks that Jittor compiles"))
         found.append(Overlay("libcudnn_*_infer.so, _train.so", "cuDNN 9's libraries have other names"))
+    if not _has_npp(cuda):
+        found.append(Overlay("npp.h", "is not installed, and Jittor takes a few constants from it"))
     newer = [arch for arch in archs if arch > _NEWEST_ARCH]
     if newer:
         codes = " ".join(_codes(newer, cuda.version))
@@ -145,6 +147,10 @@ def _not_where_jittor_looks(cuda: Cuda) -> list[str]:
     return strays
 
 
+def _has_npp(cuda: Cuda) -> bool:
+    return (cuda.parts["cudart"].include / "npp.h").is_file()
+
+
 def _preload(cuda: Cuda) -> list[Path]:
     """Libraries, each after what it needs; by their real places, beside which they look for more."""
     files = []
@@ -172,6 +178,8 @@ def _make(folder: Path, cuda: Cuda, archs: Sequence[int]) -> None:
         _link_libraries(new / "lib64", part)
     if cuda.version >= (13, 0):
         shutil.copyfile(_SOURCES / "helper_cuda.h", new / "quoted" / "helper_cuda.h")
+    if not _has_npp(cuda):
+        shutil.copyfile(_SOURCES / "npp.h", new / "include" / "npp.h")
     cudnn = cuda.parts["cudnn"]
     if cudnn.major >= 9:
         header = new / "include" / "cudnn.h"
@@ -200,8 +208,13 @@ def _link_headers(include: Path, part: Part) -> None:
 
 
 def _link_libraries(lib64: Path, part: Part) -> None:
-    """Under their own names, by which they look for each other, and the part under the name to link with."""
-    for library in part.library.parent.glob(f"lib{part.name}*.so*"):
+    """Under their own names, by which they look for each other, and the part under the name to link with.
+
+    nvcc links with cudadevrt, too, which that of the wheels does not find by itself.
+    """
+    beside = part.library.parent
+    of_nvcc = list(beside.glob("libcudadevrt.a")) if part.name == "cudart" else []
+    for library in [*beside.glob(f"lib{part.name}*.so*"), *of_nvcc]:
         if not (lib64 / library.name).exists():
             (lib64 / library.name).symlink_to(library)
     to_link_with = lib64 / f"lib{part.name}.so"

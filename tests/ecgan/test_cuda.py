@@ -53,6 +53,18 @@ def test_toolkit_that_jittor_knows_needs_nothing(tmp_path: Path, major: int) -> 
     assert not (tmp_path / "home").exists()
 
 
+def test_toolkit_without_npp(tmp_path: Path) -> None:
+    root = tmp_path / "local/cuda"
+    nvcc(root / "bin")
+    toolkit(root / "include", root / "lib64", 12)
+    cudnn(root / "include", root / "lib64", 8)
+    (root / "include/npp.h").unlink()
+    assert [overlay.what for overlay in cuda.overlays(found(), [86])] == ["npp.h", "folder of links"]
+    cuda.prepare(found(), [86], tmp_path / "home")
+    assert "NPP_MAX_64S" in (tmp_path / "home/cuda/include/npp.h").read_text()
+    assert (tmp_path / "home/cuda/include/cudnn.h").is_symlink()
+
+
 def test_place_that_is_named_comes_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for root, major in (("local/cuda", 11), ("named", 12)):
         nvcc(tmp_path / root / "bin")
@@ -78,6 +90,7 @@ def test_wheels_of_cuda_13(tmp_path: Path) -> None:
     site = tmp_path / "site"
     nvcc(site / "nvidia/cu13/bin")
     toolkit(site / "nvidia/cu13/include", site / "nvidia/cu13/lib", 13, to_link_with=False)
+    (site / "nvidia/cu13/lib/libcudadevrt.a").touch()
     for name in ("cudnn", "nccl"):
         (site / f"nvidia_{name}_cu13-9.9.dist-info").mkdir()
     cudnn(site / "nvidia/cudnn/include", site / "nvidia/cudnn/lib", 9, to_link_with=False)
@@ -96,6 +109,7 @@ def test_wheels_of_cuda_13(tmp_path: Path) -> None:
     lib64 = folder / "lib64"
     for name in ("cudart", "cublas", "cublasLt", "curand", "cufft", "cusparse", "cudnn", "nccl"):
         assert (lib64 / f"lib{name}.so").is_file(), name
+    assert (lib64 / "libcudadevrt.a").is_file()
     assert (lib64 / "libcudnn_ops_infer.so").resolve().name == "libcudnn_ops.so.9"
     assert (lib64 / "libcudnn_cnn_train.so").resolve().name == "libcudnn_cnn.so.9"
     assert (lib64 / "libcudnn_engines_precompiled.so.9").is_file()
