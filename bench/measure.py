@@ -14,10 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
-
-from ecgan.data.images import Size, resize_mask
-from ecgan.data.procedural import compose
 
 
 @dataclass(frozen=True)
@@ -84,9 +80,15 @@ def peak_memory() -> int:
     return int(status.split("VmHWM:")[1].split()[0]) << 10
 
 
-def masks(folder: Path | None, size: Size, count: int) -> list[np.ndarray]:
+def masks(folder: Path | None, size: tuple[int, int], count: int) -> list[np.ndarray]:
     """`count` masks of `size`: evenly out of a folder of PNGs, or drawn landscapes if there is none."""
+    from PIL import Image
+
+    from ecgan.data.images import resize_mask
+
     if folder is None:
+        from ecgan.data.procedural import compose  # needs OpenCV
+
         return [compose(seed, size).labels for seed in range(count)]
     files = sorted(folder.glob("*.png"))
     chosen = [files[i * len(files) // count] for i in range(count)]

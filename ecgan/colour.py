@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Literal
 
-import cv2
 import numpy as np
 
 ColourTransfer = Literal["lab", "none"]
@@ -17,6 +16,8 @@ def transfer_lab(picture: np.ndarray, reference: np.ndarray) -> np.ndarray:
     truncated to 8 bit. A constant channel of `picture` is shifted to the reference's mean.
     `reference`: uint8 RGB of any size.
     """
+    import cv2  # here, so that the networks do without it
+
     source = cv2.cvtColor(picture, cv2.COLOR_RGB2LAB).astype(np.float64)
     target = cv2.cvtColor(reference, cv2.COLOR_RGB2LAB).astype(np.float64)
     std, std_reference = source.std(axis=(0, 1)), target.std(axis=(0, 1))

@@ -27,6 +27,7 @@ from typing import Any, Literal
 
 from tqdm import tqdm
 
+from ecgan import cuda
 from ecgan.errors import UserError
 from ecgan.files import exclusive_lock
 
@@ -36,6 +37,8 @@ jt: Any  # the module jittor, started on first use; see __getattr__
 nn: Any  # jittor.nn
 
 _started: str | None = None
+#: What has to be loaded before Jittor looks for it, in this order.
+_cuda_libraries: tuple[Path, ...] = ()
 
 #: The folder, inside Jittor's home, in which Jittor looks for oneDNN before it downloads it.
 _ONEDNN_FOLDER = Path(".cache/jittor/mkl/dnnl_lnx_2.2.0_cpu_gomp")
@@ -109,10 +112,12 @@ def choose_device(device: Device) -> str:
     """What "auto" means on this machine; raises UserError if "cuda" is asked for in vain."""
     if device == "cpu":
         return "cpu"
-    gpus, nvcc = gpu_count(), find_nvcc()
-    if gpus and nvcc:
+    gpus, found = gpu_count(), cuda.find()
+    if gpus and found is not None and not found.missing:
         return "cuda"
-    missing = "no GPU answers through the NVIDIA driver" if not gpus else "nvcc is not on the PATH"
+    missing = "no GPU answers through the NVIDIA driver"
+    if gpus:
+        missing = "no nvcc was found" if found is None else found.lack
     if device == "cuda":
         raise UserError(f"--device cuda: {missing}; see `python launch/doctor.py`, or use --device cpu")
     if gpus:
@@ -165,18 +170,27 @@ def _cuda_or_cpu() -> str:
 
 def gpu_count() -> int:
     """GPUs that the NVIDIA driver offers to this process; 0 without a driver."""
+    return len(gpu_archs())
+
+
+def gpu_archs() -> list[int]:
+    """The compute capability of each GPU that the NVIDIA driver offers to this process, times ten."""
     try:
         driver = ctypes.CDLL("libcuda.so.1")
     except OSError:
-        return 0
+        return []
     count = ctypes.c_int(0)
     if driver.cuInit(0) != 0 or driver.cuDeviceGetCount(ctypes.byref(count)) != 0:
-        return 0
-    return count.value
+        return []
+    return [10 * _capability(driver, index, 75) + _capability(driver, index, 76) for index in range(count.value)]
 
 
-def find_nvcc() -> str | None:
-    return shutil.which("nvcc") or shutil.which("/usr/local/cuda/bin/nvcc")
+def _capability(driver: ctypes.CDLL, index: int, attribute: int) -> int:
+    """A GPU's compute capability: its major number is attribute 75 of cuDeviceGetAttribute, its minor 76."""
+    device, value = ctypes.c_int(0), ctypes.c_int(0)
+    driver.cuDeviceGet(ctypes.byref(device), index)
+    driver.cuDeviceGetAttribute(ctypes.byref(value), attribute, device)
+    return value.value
 
 
 def find_compiler() -> str | None:
@@ -312,11 +326,16 @@ def _stamp(what: str, device: str) -> Path:
         _cpu_model(),
         str(Path(compiler).resolve()),
         str(Path(compiler).stat().st_size) if Path(compiler).exists() else "",
-        os.environ.get("cc_flags", ""),
-        find_nvcc() or "" if device == "cuda" else "",
+        cuda.without_our_flags(os.environ.get("cc_flags", "")),
+        _cuda_fingerprint() if device == "cuda" else "",
     ]
     digest = hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
     return cache_dir() / "ready" / f"{device}-{digest}"
+
+
+def _cuda_fingerprint() -> str:
+    found = cuda.find()
+    return cuda.fingerprint(found, gpu_archs()) if found is not None and not found.missing else ""
 
 
 def _cpu_model() -> str:
@@ -333,11 +352,11 @@ def _prepare(device: str) -> None:
     try:
         home.mkdir(parents=True, exist_ok=True)
         _link_onednn(home)
+        _set_cuda(home if device == "cuda" else None)
     except OSError as error:
         raise UserError(f"can't use {home} for compiled code ({error.strerror}); set ECGAN_CACHE to a folder") from None
     os.environ["JITTOR_HOME"] = str(home)
     os.environ["cache_name"] = "default"  # else the branch of whatever git checkout surrounds the environment
-    os.environ["nvcc_path"] = (find_nvcc() or "") if device == "cuda" else ""
     os.environ["python_config_path"] = find_python_config() or ""
     mpicc = Path(sys.prefix) / "bin" / "mpicc"
     if mpicc.is_file():
@@ -352,8 +371,29 @@ def _prepare(device: str) -> None:
 
 
 def _jittor_home(device: str) -> Path:
-    """A home of its own for each device: what Jittor shares between them it would rebuild whenever they change."""
-    return cache_dir() / f"jittor-{device}"
+    """A home of its own for each device: what Jittor shares between them it would rebuild whenever they change.
+
+    So it is for each CUDA and kind of GPU: the nodes of a cluster may share a cache folder and have different ones.
+    """
+    return cache_dir() / (f"jittor-cuda-{_cuda_fingerprint()}" if device == "cuda" else f"jittor-{device}")
+
+
+def _set_cuda(home: Path | None) -> None:
+    """Tells Jittor of the CUDA that was found, or that there is none if `home` is None."""
+    global _cuda_libraries
+    before = os.environ.get("cc_flags", "")
+    flags = cuda.without_our_flags(before)
+    found = cuda.find() if home is not None else None
+    if home is None or found is None:
+        os.environ["nvcc_path"] = ""
+        _cuda_libraries = ()
+    else:
+        settings = cuda.prepare(found, gpu_archs(), home)
+        os.environ.update(settings.environment)
+        flags += settings.cc_flag
+        _cuda_libraries = settings.preload
+    if flags != before:  # even a blank more would have Jittor compile all anew
+        os.environ["cc_flags"] = flags
 
 
 def _link_onednn(home: Path) -> None:
@@ -390,7 +430,11 @@ def _import_jittor(device: str, parallel_compiler: bool) -> None:
     """Imports Jittor and undoes what the import does to the process."""
     global jt, nn
     _, library = find_onednn()  # type: ignore[misc]
-    ctypes.CDLL(str(library), ctypes.RTLD_GLOBAL)
+    try:
+        for file in (library, *_cuda_libraries):
+            ctypes.CDLL(str(file), ctypes.RTLD_GLOBAL)
+    except OSError as error:
+        raise UserError(f"Jittor can't start on {device}: {error}; see `python launch/doctor.py`") from None
     if not parallel_compiler:
         os.environ["DISABLE_MULTIPROCESSING"] = "1"
         os.environ.setdefault("log_silent", "1")

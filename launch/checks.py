@@ -7,17 +7,14 @@ gets `PATIENCE` seconds to answer.
 from __future__ import annotations
 
 import ctypes
-import dataclasses
 import os
 import platform
-import re
 import shutil
 import signal
 import subprocess
 import sys
 import sysconfig
 import tempfile
-from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import metadata
@@ -43,9 +40,6 @@ _CACHE_SPACE = 1 * _GIB
 #: Peak of training the original's code with its default model on the CPU.
 _TRAINING_MEMORY = 7.3e9
 _JITTOR = "1.3.11"
-#: What Jittor can do by itself; said where something newer is found.
-_CUDA_LIMIT = f"Jittor {_JITTOR} itself supports CUDA up to 12, with cuDNN 8"
-_NEWEST_CUDA, _CUDNN = 12, 8
 #: From the oldest that this project is written for to the last that NumPy 1 knows, which Jittor needs.
 _PYTHONS = ((3, 10), (3, 12))
 
@@ -87,43 +81,38 @@ class Row:
 def requirements() -> list[Row]:
     """What Jittor needs wherever it runs."""
     checks = (compiler, python, python_headers, python_config, jittor, onednn, cache_folder)
-    return [_guarded("missing", check) for check in checks]
-
-
-def cuda_parts(device: runtime.Device) -> list[Row]:
-    """GPU and CUDA: optional, unless `device` is "cuda"."""
-    rows = [_guarded("note", check) for check in (gpus, cuda_toolkit, cudnn)]
-    if device != "cuda":
-        return rows
-    return [dataclasses.replace(row, state="missing") if row.state == "note" else row for row in rows]
+    return [guarded("missing", check) for check in checks]
 
 
 def mpi_parts() -> list[Row]:
     """What training on several ranks needs."""
-    return [_guarded("note", check, stops_ranks=True) for check in (mpirun, mpicc, mpi4py, slots)]
+    return [guarded("note", check, stops_ranks=True) for check in (mpirun, mpicc, mpi4py, slots)]
 
 
 def slurm_parts() -> list[Row]:
     """Whether Slurm answers, and if so what it offers."""
-    first = _guarded("note", slurm)
-    return [first, *(_guarded("note", check) for check in (pmix, sacct) if first.state == "ok")]
+    first = guarded("note", slurm)
+    return [first, *(guarded("note", check) for check in (pmix, sacct) if first.state == "ok")]
 
 
 def room() -> list[Row]:
     """Memory and disk."""
-    return [_guarded("note", check) for check in (memory, disk_here, disk_of_cache)]
+    return [guarded("note", check) for check in (memory, disk_here, disk_of_cache)]
 
 
-def _guarded(failing: State, check: Callable[[], Row], stops_ranks: bool = False) -> Row:
-    """The check's row, or a `failing` one if the check itself fails: one oddity must not hide all other rows."""
+def guarded(failing: State, check: Callable[[], Row], stops_ranks: bool = False, name: str = "") -> Row:
+    """The check's row, or a `failing` one if the check itself fails: one oddity must not hide all other rows.
+
+    `name` of that row is the check's own if it is not given.
+    """
     try:
         return check()
     except Exception as error:
-        name = check.__name__.replace("_", " ")
+        name = name or check.__name__.replace("_", " ")
         return Row(name, failing, f"can't tell: {type(error).__name__}: {error}", stops_ranks=stops_ranks)
 
 
-def _ask(command: Sequence[str]) -> tuple[bool, str]:
+def ask(command: Sequence[str]) -> tuple[bool, str]:
     """Whether `command` succeeded, and its output or why it did not."""
     program = Path(command[0]).name
     try:
@@ -140,7 +129,7 @@ def _ask(command: Sequence[str]) -> tuple[bool, str]:
     return True, answer.stdout.strip()
 
 
-def _first_line(text: str) -> str:
+def first_line(text: str) -> str:
     return text.partition("\n")[0].strip()
 
 
@@ -164,8 +153,8 @@ def compiler() -> Row:
     path = shutil.which(wanted)
     if path is None:
         return Row(name, "missing", f"cc_path is {wanted}, which is no program", how)
-    works, answer = _ask([path, "--version"])
-    return Row(name, "ok", f"{path}, {_first_line(answer)}") if works else Row(name, "missing", answer, how)
+    works, answer = ask([path, "--version"])
+    return Row(name, "ok", f"{path}, {first_line(answer)}") if works else Row(name, "missing", answer, how)
 
 
 def python() -> Row:
@@ -194,7 +183,7 @@ def python_config() -> Row:
     path = runtime.find_python_config()
     if path is None:
         return Row(name, "missing", "neither beside Python nor on the PATH", _how_to_get_headers())
-    works, answer = _ask([path, "--includes"])
+    works, answer = ask([path, "--includes"])
     return Row(name, "ok", path) if works else Row(name, "missing", answer, _how_to_get_headers())
 
 
@@ -290,108 +279,6 @@ def _start_jittor(device: str) -> tuple[int, str]:
     return child.returncode, output
 
 
-# GPU and CUDA
-
-
-def gpus() -> Row:
-    """GPUs that nvidia-smi lists, and whether the driver offers them to this process."""
-    offered = runtime.gpu_count()
-    listed, trouble = _ask_nvidia_smi()
-    if not offered:
-        if listed:
-            hidden = os.environ.get("CUDA_VISIBLE_DEVICES")
-            why = "the driver's libcuda.so.1 offers none" if hidden is None else f"CUDA_VISIBLE_DEVICES is {hidden!r}"
-            return Row("GPU", "note", f"{listed}, but none for this process: {why}", "let this process have one")
-        how = "an NVIDIA GPU and its driver make it faster; --device cpu does without"
-        return Row("GPU", "note", trouble or "none: no NVIDIA driver", how)
-    if not listed:
-        listed = _ask_driver(offered)
-    return Row("GPU", "ok", f"{listed}; {offered} for this process")
-
-
-def _ask_nvidia_smi() -> tuple[str, str]:
-    """(driver and GPUs with their memory, "") or ("", why there are none); both empty without nvidia-smi."""
-    path = shutil.which("nvidia-smi")
-    if path is None:
-        return "", ""
-    works, answer = _ask([path, "--query-gpu=driver_version,name,memory.total", "--format=csv,noheader"])
-    fields = [tuple(field.strip() for field in line.split(",")) for line in answer.splitlines()]
-    if not works or not fields or any(len(each) != 3 for each in fields):
-        return "", _first_line(answer) or "nvidia-smi lists none"
-    return f"driver {fields[0][0]}, {_counted([f'{name} ({memory})' for _, name, memory in fields])}", ""
-
-
-def _ask_driver(count: int) -> str:
-    """Driver and GPUs with their memory, from the driver's library itself; it has been initialised."""
-    driver = ctypes.CDLL("libcuda.so.1")
-    version, name, memory = ctypes.c_int(0), ctypes.create_string_buffer(256), ctypes.c_size_t(0)
-    driver.cuDriverGetVersion(ctypes.byref(version))
-    names = []
-    for index in range(count):
-        device = ctypes.c_int(0)
-        driver.cuDeviceGet(ctypes.byref(device), index)
-        driver.cuDeviceGetName(name, len(name), device)
-        driver.cuDeviceTotalMem_v2(ctypes.byref(memory), device)
-        names.append(f"{name.value.decode(errors='replace')} ({memory.value >> 20} MiB)")
-    return f"driver for CUDA up to {version.value // 1000}.{version.value % 1000 // 10}, {_counted(names)}"
-
-
-def _counted(names: Sequence[str]) -> str:
-    return ", ".join(f"{count} x {name}" for name, count in Counter(names).items())
-
-
-def cuda_toolkit() -> Row:
-    """nvcc, and the CUDA runtime where Jittor looks for it: beside nvcc."""
-    name, how = "CUDA toolkit", "needed with a GPU only: CUDA 11 or 12, its nvcc on the PATH"
-    nvcc = runtime.find_nvcc()
-    if nvcc is None:
-        return Row(name, "note", "no nvcc on the PATH or in /usr/local/cuda/bin", how)
-    works, answer = _ask([nvcc, "--version"])
-    release = re.search(r"release (\d+)\.(\d+)", answer)
-    if not works or release is None:
-        return Row(name, "note", answer if works else f"{nvcc}: {answer}", how)
-    found, folder = f"{release[1]}.{release[2]}, {nvcc}", _cuda_libraries(nvcc)
-    if not (folder / "libcudart.so").exists():
-        how = "put the toolkit's own bin folder first on the PATH: this nvcc is a wrapper, or the runtime is missing"
-        return Row(name, "note", f"{found}, but no libcudart.so in {folder}, where Jittor looks", how)
-    return Row(name, "ok", found, _CUDA_LIMIT if int(release[1]) > _NEWEST_CUDA else "")
-
-
-def _cuda_libraries(nvcc: str) -> Path:
-    """The folder in which Jittor expects the libraries of the CUDA to which `nvcc` belongs."""
-    if nvcc == "/usr/bin/nvcc":  # a distribution's package, for which Jittor makes an exception
-        return Path(f"/usr/lib/{platform.machine()}-linux-gnu")
-    return Path(nvcc).resolve().parent.parent / "lib64"
-
-
-def cudnn() -> Row:
-    """cuDNN beside nvcc, among the system's libraries or in NVIDIA's wheels; file names tell its version."""
-    libraries = {path.resolve() for path in _cudnn_files()}
-    if not libraries:
-        how = f"needed with a GPU only: cuDNN {_CUDNN}, its files in CUDA's folders"
-        return Row("cuDNN", "note", "none found", how)
-    versions = {path.name.partition(".so.")[2] or "of unknown version": path.parent for path in sorted(libraries)}
-    found = "; ".join(f"{version} in {folder}" for version, folder in versions.items())
-    fits = any(version.partition(".")[0] == str(_CUDNN) for version in versions)
-    return Row("cuDNN", "ok", found, "" if fits else _CUDA_LIMIT)
-
-
-def _cudnn_files() -> list[Path]:
-    folders = []
-    nvcc = runtime.find_nvcc()
-    if nvcc is not None:
-        home = Path(nvcc).resolve().parent.parent
-        folders += [_cuda_libraries(nvcc), home / "lib", *home.glob("targets/*/lib")]
-    for site in {sysconfig.get_paths()["purelib"], sysconfig.get_paths()["platlib"]}:
-        folders += Path(site).glob("nvidia/*/lib")
-    files = [path for folder in folders for path in folder.glob("libcudnn.so*")]
-    ldconfig = shutil.which("ldconfig") or shutil.which("/sbin/ldconfig")  # users rarely have /sbin on the PATH
-    if ldconfig is not None:
-        _, answer = _ask([ldconfig, "-p"])
-        files += [Path(path) for path in re.findall(r"^\s*libcudnn\.so\S* .*=> (\S+)$", answer, re.MULTILINE)]
-    return files
-
-
 # MPI
 
 
@@ -399,10 +286,10 @@ def mpirun() -> Row:
     path = find_mpi("mpirun")
     if path is None:
         return Row("mpirun", "note", "none", _OPEN_MPI, stops_ranks=True)
-    works, answer = _ask([path, "--version"])
+    works, answer = ask([path, "--version"])
     if not works:
         return Row("mpirun", "note", answer, _OPEN_MPI, stops_ranks=True)
-    found = f"{path}, {_first_line(answer)}"
+    found = f"{path}, {first_line(answer)}"
     if "Open MPI" not in answer and "OpenRTE" not in answer:
         return Row("mpirun", "note", f"{found}: Jittor works with Open MPI only", _OPEN_MPI, stops_ranks=True)
     return Row("mpirun", "ok", found)
@@ -413,7 +300,7 @@ def mpicc() -> Row:
     path = os.environ.get("mpicc_path") or find_mpi("mpicc")
     if path is None:
         return Row("mpicc", "note", "none", _OPEN_MPI, stops_ranks=True)
-    works, answer = _ask([path, "--showme:version"])
+    works, answer = ask([path, "--showme:version"])
     if not works:
         return Row("mpicc", "note", f"{path}: {answer}", _OPEN_MPI, stops_ranks=True)
     return Row("mpicc", "ok", answer if answer.startswith(path) else f"{path}, {answer}")
@@ -424,7 +311,7 @@ def mpi4py() -> Row:
     version = _version("mpi4py")
     if version is None:
         return Row("mpi4py", "note", "not installed", _REINSTALL, stops_ranks=True)
-    works, answer = _ask([sys.executable, "-c", _LOAD_MPI])
+    works, answer = ask([sys.executable, "-c", _LOAD_MPI])
     if not works:
         return Row("mpi4py", "note", f"{version}, but {answer}", _OPEN_MPI, stops_ranks=True)
     return Row("mpi4py", "ok", f"{version}, with {answer.partition(',')[0]}")
@@ -455,7 +342,7 @@ def pmix() -> Row:
 
 def sacct() -> Row:
     path = shutil.which("sacct")
-    works, answer = _ask([path, "--noheader", "--allocations"]) if path else (False, "no sacct on the PATH")
+    works, answer = ask([path, "--noheader", "--allocations"]) if path else (False, "no sacct on the PATH")
     return Row("sacct", "ok", "answers") if works else Row("sacct", "note", answer, "optional: nothing here needs it")
 
 

@@ -16,7 +16,7 @@ try:
     from ecgan.checkpoint import open_checkpoint
     from ecgan.errors import UserError
     from jobs.options import option
-    from launch import checks, warm_on_slurm
+    from launch import checks, cuda_checks, warm_on_slurm
     from launch.command import DONE, SOME_FAILED, parse_both, run, use_cache
     from launch.slurm_options import SlurmOptions, site_for
 except ModuleNotFoundError as missing:
@@ -48,12 +48,14 @@ def main() -> int:
         return warm_on_slurm.warm(settings.device, model, site, options)
     device: str = settings.device if settings.device != "auto" else runtime.choose_device("auto")
 
-    rows = checks.requirements() + checks.cuda_parts(settings.device)
+    rows = checks.requirements() + cuda_checks.cuda_parts(settings.device)
     if settings.warm and all(row.state != "missing" for row in rows):
         row, used = checks.warm(settings.device, model)
         rows.append(row)
         device = used or device
     compiled = checks.compiled(device)
+    if device == "cuda" and compiled.state == "ok":
+        rows.append(cuda_checks.convolution())
     rows += [compiled, *checks.mpi_parts(), *checks.slurm_parts(), *checks.room()]
     print_table(rows)
 

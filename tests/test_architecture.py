@@ -65,3 +65,13 @@ def test_modules_stay_readable(package: str) -> None:
     for path in sources(package):
         assert len(path.read_text().splitlines()) <= 550, f"{path} has grown beyond one subject"
         assert ast.get_docstring(ast.parse(path.read_text())), f"{path} does not say what it is for"
+
+
+@pytest.mark.parametrize(
+    "modules",
+    ["ecgan.networks, ecgan.synthesis, ecgan.random_model", "ecgan.training.learner", "gpu, gpu_parts, measure"],
+)
+def test_networks_and_benchmarks_do_without_opencv(modules: str) -> None:
+    program = f"import sys; sys.modules['cv2'] = None; sys.path.insert(0, 'bench'); import {modules}"
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
-from conftest import draw_mask
+import pytest
+from conftest import ROOT, draw_mask
 
 from ecgan.config import ModelConfig
 
@@ -36,3 +42,44 @@ def test_every_layer_is_counted_once() -> None:
     assert by_name["up_3.norm_1"].sparse < by_name["up_3.norm_1"].dense / 2
     noise = np.random.default_rng(0).integers(0, 29, (1, 64, 128), np.uint8)
     assert all(layer.dense == layer.sparse for layer in layers(generator, Segmap(noise, TINY.semantic_nc, True)))
+
+
+def test_benchmark_of_the_gpu_runs_up_to_the_gpu(tmp_path: Path) -> None:
+    command = [sys.executable, str(ROOT / "bench/gpu.py"), "--device", "cpu", "--quick", "--out", str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=600)
+    assert done.returncode == 0, done.stdout + done.stderr
+    figures = json.loads((tmp_path / "figures.json").read_text())
+    assert not any("failed" in each for each in figures.values())
+    apart = figures["agreement, fp32, exact-sparse, 1"]
+    assert {"E mu", "G image2 dense", "G image2 exact-sparse", "D1 logits", "step exact-sparse GAN_Feat"} <= set(apart)
+    assert max(apart.values()) == 0
+    assert figures["training, fp32, exact-sparse, 1"]["steps_per_s"] > 0
+    table = (tmp_path / "table.txt").read_text()
+    assert "greatest difference from the CPU" in table and done.stdout.endswith(table)
+
+
+def test_part_of_the_gpus_benchmark_that_fails_is_told(tmp_path: Path) -> None:
+    command = [sys.executable, str(ROOT / "bench/gpu.py"), "--quick", "--out", str(tmp_path), "--parts", "limits"]
+    environment = {"PATH": "/usr/bin:/bin", "CUDA_VISIBLE_DEVICES": ""}
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, env=environment)
+    assert done.returncode == 1
+    assert "failed: limits, fp32" in done.stdout and "no GPU answers" in done.stdout
+
+
+def test_rival_in_pytorch_paints_the_same() -> None:
+    pytest.importorskip("torch", reason="PyTorch is not installed")
+    from torch_generator import TorchGenerator
+
+    from ecgan.networks import Generator, Segmap, load_arrays
+    from ecgan.random_model import random_arrays
+    from ecgan.runtime import jt
+
+    generator = Generator(TINY)
+    generator.eval()
+    arrays = random_arrays(generator, 1)
+    load_arrays(generator, arrays, "G")
+    labels = np.stack([draw_mask(number, (128, 64)) for number in (0, 1)])
+    codes = np.random.default_rng(0).standard_normal((2, TINY.z_dim)).astype(np.float32)
+    with jt.no_grad():
+        ours = generator(jt.array(codes), Segmap(labels, TINY.semantic_nc, True)).image2.numpy()
+    assert np.abs(ours - TorchGenerator(TINY, arrays)(codes, labels).numpy()).max() < 1e-4

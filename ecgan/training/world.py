@@ -35,7 +35,9 @@ class World:
         """What carries the gradients, for the log."""
         if self.size == 1:
             return "none, one process"
-        return "NCCL" if jt.flags.use_cuda and hasattr(jt.Var, "nccl_all_reduce") else "MPI"
+        # Jittor compiles NCCL's operators where there is NCCL, and takes them where each rank of a host has a GPU of
+        # its own, on which `join` insists.
+        return "NCCL" if jt.flags.use_cuda and jt.compile_extern.nccl_ops is not None else "MPI"
 
     def average(self, values: Sequence[jt.Var]) -> list[jt.Var]:
         """The mean of each over all ranks."""

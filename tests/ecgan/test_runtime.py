@@ -10,14 +10,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from made_up_cuda import cudnn, driver, nvcc, toolkit
 
 from ecgan import runtime
 from ecgan.errors import UserError
-
-FAKE_DRIVER = """
-extern "C" int cuInit(unsigned) { return 0; }
-extern "C" int cuDeviceGetCount(int *count) { *count = 1; return 0; }
-"""
 
 
 def python(program: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -80,15 +76,14 @@ def test_cuda_is_insisted_on_in_vain(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_broken_cuda_falls_back_with_one_line(tmp_path: Path) -> None:
-    """A driver that claims a GPU, and an nvcc that fails: what a half-installed CUDA looks like."""
-    (tmp_path / "driver.cc").write_text(FAKE_DRIVER)
-    compiler = runtime.find_compiler()
-    assert compiler is not None
-    subprocess.run([compiler, "-shared", "-fPIC", "-o", tmp_path / "libcuda.so.1", tmp_path / "driver.cc"], check=True)
-    (tmp_path / "nvcc").write_text("#!/bin/sh\necho 'nvcc: no such toolkit' >&2\nexit 1\n")
-    (tmp_path / "nvcc").chmod(0o755)
+    """A driver that claims a GPU, and a toolkit of which nothing works."""
+    driver(tmp_path)
+    root = tmp_path / "toolkit"
+    toolkit(root / "include", root / "lib64", 12)
+    cudnn(root / "include", root / "lib64", 8)
+    nvcc(root / "bin").write_text("#!/bin/sh\necho 'nvcc: no such toolkit' >&2\nexit 1\n")
     broken = {
-        "PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}",
+        "CUDA_HOME": str(root),
         "LD_LIBRARY_PATH": str(tmp_path),
         "CUDA_VISIBLE_DEVICES": "0",
     }

@@ -10,24 +10,14 @@ from pathlib import Path
 
 import pytest
 from conftest import wait_until
+from made_up_cuda import cudnn, driver, nvcc, toolkit
 
-from ecgan import runtime
-from launch import checks
+from ecgan import cuda, runtime
+from ecgan.cuda import search
+from launch import checks, cuda_checks
 from slurm import controller
 
 DOCTOR = Path(__file__).resolve().parents[2] / "launch" / "doctor.py"
-
-FAKE_DRIVER = """
-#include <cstring>
-extern "C" {
-int cuInit(unsigned) { return 0; }
-int cuDriverGetVersion(int* version) { *version = 12040; return 0; }
-int cuDeviceGetCount(int* count) { *count = 2; return 0; }
-int cuDeviceGet(int* device, int index) { *device = index; return 0; }
-int cuDeviceGetName(char* name, int length, int) { strncpy(name, "Paper Card", length); return 0; }
-int cuDeviceTotalMem_v2(size_t* bytes, int) { *bytes = size_t(24) << 30; return 0; }
-}
-"""
 
 
 def doctor(*options: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -157,11 +147,7 @@ def test_cuda_that_is_asked_for_in_vain(tmp_path: Path) -> None:
 
 
 def test_driver_without_nvidia_smi(tmp_path: Path) -> None:
-    compiler = runtime.find_compiler()
-    assert compiler is not None
-    library, source = tmp_path / "libcuda.so.1", tmp_path / "driver.cc"
-    source.write_text(FAKE_DRIVER)
-    subprocess.run([compiler, "-shared", "-fPIC", "-o", str(library), str(source)], check=True)
+    driver(tmp_path)
     result = doctor(PATH=path_without(tmp_path / "bin", "nvidia-smi"), LD_LIBRARY_PATH=str(tmp_path))
     assert result.returncode == 0, result.stdout + result.stderr
     assert "driver for CUDA up to 12.4, 2 x Paper Card (24576 MiB); 2 for this process" in line_of(result, "GPU")
@@ -170,43 +156,92 @@ def test_driver_without_nvidia_smi(tmp_path: Path) -> None:
 def test_gpus_that_nvidia_smi_lists(first_on_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     program(first_on_path, "nvidia-smi", "echo '535.1, Paper Card, 24576 MiB'; echo '535.1, Paper Card, 24576 MiB'")
     monkeypatch.setattr(runtime, "gpu_count", lambda: 1)
-    assert checks.gpus().found == "driver 535.1, 2 x Paper Card (24576 MiB); 1 for this process"
+    assert cuda_checks.gpus().found == "driver 535.1, 2 x Paper Card (24576 MiB); 1 for this process"
 
     monkeypatch.setattr(runtime, "gpu_count", lambda: 0)
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
-    row = checks.gpus()
+    row = cuda_checks.gpus()
     assert row.state == "note" and "none for this process: CUDA_VISIBLE_DEVICES is ''" in row.found
 
     program(first_on_path, "nvidia-smi", "echo 'NVIDIA-SMI has failed: no driver'; exit 9")
-    assert checks.gpus().found == "nvidia-smi failed: NVIDIA-SMI has failed: no driver"
+    assert cuda_checks.gpus().found == "nvidia-smi failed: NVIDIA-SMI has failed: no driver"
 
 
-def test_cuda_and_cudnn_are_found_beside_nvcc(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    cuda = tmp_path / "cuda"
-    program(cuda / "bin", "nvcc", "echo 'Cuda compilation tools, release 12.2, V12.2.140'")
-    monkeypatch.setenv("PATH", f"{cuda / 'bin'}{os.pathsep}{os.environ['PATH']}")
-    row = checks.cuda_toolkit()
-    assert row.state == "note" and f"no libcudart.so in {cuda / 'lib64'}" in row.found
-
-    (cuda / "lib64").mkdir()
-    (cuda / "lib64/libcudart.so").touch()
-    (cuda / "lib64/libcudnn.so.8.9.7").touch()
-    (cuda / "lib64/libcudnn.so.8").symlink_to("libcudnn.so.8.9.7")
-    (cuda / "lib64/libcudnn.so").symlink_to("libcudnn.so.8")
-    row = checks.cuda_toolkit()
-    assert (row.state, row.found, row.how) == ("ok", f"12.2, {cuda / 'bin/nvcc'}", "")
-    row = checks.cudnn()
-    assert row.state == "ok" and f"8.9.7 in {cuda / 'lib64'}" in row.found and row.how == ""
+@pytest.fixture
+def made_up_cuda(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A CUDA_HOME without anything in it, on a machine that has no other CUDA."""
+    for variable in ("CUDA_PATH", "CONDA_PREFIX", "CUDNN_PATH", "CUDNN_HOME", "CUDNN_ROOT"):
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setattr(search, "_DEFAULT_TOOLKIT", tmp_path / "none")
+    monkeypatch.setattr(search, "_SYSTEM", tmp_path / "none")
+    monkeypatch.setattr(search, "_site_packages", list)
+    monkeypatch.setenv("PATH", path_without(tmp_path / "bin", "nvcc", "nvidia-smi"))
+    monkeypatch.setenv("CUDA_HOME", str(tmp_path / "cuda"))
+    return tmp_path / "cuda"
 
 
-def test_cuda_that_jittor_does_not_know(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    cuda = tmp_path / "cuda"
-    program(cuda / "bin", "nvcc", "echo 'Cuda compilation tools, release 13.0, V13.0.88'")
-    (cuda / "lib64").mkdir()
-    (cuda / "lib64/libcudart.so").touch()
-    monkeypatch.setenv("PATH", f"{cuda / 'bin'}{os.pathsep}{os.environ['PATH']}")
-    row = checks.cuda_toolkit()
-    assert row.state == "ok" and row.found.startswith("13.0") and "up to 12, with cuDNN 8" in row.how
+def rows_of_cuda(device: runtime.Device = "auto") -> dict[str, checks.Row]:
+    return {row.name: row for row in cuda_checks.cuda_parts(device)}
+
+
+def test_pieces_of_cuda_are_told_one_by_one(made_up_cuda: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert rows_of_cuda()["nvcc"].state == "note" and ".[gpu]" in rows_of_cuda()["nvcc"].how
+    nvcc(made_up_cuda / "bin").write_text("#!/bin/sh\necho 'Cuda compilation tools, release 12.1, V12.1.105'\n")
+    toolkit(made_up_cuda / "include", made_up_cuda / "lib64", 12)
+    rows = rows_of_cuda()
+    assert rows["nvcc"].found == f"12.1, {made_up_cuda / 'bin/nvcc'} (found by CUDA_HOME)"
+    assert rows["cuBLAS"].state == "ok" and "libcublas.so" in rows["cuBLAS"].found
+    assert rows["CUDA's libraries"].state == "note" and "no cuDNN with" in rows["CUDA's libraries"].found
+    assert "standing in" not in rows
+    assert rows_of_cuda("cuda")["CUDA's libraries"].state == "missing"
+
+    cudnn(made_up_cuda / "include", made_up_cuda / "lib64", 8)
+    rows = rows_of_cuda()
+    assert rows["cuDNN"].found == f"8.2.1, {made_up_cuda / 'lib64/libcudnn.so.8'}"
+    assert rows["NCCL"].state == "note" and "MPI" in rows["NCCL"].how
+    assert rows["standing in"].found == "nothing: Jittor finds and knows all of it"
+
+    cudnn(made_up_cuda / "include", made_up_cuda / "lib64", 9)
+    assert "cuDNN 9 dropped functions" in rows_of_cuda()["standing in"].found
+
+
+def test_cuda_that_does_not_go_with_the_rest(made_up_cuda: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    nvcc(made_up_cuda / "bin").write_text("#!/bin/sh\necho 'Cuda compilation tools, release 13.1, V13.1.115'\n")
+    toolkit(made_up_cuda / "include", made_up_cuda / "lib64", 13)
+    assert cuda_checks.nvcc(cuda.find()).state == "ok"
+    (made_up_cuda / "include/crt").mkdir()
+    (made_up_cuda / "include/crt/host_config.h").write_text("#if __GNUC__ > 5\n")
+    row = cuda_checks.nvcc(cuda.find())
+    assert row.state == "note" and "g++ up to 5" in row.how and "cc_path" in row.how
+    monkeypatch.setattr(runtime, "gpu_archs", lambda: [86])
+    monkeypatch.setattr(cuda_checks, "_driver_version", lambda: (12, 4))
+    assert "driver is older than CUDA 13" in cuda_checks.nvcc(cuda.find()).how
+    monkeypatch.setattr(runtime, "gpu_archs", lambda: [70])
+    assert "compute capability 7.0 behind" in cuda_checks.nvcc(cuda.find()).how
+
+
+def test_convolution_on_the_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    def answers(output: str, status: int = 0) -> None:
+        program = f"import sys; sys.stderr.write({output!r}) if {status} else print({output!r}); sys.exit({status})"
+        monkeypatch.setattr(cuda_checks, "_COMPUTE", program)
+
+    answers("1.5e-06")
+    assert cuda_checks.convolution().found == "the GPU computes what the CPU does, to 1.5e-06"
+    for wrong in ("0.3", "nan"):
+        answers(wrong)
+        assert cuda_checks.convolution().state == "missing"
+    answers("Traceback\nno kernel image", 1)
+    assert cuda_checks.convolution().found == "no kernel image"
+    monkeypatch.setattr(cuda_checks, "_COMPUTE", "import time; time.sleep(60)")
+    monkeypatch.setattr(cuda_checks, "_PATIENCE", 1)
+    assert "did not answer" in cuda_checks.convolution().found
+
+
+def test_convolution_is_held_against_the_cpu() -> None:
+    from ecgan.probe import convolution_error
+
+    if not runtime.gpu_count():
+        assert convolution_error() == 0
 
 
 def test_slurm_that_fails(first_on_path: Path) -> None:
