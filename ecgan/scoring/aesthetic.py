@@ -27,7 +27,7 @@ def load_scorer(path: Path, weights: str | None) -> Scorer:
     try:
         specification.loader.exec_module(module)
         score = module.load(weights)
-    except Exception as error:  # whatever the user's code does
+    except (Exception, SystemExit) as error:  # whatever the user's code does
         raise UserError(f"--aesthetic {path}: {type(error).__name__}: {error}") from None
     if not callable(score):
         raise UserError(f"--aesthetic {path}: load() returned no function")

@@ -31,7 +31,7 @@ from jobs.score.subjects import find_photos, subject_of
 
 #: Where `configs/segmenter.yaml` trains.
 SEGMENTER = Path("runs/segmenter")
-_RESULT_SUFFIXES = (".jpg", ".png")
+_RESULT_SUFFIXES = (".jpg", ".jpeg", ".png")
 _FAULTS_SHOWN = 40
 
 
