@@ -12,6 +12,7 @@ import argparse
 import dataclasses
 import json
 import os
+import re
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -27,6 +28,8 @@ TRAINING_BATCHES = (1, 2, 4)
 #: Seconds after which a part counts as hung; the first of its kind compiles its operators.
 _PATIENCE = 3600
 _CARD = 24 << 30
+#: How far image2 may be off what the CPU paints, in float32.
+_AGREES = 2e-3
 
 
 @dataclass(frozen=True)
@@ -104,11 +107,18 @@ def _run_in_child(task: Task, out: Path) -> dict[str, Any]:
         except subprocess.TimeoutExpired:
             return {"failed": f"no end within {_PATIENCE} s"}
     if status or not result.is_file():
-        lines = log.read_text(errors="replace").strip().splitlines()
-        if lines and lines[-1].startswith("ModuleNotFoundError"):
-            return {"left_out": lines[-1].removeprefix("ModuleNotFoundError: ")}
-        return {"failed": lines[-1][:200] if lines else f"status {status}"}
+        reason = _reason(log.read_text(errors="replace")) or f"status {status}"
+        if reason.startswith("ModuleNotFoundError"):
+            return {"left_out": reason.removeprefix("ModuleNotFoundError: ")}
+        return {"failed": reason[:300]}
     return dict(json.loads(result.read_text()))
+
+
+def _reason(log: str) -> str:
+    """The line of a log that says most: Jittor's word on what it could not do, else the last one."""
+    lines = [line for line in re.sub(r"\x1b\[[0-9;]*m", "", log).splitlines() if line.strip()]
+    said = [line for line in lines if line.startswith("Reason:")]
+    return (said or lines or [""])[-1].strip()
 
 
 def _run_here(asked: argparse.Namespace) -> int:
@@ -151,14 +161,16 @@ def _of_machine(figures: dict[str, Any]) -> str:
 
 
 def _of_agreement(figures: dict[str, Any]) -> list[str]:
-    lines = ["greatest difference from the CPU (of loss terms: relative)"]
+    lines = [f"greatest difference from the CPU (of loss terms: relative); agrees: image2 to {_AGREES}"]
     for name, each in _named(figures, "agreement").items():
         groups: dict[str, float] = {}
-        for value, apart in each.items():
+        for value, difference in each.items():
             group = value.rpartition(" ")[0] if value.startswith("step") else value
-            groups[group] = max(groups.get(group, 0.0), apart)
-        lines.append(f"  {name}: " + ", ".join(f"{group} {apart:.1e}" for group, apart in groups.items()))
-    return [*lines, ""]
+            groups[group] = max(groups.get(group, 0.0), difference)
+        verdict = "agrees" if all(groups[name] < _AGREES for name in groups if "image2" in name) else "does NOT agree"
+        apart = ", ".join(f"{group} {value:.1e}" for group, value in groups.items())
+        lines.append(f"  {name}: {verdict} ({apart})")
+    return _section(lines)
 
 
 def _of_limits(figures: dict[str, Any]) -> list[str]:
@@ -166,7 +178,7 @@ def _of_limits(figures: dict[str, Any]) -> list[str]:
     for name, each in _named(figures, "limits").items():
         speed, width = each["multiply_adds_per_s"], each["bytes_per_s"]
         lines.append(f"  {name}: {speed / 1e12:.2f} T multiply-adds/s, {width / 1e9:.0f} GB/s")
-    return [*lines, ""]
+    return _section(lines)
 
 
 def _of_speed(figures: dict[str, Any], part: str, unit: str) -> list[str]:
@@ -188,7 +200,12 @@ def _of_speed(figures: dict[str, Any], part: str, unit: str) -> list[str]:
         if part == "painting" and rival:
             line += f"  {each[unit] / rival['images_per_s']:.2f} of PyTorch dense"
         lines.append(line)
-    return [*lines, ""]
+    return _section(lines)
+
+
+def _section(lines: list[str]) -> list[str]:
+    """A heading with what there is to it, or nothing."""
+    return [*lines, ""] if len(lines) > 1 else []
 
 
 def _of_loading(figures: dict[str, Any]) -> list[str]:

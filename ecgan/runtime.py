@@ -300,6 +300,11 @@ def _check_requirements() -> None:
         raise UserError(
             f"Jittor can't compile below a folder with a space in its name: install it elsewhere than {sys.prefix}"
         )
+    if int(metadata.version("numpy").partition(".")[0]) > 1:
+        raise UserError(
+            f"NumPy {metadata.version('numpy')} is installed, of whose arrays Jittor makes wrong ones: "
+            f"{sys.executable} -m pip install 'numpy<2'"
+        )
     compiler = find_compiler()
     if compiler is None or shutil.which(compiler) is None:
         raise UserError("no C++ compiler: install g++ (Debian: apt install g++; conda: gxx_linux-64) or set cc_path")

@@ -109,6 +109,13 @@ def test_missing_compiler_is_named(tmp_path: Path) -> None:
         assert done.returncode == 1 and "install g++" in done.stderr
 
 
+def test_numpy_that_jittor_can_not_read_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    version = runtime.metadata.version
+    monkeypatch.setattr(runtime.metadata, "version", lambda name: "2.2.6" if name == "numpy" else version(name))
+    with pytest.raises(UserError, match="NumPy 2.2.6 .* 'numpy<2'"):
+        runtime._check_requirements()
+
+
 def test_cache_that_can_not_be_written_is_named() -> None:
     done = python("from ecgan import runtime; runtime.start('cpu')", ECGAN_CACHE="/proc/nowhere")
     assert done.returncode == 1 and "/proc/nowhere" in done.stderr and "ECGAN_CACHE" in done.stderr

@@ -1,4 +1,4 @@
-"""A GPU on paper: all of CUDA's compiler and headers, but libraries that compute nothing.
+"""Two GPUs on paper: all of CUDA's compiler and headers, but libraries that compute nothing.
 
 Jittor starts on it as on a real one, compiles every operator with the real nvcc, and calls every function of CUDA's
 libraries that it would call; each is there exactly if the real library has it. Only numbers come out as zeros. So
@@ -16,7 +16,7 @@ from pathlib import Path
 from ecgan import cuda, runtime
 
 _SOURCES = Path(__file__).parent
-_DRIVER = 13000
+_DRIVER, _GPUS = 13000, 2
 #: Of cuDNN 9 beside the one that the part is known by.
 _MORE_OF_CUDNN = ("graph", "ops", "cnn", "adv")
 
@@ -37,7 +37,7 @@ def build(folder: Path) -> dict[str, str]:
                 (folder / "include" / header.name).symlink_to(header)
     for name, part in real.parts.items():
         sources = {"cudart": "cudart.cc"}.get(name, "libraries.cc")
-        _imitate(part.library, folder, _SOURCES / sources, f"-DOF_{name}")
+        _imitate(part.library, folder, _SOURCES / sources, f"-DOF_{name}", f"-DGPUS={_GPUS}")
     cudnn = real.parts["cudnn"].library
     for name in _MORE_OF_CUDNN:
         _imitate(cudnn.with_name(cudnn.name.replace("libcudnn", f"libcudnn_{name}")), folder, None)
@@ -46,7 +46,7 @@ def build(folder: Path) -> dict[str, str]:
     script = folder / "bin/nvcc"
     script.write_text(f'#!/bin/sh\nexec "{real.nvcc.absolute()}" "$@"\n')
     script.chmod(0o755)
-    return {"CUDA_HOME": str(folder), "LD_LIBRARY_PATH": str(folder / "driver"), "CUDA_VISIBLE_DEVICES": "0"}
+    return {"CUDA_HOME": str(folder), "LD_LIBRARY_PATH": str(folder / "driver")}
 
 
 def _imitate(library: Path, folder: Path, sources: Path | None, *flags: str) -> None:
@@ -78,10 +78,10 @@ def _compile(arguments: list[str]) -> None:
 
 
 def _drive(folder: Path) -> None:
-    """A driver with one such GPU, under both names that it is asked for by."""
+    """A driver with such GPUs, under both names that it is asked for by."""
     from made_up_cuda import driver
 
-    driver(folder, version=_DRIVER, gpus=1)
+    driver(folder, version=_DRIVER, gpus=_GPUS)
     (folder / "libcuda.so").symlink_to("libcuda.so.1")
 
 
