@@ -116,3 +116,19 @@ class SegformerShape:
             reductions=tuple(shapes.get(f"{encoder}.block.{i}.0.attention.self.sr.weight", (1,))[-1] for i in stages),
             decoder=shapes["decode_head.linear_fuse.weight"][0],
         )
+
+    @property
+    def tensors(self) -> set[str]:
+        """Names of all tensors that the network needs."""
+        encoder, layers = "segformer.encoder", []
+        for i, (depth, reduction) in enumerate(zip(self.depths, self.reductions, strict=True)):
+            layers += [f"{encoder}.patch_embeddings.{i}.{part}" for part in ("proj", "layer_norm")]
+            layers += [f"{encoder}.layer_norm.{i}", f"decode_head.linear_c.{i}.proj"]
+            parts = ["layer_norm_1", "layer_norm_2", "attention.output.dense", "mlp.dense1", "mlp.dense2"]
+            parts += ["mlp.dwconv.dwconv", *(f"attention.self.{name}" for name in ("query", "key", "value"))]
+            parts += ["attention.self.sr", "attention.self.layer_norm"] if reduction > 1 else []
+            layers += [f"{encoder}.block.{i}.{j}.{part}" for j in range(depth) for part in parts]
+        layers += ["decode_head.batch_norm", "decode_head.classifier"]
+        names = {f"{part}.{kind}" for part in layers for kind in ("weight", "bias")}
+        statistics = {f"decode_head.batch_norm.running_{kind}" for kind in ("mean", "var")}
+        return names | statistics | {"decode_head.linear_fuse.weight"}

@@ -87,6 +87,9 @@ def _shape(path: Path, arrays: dict[str, np.ndarray]) -> SegformerShape:
         if not np.isfinite(array).all():
             raise UserError(f"{path}: {name} is not finite everywhere: damaged")
     try:
-        return SegformerShape.of({name: array.shape for name, array in arrays.items()})
-    except KeyError as missing:
-        raise UserError(f"{path} holds no SegFormer by transformers' names: {missing} is missing") from None
+        shape = SegformerShape.of({name: array.shape for name, array in arrays.items()})
+    except KeyError as name:
+        raise UserError(f"{path} holds no SegFormer by transformers' names: {name} is missing") from None
+    if missing := sorted(shape.tensors - arrays.keys()):
+        raise UserError(f"{path} lacks {len(missing)} of a SegFormer's tensors, the first of which is {missing[0]}")
+    return shape

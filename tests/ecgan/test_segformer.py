@@ -65,6 +65,12 @@ def test_what_is_no_segmenter_is_refused(tmp_path: Path) -> None:
     save_file({"weight": np.zeros(3, np.float32)}, tmp_path / "other.safetensors")
     with pytest.raises(UserError, match=r"no SegFormer .*decode_head.classifier.weight"):
         open_segmenter(tmp_path / "other.safetensors")
+    weights = segformer_weights("b1")
+    assert SegformerShape.of({name: array.shape for name, array in weights.items()}).tensors == weights.keys()
+    del weights["segformer.encoder.block.1.1.attention.self.sr.bias"]
+    save_file(weights, tmp_path / "holes.safetensors")
+    with pytest.raises(UserError, match=r"lacks 1 of a SegFormer's tensors.*block.1.1.attention.self.sr.bias"):
+        open_segmenter(tmp_path / "holes.safetensors")
     native.save(tmp_path / "ecgan", {"G": {"a": np.zeros(1, np.float32)}}, ModelConfig(), {})
     with pytest.raises(UserError, match="not of a segmentation network"):
         open_segmenter(tmp_path / "ecgan")
