@@ -223,6 +223,8 @@ def scores_in_shards_are_those_of_one_machine(stage: Stage) -> None:
     ours, theirs = (
         json.loads((folder / "score.json").read_text()) for folder in (stage.folder / "scores", data.path / "local")
     )
+    # A distance is eigenvalues of large matrices, whose rounding depends on how many cores there are.
+    assert ours["fsd"].pop("value") == pytest.approx(theirs["fsd"].pop("value"), rel=1e-6)
     assert {**ours, "created": ""} == {**theirs, "created": ""}
     assert (stage.folder / "scores/images.csv").read_text() == (data.path / "local/images.csv").read_text()
     stage.wait_until_gone(*stage.jobs("scores"))
