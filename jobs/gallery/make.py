@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -42,9 +43,9 @@ class Made:
 
 def make(settings: GallerySettings) -> Made:
     """Writes the page. Raises UserError if there is nothing to show."""
-    results = _folder("--results", settings.results)
-    folders = [results, *([_folder("--against", settings.against)] if settings.against else [])]
-    output = _output(settings, folders)
+    results = results_folder("--results", settings.results)
+    folders = [results, *([results_folder("--against", settings.against)] if settings.against else [])]
+    output = output_file(settings.output or f"{results}.html", folders)
     items, faults = find_items(settings.input_path, settings.img_path)
     files = [{item.name: find_result(folder, item.name) or folder / item.name for item in items} for folder in folders]
     named = [settings.score, *[None] * len(folders[1:])]
@@ -81,23 +82,21 @@ def find_items(input_path: str, img_path: str) -> tuple[tuple[Item, ...], tuple[
     return found.items, reasons
 
 
-def _folder(option: str, name: str) -> Path:
+def results_folder(option: str, name: str) -> Path:
+    """Absolute. Raises UserError if it is not there."""
     path = Path(name).expanduser().resolve()
     if not path.is_dir():
         raise UserError(f"{option} {name}: no such folder")
     return path
 
 
-def _output(settings: GallerySettings, folders: list[Path]) -> Path:
-    if settings.output is None:
-        return folders[0].with_name(folders[0].name + ".html")
-    output = Path(settings.output).expanduser().resolve()
+def output_file(named: str, folders: Sequence[Path]) -> Path:
+    """Absolute. Raises UserError if no file can be written there, or it would lie among pictures, in `folders`."""
+    output = Path(named).expanduser().resolve()
     if output.is_dir() or not output.parent.is_dir():
-        raise UserError(f"--output {settings.output}: name a file in a folder that exists")
+        raise UserError(f"--output {named}: name a file in a folder that exists")
     if any(output.is_relative_to(folder) for folder in folders):
-        raise UserError(
-            f"--output {settings.output} lies among the pictures, where it is not one: choose another place"
-        )
+        raise UserError(f"--output {named} lies among the pictures, where it is not one: choose another place")
     return output
 
 

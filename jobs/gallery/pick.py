@@ -28,7 +28,7 @@ from ecgan.files import write_atomically
 from ecgan.palette import colourise
 from ecgan.progress import progress_bar
 from ecgan.scoring import total
-from jobs.gallery.make import find_items
+from jobs.gallery.make import find_items, output_file, results_folder
 from jobs.gallery.numbers import Numbers, changed_since, read_numbers, score_folder
 from jobs.options import option
 from jobs.score.prepare import find_result
@@ -68,16 +68,10 @@ class Candidate:
 
 def pick(settings: PickSettings) -> list[Candidate]:
     """The proposed pictures, best first, of which the contact sheet is written. Raises UserError."""
-    results = Path(settings.results).expanduser().resolve()
-    if not results.is_dir():
-        raise UserError(f"--results {settings.results}: no such folder")
-    output = Path(settings.output).expanduser().resolve()
-    if not output.parent.is_dir() or output.is_dir() or output.suffix.lower() not in (".jpg", ".jpeg"):
-        raise UserError(f"--output {settings.output}: name a .jpg file in a folder that exists")
-    if output.is_relative_to(results):
-        raise UserError(
-            f"--output {settings.output} lies among the pictures, where it is not one: choose another place"
-        )
+    results = results_folder("--results", settings.results)
+    output = output_file(settings.output, [results])
+    if output.suffix.lower() not in (".jpg", ".jpeg"):
+        raise UserError(f"--output {settings.output}: the sheet is a JPEG file: name it so, as picks.jpg")
     folder = score_folder(results, settings.score)
     if folder is None:
         raise UserError(f"{results} has not been scored: run launch/score.py --results {settings.results} first")

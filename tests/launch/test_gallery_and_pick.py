@@ -112,8 +112,8 @@ def test_folders_that_were_never_scored_can_be_looked_at(data: Path) -> None:
         ("pick", ("--count", 7), "--count 7: only 6 pictures"),
         ("pick", ("--count", 0), "--count is 0"),
         ("pick", ("--variety", 1), "--variety is 1.0"),
-        ("pick", ("--output", "nowhere/x.jpg"), "name a .jpg file in a folder that exists"),
-        ("pick", ("--output", "picks.png"), "name a .jpg file"),
+        ("pick", ("--output", "nowhere/x.jpg"), "name a file in a folder that exists"),
+        ("pick", ("--output", "picks.png"), "the sheet is a JPEG file"),
         ("pick", ("--output", "results/picks.jpg"), "lies among the pictures"),
     ],
 )
