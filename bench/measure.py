@@ -87,7 +87,7 @@ def masks(folder: Path | None, size: tuple[int, int], count: int) -> list[np.nda
     from ecgan.data.images import resize_mask
 
     if folder is None:
-        from ecgan.data.procedural import compose  # needs OpenCV
+        from ecgan.drawn import compose  # needs OpenCV
 
         return [compose(seed, size).labels for seed in range(count)]
     files = sorted(folder.glob("*.png"))

@@ -21,7 +21,7 @@ from PIL import Image
 from ecgan import runtime
 from ecgan.checkpoint import open_checkpoint
 from ecgan.config import ModelConfig
-from ecgan.data.procedural import draw
+from ecgan.drawn import draw
 
 SHARDS = (1, 2, 4, 8)
 

@@ -23,7 +23,7 @@ from ecgan import runtime
 from ecgan.checkpoint.vgg import shapes
 from ecgan.config import ModelConfig
 from ecgan.data.edges import edge_map
-from ecgan.data.procedural import draw, write_training_set
+from ecgan.drawn import draw, write_training_set
 from ecgan.training.loader import LoadedSample
 from ecgan.training.recipe import Recipe
 

@@ -15,9 +15,9 @@ from pathlib import Path
 try:
     from ecgan.errors import UserError
     from jobs.options import option
-    from jobs.run_dir import RunDir, now
-    from jobs.status import is_run, read_status
-    from jobs.submission import read_submission
+    from jobs.run.folder import RunDir, now
+    from jobs.run.status import is_run, read_status
+    from jobs.run.submission import read_submission
     from launch.command import DONE, parse, run
     from slurm import controller
 except ModuleNotFoundError as missing:

@@ -17,8 +17,8 @@ try:
     from ecgan.config import ModelConfig
     from ecgan.contact_sheet import contact_sheet
     from ecgan.data.images import read_mask, read_photo
-    from ecgan.data.procedural import write_test_set, write_training_set
     from ecgan.data.testset import find_test_set
+    from ecgan.drawn import write_test_set, write_training_set
     from ecgan.palette import colourise
     from launch.command import DONE, run
 except ModuleNotFoundError as missing:

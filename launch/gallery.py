@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 
 try:
-    from jobs.gallery.make import GallerySettings, make
+    from jobs.results.gallery.make import GallerySettings, make
     from launch.command import DONE, SOME_FAILED, parse, run
 except ModuleNotFoundError as missing:
     sys.exit(f"error: {missing}: run `make setup` once, then .venv/bin/python launch/gallery.py")

@@ -17,7 +17,7 @@ try:
     from jobs.generate.prepare import Generation, check, examine, lay_out
     from jobs.generate.settings import GenerateSettings
     from jobs.generate.shard import GenerateShard
-    from jobs.submission import Submission
+    from jobs.run.submission import Submission
     from launch import on_slurm, shards
     from launch.command import DONE, SOME_FAILED, parse_both, run, use_cache
     from launch.slurm_options import SlurmOptions, site_for

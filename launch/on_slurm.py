@@ -18,9 +18,9 @@ from ecgan import runtime
 from ecgan.errors import UserError
 from ecgan.files import TEMPORARY_SUFFIX, write_atomically
 from ecgan.progress import progress_bar
-from jobs.run_dir import RunDir
-from jobs.status import Status, read_status
-from jobs.submission import Submission, SubmittedJob, read_submission
+from jobs.run.folder import RunDir
+from jobs.run.status import Status, read_status
+from jobs.run.submission import Submission, SubmittedJob, read_submission
 from launch.command import DONE, INTERRUPTED, SOME_FAILED, STOPPED, Terminated
 from launch.scheduler import with_scheduler
 from launch.slurm_options import SlurmOptions

@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 
 try:
-    from jobs.pack import PackSettings, pack
+    from jobs.results.pack import PackSettings, pack
     from launch.command import DONE, parse, run
 except ModuleNotFoundError as missing:
     sys.exit(f"error: {missing}: run `make setup` once, then .venv/bin/python launch/pack.py")

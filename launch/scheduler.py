@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from jobs.status import Status
+from jobs.run.status import Status
 from slurm import controller
 from slurm.controller import JobState
 

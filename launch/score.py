@@ -12,7 +12,8 @@ import sys
 try:
     from ecgan.errors import UserError
     from ecgan.memory import SCORING_MEMORY
-    from jobs.run_dir import RunDir
+    from jobs.run.folder import RunDir
+    from jobs.run.submission import Submission
     from jobs.score import parts
     from jobs.score.finish import FEW, SCORE, ScoreFinish, ScoreMerge
     from jobs.score.plan import ScorePlan
@@ -20,7 +21,6 @@ try:
     from jobs.score.settings import ScoreSettings
     from jobs.score.shard import ScoreShard
     from jobs.score.table import table
-    from jobs.submission import Submission
     from launch import on_slurm, shards
     from launch.command import DONE, SOME_FAILED, parse_both, run, use_cache
     from launch.slurm_options import SlurmOptions, site_for

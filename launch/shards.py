@@ -9,9 +9,9 @@ from typing import Any
 
 from ecgan import runtime
 from ecgan.progress import progress_bar
-from jobs.progress import read_all
-from jobs.run_dir import RunDir
-from jobs.submission import Submission
+from jobs.run.folder import RunDir
+from jobs.run.progress import read_all
+from jobs.run.submission import Submission
 from launch import on_slurm
 from launch.slurm_options import SlurmOptions
 from slurm import resources, script

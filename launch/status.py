@@ -16,7 +16,7 @@ from pathlib import Path
 try:
     from ecgan.errors import UserError
     from jobs.options import option
-    from jobs.status import Status, describe, find_runs, is_run, read_status, runs_here
+    from jobs.run.status import Status, describe, find_runs, is_run, read_status, runs_here
     from launch.command import DONE, parse, run
     from launch.scheduler import with_scheduler
 except ModuleNotFoundError as missing:

@@ -17,8 +17,8 @@ try:
     from ecgan.errors import UserError
     from ecgan.files import write_atomically
     from ecgan.progress import progress_bar
-    from jobs.run_dir import RunDir
-    from jobs.submission import Submission
+    from jobs.run.folder import RunDir
+    from jobs.run.submission import Submission
     from jobs.train.job import TrainJob, prepare_code
     from jobs.train.prepare import Request, begin, check
     from jobs.train.settings import TrainSettings

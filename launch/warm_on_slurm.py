@@ -9,9 +9,9 @@ import time
 from ecgan import runtime
 from ecgan.config import ModelConfig
 from ecgan.errors import UserError
-from jobs import attempts
-from jobs.run_dir import RunDir
-from jobs.submission import Submission
+from jobs.run import attempts
+from jobs.run.folder import RunDir
+from jobs.run.submission import Submission
 from jobs.warm import Warm
 from launch import on_slurm
 from launch.command import DONE, SOME_FAILED

@@ -20,7 +20,8 @@ from typing import NoReturn
 
 from ecgan.errors import UserError
 from ecgan.files import write_atomically, write_json
-from jobs import attempts, stop
+from jobs import stop
+from jobs.run import attempts
 
 PROCESS, OUTCOME = ".pid", ".outcome"
 #: Characters of an error that are told; the log has all of them.

@@ -1,6 +1,6 @@
 """What a Slurm job runs in its batch step: it starts the processes that compute, and sees to how they end.
 
-Each start is an attempt with a number of its own (`jobs.attempts`). What comes from Slurm and what is done:
+Each start is an attempt with a number of its own (`jobs.run.attempts`). What comes from Slurm and what is done:
 
 - SIGUSR2, ahead of the time limit or of a preemption where the site sends it: the processes finish
   their step or picture, save and end; this job goes back into the queue.
@@ -21,8 +21,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, NoReturn
 
-from jobs import attempts, stop
-from jobs.attempts import Attempt
+from jobs import stop
+from jobs.run import attempts
+from jobs.run.attempts import Attempt
 from slurm import controller, rank, resources
 from slurm.ranks import Ranks, mpirun
 from slurm.script import Shape, srun_command

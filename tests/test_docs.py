@@ -14,10 +14,10 @@ from conftest import ROOT, draw_mask, draw_photo, write_pairs
 from PIL import Image
 
 from jobs.audit import AuditSettings
-from jobs.gallery.make import GallerySettings
-from jobs.gallery.pick import PickSettings
 from jobs.generate.settings import GenerateSettings
-from jobs.pack import PackSettings
+from jobs.results.gallery.make import GallerySettings
+from jobs.results.pack import PackSettings
+from jobs.results.pick import PickSettings
 from jobs.score.settings import ScoreSettings
 from jobs.train.settings import TrainSettings
 from launch.doctor import DoctorSettings
@@ -65,7 +65,7 @@ def test_links_lead_somewhere(document: Path) -> None:
     [
         ("launch/generate.py", GenerateSettings),
         ("launch/train.py", TrainSettings),
-        ("launch/prepare.py", AuditSettings),
+        ("launch/audit.py", AuditSettings),
         ("launch/doctor.py", DoctorSettings),
         ("launch/score.py", ScoreSettings),
         ("launch/gallery.py", GallerySettings),

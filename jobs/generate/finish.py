@@ -13,7 +13,7 @@ from jobs.generate import merge, records
 from jobs.generate.plan import Plan
 from jobs.generate.prepare import Generation
 from jobs.generate.settings import GenerateSettings
-from jobs.run_dir import RunDir
+from jobs.run.folder import RunDir
 
 _NAMES_SHOWN = 20
 

@@ -23,7 +23,7 @@ from ecgan.files import sha256_of, write_json
 from ecgan.progress import progress_bar
 from jobs.generate.plan import Plan, Task, differences
 from jobs.generate.records import Record, made
-from jobs.run_dir import RunDir, now
+from jobs.run.folder import RunDir, now
 
 MANIFEST = "manifest.json"
 

@@ -19,7 +19,7 @@ from jobs.generate import merge, records
 from jobs.generate.plan import Painting, Plan, Task, differences, input_digest, saved_fingerprint, split_into_shards
 from jobs.generate.records import Record
 from jobs.generate.settings import GenerateSettings
-from jobs.run_dir import RunDir
+from jobs.run.folder import RunDir
 from jobs.space import insist_on_space
 
 #: Bytes per pixel that a result takes at most in practice.

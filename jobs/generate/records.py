@@ -17,7 +17,7 @@ from typing import Any
 
 from ecgan.files import sha256_of, write_atomically
 from jobs.generate.plan import Plan, Task
-from jobs.run_dir import RunDir
+from jobs.run.folder import RunDir
 
 
 @dataclass(frozen=True)

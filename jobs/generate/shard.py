@@ -25,12 +25,13 @@ from ecgan.data.images import BadImage, encode, read_bytes, read_mask, read_phot
 from ecgan.errors import UserError
 from ecgan.files import write_atomically
 from ecgan.warm import warm_painting
-from jobs import attempts, stop
+from jobs import stop
 from jobs.generate import records
 from jobs.generate.plan import Painting, Plan, Task, input_digest
 from jobs.generate.records import Record
-from jobs.progress import Progress
-from jobs.run_dir import RunDir
+from jobs.run import attempts
+from jobs.run.folder import RunDir
+from jobs.run.progress import Progress
 
 _READERS = 2
 #: Batches that are read ahead of the network, and that may wait behind it to be written.

@@ -19,7 +19,7 @@ from ecgan.scoring import frechet, total
 from ecgan.scoring.agreement import Agreement
 from ecgan.scoring.frechet import Gaussian, Moments
 from ecgan.scoring.style import DEFAULT, VARIANTS
-from jobs.run_dir import RunDir, now
+from jobs.run.folder import RunDir, now
 from jobs.score import parts, statistics
 from jobs.score.parts import Measurements
 from jobs.score.plan import ScorePlan

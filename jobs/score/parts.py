@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from ecgan.files import write_atomically
-from jobs.run_dir import RunDir
+from jobs.run.folder import RunDir
 from jobs.score.plan import Part
 
 

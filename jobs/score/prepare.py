@@ -22,7 +22,7 @@ from ecgan.errors import UserError
 from ecgan.files import sha256_of, write_atomically
 from ecgan.scoring.frechet import Gaussian
 from jobs.generate.merge import read_manifest
-from jobs.run_dir import RunDir
+from jobs.run.folder import RunDir
 from jobs.score import parts, statistics
 from jobs.score.finish import IMAGES, SCORE, STATISTICS
 from jobs.score.plan import Judges, ScorePlan, in_parts, in_shards, key_of

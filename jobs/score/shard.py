@@ -19,9 +19,10 @@ from ecgan.errors import UserError
 from ecgan.scoring.aesthetic import Scorer, load_scorer
 from ecgan.scoring.agreement import Agreement
 from ecgan.warm import warm_scoring
-from jobs import attempts, stop
-from jobs.progress import Progress
-from jobs.run_dir import RunDir
+from jobs import stop
+from jobs.run import attempts
+from jobs.run.folder import RunDir
+from jobs.run.progress import Progress
 from jobs.score import parts
 from jobs.score.parts import Measurements
 from jobs.score.plan import Judges, Part, ScorePlan, Subject

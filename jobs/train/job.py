@@ -9,8 +9,9 @@ from ecgan import runtime
 from ecgan.data.images import BadImage
 from ecgan.errors import UserError
 from ecgan.warm import warm_scoring, warm_segmenter, warm_training
-from jobs import attempts, stop
-from jobs.run_dir import RunDir
+from jobs import stop
+from jobs.run import attempts
+from jobs.run.folder import RunDir
 from jobs.train.plan import TrainPlan
 
 

@@ -22,7 +22,7 @@ from ecgan.data.trainset import PHOTO_FOLDER, Pair, check_pairs, find_training_s
 from ecgan.errors import UserError
 from ecgan.files import write_json
 from ecgan.memory import SEGMENTER_STATE, state_size
-from jobs.run_dir import RunDir
+from jobs.run.folder import RunDir
 from jobs.space import insist_on_space
 from jobs.train.plan import TrainPlan, changes
 from jobs.train.settings import FIXED, STEERING, TrainSettings

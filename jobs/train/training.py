@@ -21,8 +21,8 @@ from ecgan.training.loader import LoadedSample
 from ecgan.training.loop import Diverged, Step
 from ecgan.training.segmenter import SegmenterLearner
 from ecgan.training.world import World
-from jobs import attempts
-from jobs.run_dir import RunDir, now
+from jobs.run import attempts
+from jobs.run.folder import RunDir, now
 from jobs.train.evaluation import evaluation, judged_by
 from jobs.train.pace import Pace
 from jobs.train.plan import TrainPlan

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from jobs import attempts
+from jobs.run import attempts
 
 
 def test_each_start_has_a_number_of_its_own(tmp_path: Path) -> None:

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from jobs import attempts
-from jobs.run_dir import RunDir, now
-from jobs.status import Status, describe, read_status
-from jobs.submission import Submission, SubmittedJob
+from jobs.run import attempts
+from jobs.run.folder import RunDir, now
+from jobs.run.status import Status, describe, read_status
+from jobs.run.submission import Submission, SubmittedJob
 
 
 class Run:

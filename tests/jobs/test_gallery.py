@@ -15,7 +15,7 @@ from PIL import Image
 
 from ecgan.config import ModelConfig
 from ecgan.palette import COLOURS
-from jobs.gallery.page import Entry, gallery
+from jobs.results.gallery.page import Entry, gallery
 
 SIZE = (64, 48)
 

@@ -14,7 +14,7 @@ from PIL import Image
 
 from ecgan.config import ModelConfig
 from ecgan.palette import class_name
-from jobs.gallery.page import Entry, gallery
+from jobs.results.gallery.page import Entry, gallery
 
 ROWS = 1000
 #: What a person does, step by step; the page is given time to draw after each.

@@ -16,7 +16,7 @@ from ecgan.files import sha256_of
 from jobs.generate import merge, records
 from jobs.generate.plan import Painting, Plan, Task, differences, split_into_shards
 from jobs.generate.records import Record
-from jobs.run_dir import RunDir
+from jobs.run.folder import RunDir
 
 SIZE = (32, 32)
 

@@ -15,12 +15,12 @@ import pytest
 from conftest import ROOT, wait_until
 
 from ecgan.errors import UserError
-from jobs.progress import Progress
-from jobs.run_dir import RunDir
-from jobs.status import describe, duration, find_runs, read_status, runs_here
+from jobs.run.folder import RunDir
+from jobs.run.progress import Progress
+from jobs.run.status import describe, duration, find_runs, read_status, runs_here
 
 HOLD = (
-    "import sys; from pathlib import Path; from jobs.run_dir import RunDir\n"
+    "import sys; from pathlib import Path; from jobs.run.folder import RunDir\n"
     "RunDir(Path(sys.argv[1])).lock(); print('held', flush=True); sys.stdin.read()\n"
 )
 TRAINING: dict[str, Any] = {

@@ -15,7 +15,7 @@ import pytest
 from conftest import ROOT, ScoreFolder, draw_mask, draw_photo
 from PIL import Image
 
-from jobs.gallery.pick import Candidate, choose, likeness, score_of
+from jobs.results.pick import Candidate, choose, likeness, score_of
 
 
 @pytest.fixture(scope="module")

@@ -14,11 +14,11 @@ from pathlib import Path
 import pytest
 from conftest import ROOT, DataFolder
 
-from jobs.run_dir import RunDir
+from jobs.run.folder import RunDir
 
 STATUS = ROOT / "launch" / "status.py"
 HOLD = (
-    "import sys; from pathlib import Path; from jobs.run_dir import RunDir\n"
+    "import sys; from pathlib import Path; from jobs.run.folder import RunDir\n"
     "run = RunDir(Path(sys.argv[1])); run.lock(); run.write_status('running', kind='training', step=1, total=9)\n"
     "print('held', flush=True); sys.stdin.read(); run.write_status('done', kind='training', step=9, total=9)\n"
 )

@@ -16,7 +16,7 @@ import pytest
 from conftest import wait_until
 from supervised_jobs import Job
 
-from jobs import attempts
+from jobs.run import attempts
 from slurm.script import Shape
 from slurm.site import Site
 from slurm.supervisor import Supervised

@@ -6,13 +6,13 @@ import cv2
 import numpy as np
 
 from ecgan.data.images import Size
-from ecgan.data.procedural.camera import FAR, Camera, first_below, look
-from ecgan.data.procedural.classify import FALL, FIELD, MOUNTAIN, ROAD, ROCK, Sight, classify
-from ecgan.data.procedural.layout import Layout
-from ecgan.data.procedural.materials import Material, table
-from ecgan.data.procedural.noise import detail_tile, fractal_tile, sample, smoothstep
-from ecgan.data.procedural.plan import Plan
-from ecgan.data.procedural.terrain import ground_at, relief_of, track_axis, track_half_width
+from ecgan.drawn.camera import FAR, Camera, first_below, look
+from ecgan.drawn.classify import FALL, FIELD, MOUNTAIN, ROAD, ROCK, Sight, classify
+from ecgan.drawn.layout import Layout
+from ecgan.drawn.materials import Material, table
+from ecgan.drawn.noise import detail_tile, fractal_tile, sample, smoothstep
+from ecgan.drawn.plan import Plan
+from ecgan.drawn.terrain import ground_at, relief_of, track_axis, track_half_width
 from ecgan.palette import NAMES
 
 _MATERIAL_OF = {

@@ -11,9 +11,9 @@ from ecgan.data.testset import Item, find_test_set
 from ecgan.errors import UserError
 from ecgan.files import write_atomically
 from ecgan.progress import progress_bar
-from jobs.gallery.numbers import Numbers, changed_since, read_numbers, score_folder
-from jobs.gallery.page import Entry, gallery
 from jobs.options import option
+from jobs.results.gallery.numbers import Numbers, changed_since, read_numbers, score_folder
+from jobs.results.gallery.page import Entry, gallery
 from jobs.score.prepare import find_result
 
 

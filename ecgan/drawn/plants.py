@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from ecgan.data.procedural.layout import Layout
-from ecgan.data.procedural.noise import stream
-from ecgan.data.procedural.sprites import sprites
-from ecgan.data.procedural.stamp import stamp_shadow, stamp_sprite
-from ecgan.data.procedural.terrain import (
+from ecgan.drawn.layout import Layout
+from ecgan.drawn.noise import stream
+from ecgan.drawn.sprites import sprites
+from ecgan.drawn.stamp import stamp_shadow, stamp_sprite
+from ecgan.drawn.terrain import (
     CANOPY_FROM,
     forest_field,
     ground_at,
@@ -16,7 +16,7 @@ from ecgan.data.procedural.terrain import (
     track_axis,
     track_half_width,
 )
-from ecgan.data.procedural.things import Thing
+from ecgan.drawn.things import Thing
 from ecgan.palette import class_id
 
 TREE, PLANT, ROCK = class_id("tree"), class_id("plant"), class_id("rock")

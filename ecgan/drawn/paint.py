@@ -11,11 +11,11 @@ import functools
 import cv2
 import numpy as np
 
-from ecgan.data.procedural.layout import Layout
-from ecgan.data.procedural.materials import Material, table
-from ecgan.data.procedural.noise import fractal_tile, smoothstep
-from ecgan.data.procedural.sky import cosine_to_sun, paint_sky
-from ecgan.data.procedural.style import Light, Style, light_of, surface_colours
+from ecgan.drawn.layout import Layout
+from ecgan.drawn.materials import Material, table
+from ecgan.drawn.noise import fractal_tile, smoothstep
+from ecgan.drawn.sky import cosine_to_sun, paint_sky
+from ecgan.drawn.style import Light, Style, light_of, surface_colours
 
 _TONES, _SNOWS = table("tone"), table("snow")
 _LAMP = np.array([1.0, 0.62, 0.22], np.float32)

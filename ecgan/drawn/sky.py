@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from ecgan.data.procedural.camera import Camera
-from ecgan.data.procedural.noise import fractal_tile, sample, smoothstep, stream
-from ecgan.data.procedural.style import Light, Style
+from ecgan.drawn.camera import Camera
+from ecgan.drawn.noise import fractal_tile, sample, smoothstep, stream
+from ecgan.drawn.style import Light, Style
 
 
 def paint_sky(camera: Camera, style: Style, light: Light, toward_sun: np.ndarray) -> np.ndarray:

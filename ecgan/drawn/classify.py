@@ -8,10 +8,10 @@ from functools import cached_property
 import cv2
 import numpy as np
 
-from ecgan.data.procedural.camera import FAR, Camera, View
-from ecgan.data.procedural.noise import fractal_tile, sample, stream, waves
-from ecgan.data.procedural.plan import Plan
-from ecgan.data.procedural.terrain import Relief, cliff_height, river_axis, track_axis, track_half_width
+from ecgan.drawn.camera import FAR, Camera, View
+from ecgan.drawn.noise import fractal_tile, sample, stream, waves
+from ecgan.drawn.plan import Plan
+from ecgan.drawn.terrain import Relief, cliff_height, river_axis, track_axis, track_half_width
 from ecgan.palette import class_id
 
 SKY, MOUNTAIN, HILL, TREE, ROCK, GRASS, FIELD, ROAD, FALL = (

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from ecgan.data.procedural.camera import Camera
-from ecgan.data.procedural.noise import fractal_tile, ridged_tile, sample, smoothstep, stream, waves
-from ecgan.data.procedural.plan import Plan
+from ecgan.drawn.camera import Camera
+from ecgan.drawn.noise import fractal_tile, ridged_tile, sample, smoothstep, stream, waves
+from ecgan.drawn.plan import Plan
 
 #: Metres: how tall a forest is, and from where on it is part of the height field; nearer trees are drawn one by one.
 CANOPY, CANOPY_FROM = 11.0, 260.0

@@ -1,6 +1,6 @@
 """Looks through a training set for what training had better leave out, and writes a list of it.
 
-python launch/prepare.py --input_path data/train
+python launch/audit.py --input_path data/train
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ try:
     from jobs.audit import EXCLUDE, SUMMARY, AuditSettings, audit, summary, write
     from launch.command import DONE, parse, run
 except ModuleNotFoundError as missing:
-    sys.exit(f"error: {missing}: run `make setup` once, then .venv/bin/python launch/prepare.py")
+    sys.exit(f"error: {missing}: run `make setup` once, then .venv/bin/python launch/audit.py")
 
 
 def main() -> int:

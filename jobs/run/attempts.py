@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from ecgan.files import write_json
-from jobs.run_dir import now
+from jobs.run.folder import now
 
 #: Names the attempt's file in the environment of every process that belongs to it.
 VARIABLE = "ECGAN_ATTEMPT"

@@ -28,9 +28,9 @@ from ecgan.files import write_atomically
 from ecgan.palette import colourise
 from ecgan.progress import progress_bar
 from ecgan.scoring import total
-from jobs.gallery.make import find_items, output_file, results_folder
-from jobs.gallery.numbers import Numbers, changed_since, read_numbers, score_folder
 from jobs.options import option
+from jobs.results.gallery.make import find_items, output_file, results_folder
+from jobs.results.gallery.numbers import Numbers, changed_since, read_numbers, score_folder
 from jobs.score.prepare import find_result
 
 #: Size at which colours are counted, levels of each channel, and size and quality of the sheet's pictures.

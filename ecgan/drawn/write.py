@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 
 from ecgan.data.images import Size, encode
-from ecgan.data.procedural.noise import stream
-from ecgan.data.procedural.scene import compose, draw
 from ecgan.data.testset import REFERENCES
+from ecgan.drawn.noise import stream
+from ecgan.drawn.scene import compose, draw
 from ecgan.errors import UserError
 from ecgan.files import TEMPORARY_SUFFIX, write_atomically, write_json
 from ecgan.progress import progress_bar

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ecgan.data.procedural.camera import Camera
-from ecgan.data.procedural.plan import Plan
+from ecgan.drawn.camera import Camera
+from ecgan.drawn.plan import Plan
 
 
 @dataclass

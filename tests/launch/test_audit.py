@@ -25,8 +25,8 @@ from ecgan.data.trainset import Pair, read_exclude_list
 SIZE = (256, 192)
 
 
-def prepare(data: Path, output: Path, *options: object) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, ROOT / "launch/prepare.py", "--input_path", data, "--output_path", output, *options]
+def audit(data: Path, output: Path, *options: object) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, ROOT / "launch/audit.py", "--input_path", data, "--output_path", output, *options]
     return subprocess.run([str(word) for word in command], capture_output=True, text=True, timeout=120)
 
 
@@ -72,7 +72,7 @@ def faulty(tmp_path: Path) -> Path:
 
 def test_every_kind_of_fault_is_found(faulty: Path, tmp_path: Path) -> None:
     output = tmp_path / "audit"
-    job = prepare(faulty, output)
+    job = audit(faulty, output)
     assert job.returncode == 0, job.stderr
     assert findings(output) == {
         "grey": {"grey"},
@@ -105,11 +105,11 @@ def test_a_border_that_jpeg_smeared(tmp_path: Path, side: int) -> None:
 
 def test_the_user_says_what_is_listed(faulty: Path, tmp_path: Path) -> None:
     output = tmp_path / "audit"
-    assert prepare(faulty, output, "--exclude", "grey").returncode == 0
+    assert audit(faulty, output, "--exclude", "grey").returncode == 0
     assert read_exclude_list(output / "exclude.txt") == {"grey", "cut", "classes"}
     known = tmp_path / "known.txt"
     known.write_text("grey.jpg\ncut\n")
-    job = prepare(faulty, output, "--exclude", "grey,border", "--exclude_list", known, "--chroma", 256)
+    job = audit(faulty, output, "--exclude", "grey,border", "--exclude_list", known, "--chroma", 256)
     assert job.returncode == 0
     assert {"good0", "framed"} <= read_exclude_list(output / "exclude.txt")
     assert "grey.jpg" not in (output / "report.json").read_text()
@@ -118,7 +118,7 @@ def test_the_user_says_what_is_listed(faulty: Path, tmp_path: Path) -> None:
 def test_real_photos(landscape_mini: Path, tmp_path: Path) -> None:
     """Ten grey photos of a pier, and near copies of four others, were put among the 160."""
     output = tmp_path / "audit"
-    assert prepare(landscape_mini / "train", output).returncode == 0
+    assert audit(landscape_mini / "train", output).returncode == 0
     found = findings(output)
     assert len(found["grey"]) == 10 and "border" not in found
     pairs = [
@@ -138,9 +138,9 @@ def test_mistakes_are_named(tmp_path: Path) -> None:
         ((data, tmp_path / "a", "--size", "big"), "--size"),
     ]
     for arguments, message in cases:
-        job = prepare(*arguments)
+        job = audit(*arguments)
         assert job.returncode == 2 and message in job.stderr and "Traceback" not in job.stderr, (arguments, job.stderr)
-    assert prepare(data, tmp_path / "a").returncode == 0  # a single pair is a set
+    assert audit(data, tmp_path / "a").returncode == 0  # a single pair is a set
 
 
 def test_it_can_be_interrupted(tmp_path: Path) -> None:
@@ -150,7 +150,7 @@ def test_it_can_be_interrupted(tmp_path: Path) -> None:
     for index in range(1, 1000):  # no machine examines so many before it is interrupted
         for folder, kind in (("imgs", "jpg"), ("labels", "png")):
             os.link(data / folder / f"p0.{kind}", data / folder / f"p{index}.{kind}")
-    command = [sys.executable, str(ROOT / "launch/prepare.py"), "--input_path", str(data), "--workers", "1"]
+    command = [sys.executable, str(ROOT / "launch/audit.py"), "--input_path", str(data), "--workers", "1"]
     command += ["--output_path", str(tmp_path / "audit")]
     ours, terminal = os.openpty()  # on a terminal the bar shows within seconds that it is at work
     fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 100, 0, 0))

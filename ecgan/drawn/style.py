@@ -7,8 +7,8 @@ from typing import Literal, get_args
 
 import numpy as np
 
-from ecgan.data.procedural.materials import LOOKS
-from ecgan.data.procedural.noise import stream
+from ecgan.drawn.materials import LOOKS
+from ecgan.drawn.noise import stream
 
 Time = Literal["dawn", "noon", "dusk", "night"]
 Weather = Literal["clear", "overcast", "haze"]

@@ -7,20 +7,20 @@ from functools import partial
 
 import numpy as np
 
-from ecgan.data.procedural import solids
-from ecgan.data.procedural.layout import Layout
-from ecgan.data.procedural.materials import Material
-from ecgan.data.procedural.noise import stream
-from ecgan.data.procedural.solids import Frame
-from ecgan.data.procedural.stamp import stamp_shadow
-from ecgan.data.procedural.terrain import (
+from ecgan.drawn import solids
+from ecgan.drawn.layout import Layout
+from ecgan.drawn.materials import Material
+from ecgan.drawn.noise import stream
+from ecgan.drawn.solids import Frame
+from ecgan.drawn.stamp import stamp_shadow
+from ecgan.drawn.terrain import (
     ground_at,
     river_axis,
     shore_distance,
     track_axis,
     track_half_width,
 )
-from ecgan.data.procedural.things import Thing
+from ecgan.drawn.things import Thing
 from ecgan.palette import class_id
 
 HOUSE, BUILDING, BRIDGE, PIER, BOAT, SHIP, PERSON, FENCE, RAILING, WALL, OTHER = (

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from ecgan.data.procedural.layout import Layout
+from ecgan.drawn.layout import Layout
 
 
 @dataclass(frozen=True)

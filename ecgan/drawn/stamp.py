@@ -10,9 +10,9 @@ from collections.abc import Iterable
 import cv2
 import numpy as np
 
-from ecgan.data.procedural.layout import Layout
-from ecgan.data.procedural.materials import Material
-from ecgan.data.procedural.sprites import Sprite
+from ecgan.drawn.layout import Layout
+from ecgan.drawn.materials import Material
+from ecgan.drawn.sprites import Sprite
 
 #: A thing hides what is nearer by no more than this, the uneven ground that it stands on.
 _SLACK = 0.985

@@ -4,10 +4,10 @@ The layout of a scene decides its mask, the style (time of day, weather, season)
 mask says nothing about colours and a reference nothing about layout, as in the contest.
 """
 
-from ecgan.data.procedural.paint import paint
-from ecgan.data.procedural.scene import compose, draw
-from ecgan.data.procedural.style import SEASONS, TIMES, WEATHERS, Style, pick_style
-from ecgan.data.procedural.write import write_test_set, write_training_set
+from ecgan.drawn.paint import paint
+from ecgan.drawn.scene import compose, draw
+from ecgan.drawn.style import SEASONS, TIMES, WEATHERS, Style, pick_style
+from ecgan.drawn.write import write_test_set, write_training_set
 
 __all__ = [
     "SEASONS",

@@ -5,14 +5,14 @@ from __future__ import annotations
 import numpy as np
 
 from ecgan.data.images import Size
-from ecgan.data.procedural.ground import lay_out_ground
-from ecgan.data.procedural.layout import Layout
-from ecgan.data.procedural.paint import paint
-from ecgan.data.procedural.plan import plan_scene
-from ecgan.data.procedural.plants import plants
-from ecgan.data.procedural.structures import structures
-from ecgan.data.procedural.style import Style, pick_style
-from ecgan.data.procedural.things import stamp_all
+from ecgan.drawn.ground import lay_out_ground
+from ecgan.drawn.layout import Layout
+from ecgan.drawn.paint import paint
+from ecgan.drawn.plan import plan_scene
+from ecgan.drawn.plants import plants
+from ecgan.drawn.structures import structures
+from ecgan.drawn.style import Style, pick_style
+from ecgan.drawn.things import stamp_all
 from ecgan.errors import UserError
 
 #: Pixels: in smaller pictures there is nothing to be told apart.

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from ecgan.data.procedural.materials import Material
-from ecgan.data.procedural.noise import fractal_tile, smoothstep, stream
+from ecgan.drawn.materials import Material
+from ecgan.drawn.noise import fractal_tile, smoothstep, stream
 
 #: Side of a sprite in pixels, and how many of each kind there are.
 _SIDE, _VARIANTS = 256, 7

@@ -13,7 +13,8 @@ import pytest
 
 from ecgan.config import ModelConfig
 from ecgan.data.images import check_picture, read_mask, read_photo, resize_mask
-from ecgan.data.procedural import (
+from ecgan.data.testset import check_pictures, find_test_set
+from ecgan.drawn import (
     SEASONS,
     TIMES,
     WEATHERS,
@@ -25,12 +26,11 @@ from ecgan.data.procedural import (
     write_test_set,
     write_training_set,
 )
-from ecgan.data.procedural.camera import FAR, Camera, first_below, look
-from ecgan.data.procedural.layout import Layout
-from ecgan.data.procedural.materials import LOOKS, Material
-from ecgan.data.procedural.noise import TILE, detail_tile, fractal_tile, ridged_tile, sample, stream
-from ecgan.data.procedural.plan import KINDS, plan_scene
-from ecgan.data.testset import check_pictures, find_test_set
+from ecgan.drawn.camera import FAR, Camera, first_below, look
+from ecgan.drawn.layout import Layout
+from ecgan.drawn.materials import LOOKS, Material
+from ecgan.drawn.noise import TILE, detail_tile, fractal_tile, ridged_tile, sample, stream
+from ecgan.drawn.plan import KINDS, plan_scene
 from ecgan.errors import UserError
 from ecgan.palette import NAMES, class_id
 

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from jobs import attempts
-from jobs.progress import read_all
-from jobs.run_dir import RunDir
-from jobs.submission import Submission
+from jobs.run import attempts
+from jobs.run.folder import RunDir
+from jobs.run.progress import read_all
+from jobs.run.submission import Submission
 
 #: Of each unit (training, shard-3, merge) what is known of its attempts, oldest first.
 Tries = dict[str, list[dict[str, Any]]]
@@ -22,7 +22,7 @@ _ENDED = ("done", "incomplete", "failed")
 
 @dataclass(frozen=True)
 class ClusterRun:
-    """`state` as in `jobs.status`; `error` and `log` of the attempt that failed; `updated`: the last word of any."""
+    """`state` as in `jobs.run.status`; `error`, `log`: of the attempt that failed; `updated`: the last word of all."""
 
     state: str
     tries: Tries

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ecgan.files import write_json
-from jobs.run_dir import now
+from jobs.run.folder import now
 
 #: Seconds between two writes while nothing but counts changes.
 _INTERVAL = 0.5

@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from ecgan.errors import UserError
-from jobs.cluster_status import Tries, on_cluster
-from jobs.run_dir import RunDir
-from jobs.submission import read_submission
+from jobs.run.cluster import Tries, on_cluster
+from jobs.run.folder import RunDir
+from jobs.run.submission import read_submission
 from jobs.train.metrics import to_json
 
 #: States of a run that still goes on, or may; all others are its last until the command is run again.

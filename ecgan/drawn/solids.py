@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ecgan.data.procedural.layout import Layout
-from ecgan.data.procedural.materials import Material
-from ecgan.data.procedural.stamp import stamp_face
+from ecgan.drawn.layout import Layout
+from ecgan.drawn.materials import Material
+from ecgan.drawn.stamp import stamp_face
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ecgan.data.procedural.noise import stream
+from ecgan.drawn.noise import stream
 from ecgan.palette import class_id
 
 KINDS = ("lake", "coast", "river", "fields", "forest", "falls", "dunes", "village")
