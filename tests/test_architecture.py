@@ -18,7 +18,7 @@ MAY_IMPORT = {
     "launch": set(PACKAGES),
 }
 #: What slurm/ may know of jobs: how to ask one to stop, and which attempt at it is the newest.
-JOBS_INTERFACE = {"jobs", "jobs.run", "jobs.run.attempts", "jobs.stop"}
+JOBS_INTERFACE = {"jobs", "jobs.run", "jobs.run.attempts", "jobs.run.state", "jobs.stop"}
 
 
 def imports(path: Path) -> set[str]:
