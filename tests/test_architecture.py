@@ -17,8 +17,8 @@ MAY_IMPORT = {
     "slurm": {"slurm", "jobs", "ecgan"},
     "launch": set(PACKAGES),
 }
-#: What slurm/ may know of jobs: how to ask one to stop, and which attempt at it is the newest.
-JOBS_INTERFACE = {"jobs", "jobs.run", "jobs.run.attempts", "jobs.stop"}
+#: What slurm/ may know of jobs: how to ask one to stop, which attempt at it is the newest, and how options are called.
+JOBS_INTERFACE = {"jobs", "jobs.run", "jobs.run.attempts", "jobs.stop", "jobs.options"}
 
 
 def imports(path: Path) -> set[str]:
