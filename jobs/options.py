@@ -12,7 +12,8 @@ from ecgan.errors import MachineError, UserError
 
 
 def option(default: Any, help: str, positional: bool = False) -> Any:
-    """A field with its help text. `positional`: a list of one or more words without a name."""
+    """A field with its help text. `positional`: a list of one or more words without a name, which may be left out if
+    `default` has any."""
     return field(default=default, metadata={"help": help, "positional": positional})
 
 

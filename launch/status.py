@@ -32,17 +32,14 @@ _CLEAR = "\033[H\033[J"
 @dataclass(frozen=True)
 class StatusSettings:
     run_dirs: tuple[str, ...] = option(
-        (), "folders of runs, or folders with runs below; by default this folder: runs/ and *.run", positional=True
+        (".",), "folders of runs, or folders with runs below; by default this folder: runs/ and *.run", positional=True
     )
     watch: bool = option(False, "show it anew every 2 seconds until all runs are over")
     json: bool = option(False, "print JSON: a list with an object for each run; with --watch one line each time")
 
 
 def main() -> int:
-    arguments = sys.argv[1:]
-    if all(argument.startswith("-") for argument in arguments):
-        arguments.append(".")
-    settings = parse(StatusSettings, "Shows how runs stand. Reads files alone, so it works while they run.", arguments)
+    settings = parse(StatusSettings, "Shows how runs stand. Reads files alone, so it works while they run.")
     try:
         statuses = look(settings)
         show(statuses, settings)

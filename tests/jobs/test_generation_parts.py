@@ -16,7 +16,6 @@ from ecgan.files import sha256_of
 from jobs.generate import merge, records
 from jobs.generate.plan import Painting, Plan, Task, differences, split_into_shards
 from jobs.generate.records import Record
-from jobs.run import lock
 from jobs.run.folder import RunDir
 
 SIZE = (32, 32)
@@ -154,15 +153,3 @@ def test_results_that_can_not_be_renamed_stay(made_run: tuple[RunDir, Plan, dict
     with pytest.raises(UserError, match="pictures are in"):
         merge.swap_in(run, tmp_path / "no" / "such" / "folder")
     assert len(list(run.images.glob("*.png"))) == 3
-
-
-def test_lock_is_free_again_when_its_holder_is_gone(tmp_path: Path) -> None:
-    import os
-
-    run = RunDir(tmp_path / "run")
-    run.create(run.shards, run.images)
-    first = lock.take(run)
-    with pytest.raises(UserError, match=f"in use by process {os.getpid()}"):
-        lock.take(run)
-    os.close(first)
-    os.close(lock.take(run))

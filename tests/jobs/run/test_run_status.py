@@ -16,8 +16,6 @@ from conftest import ROOT, wait_until
 
 from ecgan.errors import UserError
 from jobs.run import record
-from jobs.run.clock import duration
-from jobs.run.find import find_runs, runs_here
 from jobs.run.folder import RunDir
 from jobs.run.progress import Progress
 from jobs.run.state import State
@@ -221,24 +219,6 @@ def test_values_of_wrong_types_are_left_out(run: RunDir) -> None:
     assert json.loads(json.dumps(status.to_json(), allow_nan=False))["losses"] == {"VGG": "Infinity"}
 
 
-def test_finding_runs(tmp_path: Path) -> None:
-    names = ["runs/ecgan", "runs/more/deep", "results.run", "runs/ecgan/before-1", "other/x"]
-    for name in names:
-        RunDir(tmp_path / name).create()
-        write(RunDir(tmp_path / name), "done")
-    (tmp_path / "runs/none").mkdir()
-    found = [str(path.relative_to(tmp_path)) for path in runs_here(tmp_path)]
-    assert found == ["results.run", "runs/ecgan", "runs/more/deep"]
-    assert find_runs(tmp_path / "other") == [tmp_path / "other/x"]
-    assert find_runs(tmp_path / "other/x") == [tmp_path / "other/x"]
-    assert find_runs(tmp_path / "no such folder") == []
+def test_a_folder_that_is_no_run(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="neither status.json nor plan.json"):
-        read_status(tmp_path / "runs")
-
-
-@pytest.mark.parametrize(
-    "seconds, text",
-    [(-1, "0 s"), (0.4, "0 s"), (59.6, "1 min"), (200, "3 min 20 s"), (4320, "1 h 12 min"), (180_100, "2 d 2 h")],
-)
-def test_durations(seconds: float, text: str) -> None:
-    assert duration(seconds) == text
+        read_status(tmp_path)
