@@ -68,12 +68,22 @@ def test_a_generation_from_submission_to_the_end(generation: Run) -> None:
     status = generation.status()
     assert [shard.requeues for shard in status.shards] == [1]
     assert status.error == "no room" and status.log == "/logs/shard-1"
-    generation.attempt(MERGE, "11")
-    assert generation.status().state == "merging"
+    merging = generation.attempt(MERGE, "11")
+    assert (generation.status().state, generation.status().done) == (State.MERGING, 6)
+    merging.note(outcome=State.FAILED, message="no room")
+    assert (generation.status().state, generation.status().done) == (State.FAILED, 6)
     record.update(generation.dir, State.INCOMPLETE, done=6)
     status = generation.status()
     assert (status.state, status.done, status.is_over) == ("incomplete", 6, True)
     assert any("no room" in line for line in describe(status))
+
+
+def test_what_its_shards_have_made_counts_after_it_was_cancelled(generation: Run) -> None:
+    generation.attempt(shard_unit(0), "10_0").note(outcome=State.STOPPED)
+    generation.shard(0, done=3, state="stopped")
+    Submission(generation.submission.jobs, cancelled=now()).save(generation.dir.submission)
+    status = generation.status()
+    assert (status.state, status.done, status.total) == (State.CANCELLED, 5, 10)
 
 
 def test_long_work_is_not_silence(generation: Run) -> None:
