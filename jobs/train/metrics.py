@@ -19,13 +19,6 @@ _OTHERS = ("step", "epoch", "time", "lr", "images_per_second")
 _POINTS = 250
 
 
-def to_json(value: float) -> float | str:
-    """JSON has no words for what is not finite: then "NaN", "Infinity" or "-Infinity", which float() reads."""
-    if math.isfinite(value):
-        return float(value)
-    return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
-
-
 @dataclass(frozen=True)
 class Line:
     """Losses by name, as they were at `step`."""

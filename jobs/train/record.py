@@ -16,6 +16,7 @@ from ecgan.data.images import Size
 from ecgan.files import TEMPORARY_SUFFIX, write_atomically
 from jobs.run.clock import now
 from jobs.run.folder import RunDir
+from jobs.run.values import to_json
 from jobs.train import metrics
 from jobs.train.metrics import History, Line
 from jobs.train.samples_page import Sheet, samples_page
@@ -62,7 +63,7 @@ class Recorder:
             self._sheets[step] = Sheet(step, self._sheets[step].path, line)
         numbers = {"lr": lr, "images_per_second": images_per_second, **values}
         entry = {"step": step, "epoch": epoch, "time": now()}
-        entry |= {name: metrics.to_json(value) for name, value in numbers.items()}
+        entry |= {name: to_json(value) for name, value in numbers.items()}
         with self._surviving_errors():
             metrics.append(self._run.metrics, entry)
         tags = {f"loss/{name}": value for name, value in values.items()}
