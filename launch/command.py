@@ -64,9 +64,9 @@ def _add_options(parser: ArgumentParser, cls: type) -> None:
         how: dict[str, Any] = {"default": field.default, "help": field.metadata["help"]}
         if field.metadata["positional"]:
             words = parser.add_argument(field.name, nargs="+", type=str, help=field.metadata["help"])
-            if field.default:  # with nargs="*" no words would mean none, whatever the file has
+            if how["default"]:  # with nargs="*" no words would mean none, whatever the file has
                 words.required = False
-                parser.set_defaults({field.name: list(field.default)})
+                parser.set_defaults({field.name: list(how["default"])})
             continue
         if hints[field.name] is bool:  # one that is on by default is switched off with --no_NAME
             how |= {"action": ActionYesNo(no_prefix="no_") if field.default else "store_true"}

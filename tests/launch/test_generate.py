@@ -15,6 +15,10 @@ import pytest
 from conftest import DataFolder, draw_mask, fill, wait_until
 from PIL import Image
 
+from jobs.run import record
+from jobs.run.folder import RunDir
+from jobs.run.state import State
+
 Folder = Callable[[int], DataFolder]
 
 
@@ -52,6 +56,8 @@ def test_rerun_does_only_what_is_missing(data_folder: Folder) -> None:
     assert {name: data.pictures()[name] for name in before} == before
     again = data.generate("--shards", 5)
     assert again.returncode == 0 and "nothing to do" in again.stdout
+    told = record.read(RunDir(data.run))
+    assert (told.state, told.done, told.total) == (State.DONE, 6, 6)
 
 
 def test_damaged_picture_and_exchanged_mask_are_made_again(data_folder: Folder) -> None:
@@ -109,6 +115,9 @@ def test_stopped_job_leaves_no_orphans_and_can_go_on(data_folder: Folder, sent: 
     assert not data.results.exists()
     kept = len(data.made())
     assert 4 <= kept < 60
+    told = record.read(RunDir(data.run))
+    assert told.total == 60 and (told.done or 0) <= kept
+    assert told.state is State.STOPPED and told.done or sent == signal.SIGKILL
 
     rest = data.generate("--shards", 5)
     assert rest.returncode == 0, rest.stderr
