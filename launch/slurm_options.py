@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 
 from ecgan.errors import UserError
 from jobs.options import option
 from slurm.controller import controller_answers
 from slurm.site import Site, read_site
-
-_OF_SITE = ("partition", "account", "qos", "constraint", "nodes", "gpus_per_node", "tasks_per_node") + (
-    ("cpus_per_task", "memory", "time", "array_parallelism")
-)
 
 
 @dataclass(frozen=True)
@@ -38,6 +34,10 @@ class SlurmOptions:
     wait: bool = option(False, "Slurm: stay and show how far it is; else submit and end")
     snapshot: bool = option(True, "Slurm: run a copy of the code as it is now, whatever is edited later")
     typed: frozenset[str] = field(default=frozenset())
+
+
+#: What a cluster's file may say, too.
+_OF_SITE = [each.name for each in fields(SlurmOptions) if each.name in {of_site.name for of_site in fields(Site)}]
 
 
 def site_for(cluster: str, options: SlurmOptions, dry_run: bool) -> tuple[Site | None, str]:
