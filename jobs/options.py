@@ -44,8 +44,8 @@ def in_words(error: UserError) -> str:
 
 
 def _as_option(name: str, value: object) -> str:
-    if value in ("True", "False"):
-        return f"--{name}" if value == "True" else f"--no-{name}"
+    if str(value) in ("True", "False"):
+        return f"--{name}" if str(value) == "True" else f"--no-{name}"
     return f"--{name}" if value is None else f"--{name} {value}"
 
 

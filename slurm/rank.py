@@ -38,7 +38,7 @@ DONE, FAILED, HOPELESS, SUPERSEDED, STOPPED = 0, 1, 2, 3, 75
 
 
 @dataclass(frozen=True)
-class Outcome:
+class RankOutcome:
     """How a rank that lived to tell it has ended: `status` as above, and what went wrong if anything did.
 
     Of one that was stopped: the `signal` that asked for it, and whether it had come any further.
@@ -54,7 +54,7 @@ class Outcome:
         write_json(path, dataclasses.asdict(self))
 
     @classmethod
-    def load(cls, path: Path) -> Outcome:
+    def load(cls, path: Path) -> RankOutcome:
         return cls(**json.loads(path.read_text()))
 
 
@@ -100,24 +100,24 @@ def take_place_from_slurm() -> None:
             os.environ[f"OMPI_COMM_WORLD_{name}"] = os.environ[variable]
 
 
-def _run(job_file: Path) -> Outcome:
+def _run(job_file: Path) -> RankOutcome:
     try:
         pickle.loads(job_file.read_bytes())()
-        return Outcome(DONE, progressed=True)
+        return RankOutcome(DONE, progressed=True)
     except stop.Stopped as stopped:
-        return Outcome(STOPPED, progressed=stopped.progressed)
+        return RankOutcome(STOPPED, progressed=stopped.progressed)
     except attempts.Superseded as error:
         with contextlib.suppress(OSError):
             print(f"{error}: nothing more is written here", flush=True)
-        return Outcome(SUPERSEDED)
+        return RankOutcome(SUPERSEDED)
     except UserError as error:
         with contextlib.suppress(OSError):
             print(f"error: {in_words(error)}", flush=True)
-        return Outcome(HOPELESS, in_words(error))
+        return RankOutcome(HOPELESS, in_words(error))
     except BaseException as error:
         with contextlib.suppress(OSError):
             traceback.print_exc()
-        return Outcome(FAILED, in_a_line(error))
+        return RankOutcome(FAILED, in_a_line(error))
 
 
 def in_a_line(error: BaseException) -> str:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from slurm.rank import DONE, OUTCOME, PROCESS, STOPPED, Outcome
+from slurm.rank import DONE, OUTCOME, PROCESS, STOPPED, RankOutcome
 from slurm.starters import GRACE, Starter
 
 
@@ -122,15 +122,15 @@ class Ranks:
             if ended is None:
                 continue
             outcome = file.with_suffix(OUTCOME)
-            if not outcome.exists() or Outcome.load(outcome).status not in (DONE, STOPPED):
+            if not outcome.exists() or RankOutcome.load(outcome).status not in (DONE, STOPPED):
                 self._lost = f"{file.stem.replace('-', ' ')} {_cause(ended & 0x7F)}"
                 return True
         return False
 
-    def _outcomes(self) -> list[Outcome]:
+    def _outcomes(self) -> list[RankOutcome]:
         """Of the ranks that lived to write theirs, in the order in which they did."""
         files = sorted(self._logs.glob(f"rank-*{OUTCOME}"), key=lambda path: path.stat().st_mtime_ns)
-        return [Outcome.load(path) for path in files]
+        return [RankOutcome.load(path) for path in files]
 
 
 def _cause(number: int) -> str:

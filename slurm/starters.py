@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import ClassVar, Literal
 
 from ecgan.errors import UserError
-from slurm.rank import DONE, FAILED, Outcome, Place
+from slurm.rank import DONE, FAILED, RankOutcome, Place
 
 #: What starts ranks in an allocation, as a cluster's file names it.
 Launcher = Literal["srun", "mpirun"]
@@ -45,7 +45,7 @@ class Starter(ABC):
     def command(self) -> list[str]:
         """What goes before the command of a rank. Raises UserError if it is not there."""
 
-    def status(self, code: int, outcomes: Sequence[Outcome]) -> int:
+    def status(self, code: int, outcomes: Sequence[RankOutcome]) -> int:
         """How the ranks ended (as in `slurm.rank`), by the exit code of what we started and what they left to read."""
         return outcomes[-1].status if code == DONE and outcomes else code  # a stop is no failure to any starter
 
@@ -109,7 +109,7 @@ class _InAllocation(Starter):
         super().__init__(allocation.ranks)
         self._allocation = allocation
 
-    def status(self, code: int, outcomes: Sequence[Outcome]) -> int:
+    def status(self, code: int, outcomes: Sequence[RankOutcome]) -> int:
         if code == DONE and len(outcomes) < self.count:
             return FAILED  # srun ends with 0 when it has lost a node
         return super().status(code, outcomes)

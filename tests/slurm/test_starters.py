@@ -9,7 +9,7 @@ import pytest
 from ecgan.errors import UserError
 from jobs.options import in_words
 from slurm import script, starters
-from slurm.rank import DONE, FAILED, STOPPED, Outcome
+from slurm.rank import DONE, FAILED, STOPPED, RankOutcome
 from slurm.site import Site
 from slurm.starters import Allocation, Launcher, Starter, here, in_allocation
 
@@ -68,4 +68,4 @@ def test_without_mpirun_one_rank_is_advised(monkeypatch: pytest.MonkeyPatch) -> 
     ],
 )
 def test_what_an_exit_code_means(starter: Starter, code: int, left: list[int], status: int) -> None:
-    assert starter.status(code, [Outcome(each) for each in left]) == status
+    assert starter.status(code, [RankOutcome(each) for each in left]) == status
