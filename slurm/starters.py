@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import ClassVar, Literal
 
 from ecgan.errors import UserError
-from slurm.rank import DONE, FAILED, RankOutcome, Place
+from slurm.rank import DONE, FAILED, Place, RankOutcome
 
 #: What starts ranks in an allocation, as a cluster's file names it.
 Launcher = Literal["srun", "mpirun"]
