@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ecgan.files import read_json, write_json
-from jobs.run.folder import now
+from jobs.run.clock import now
 
 
 @dataclass(frozen=True)
