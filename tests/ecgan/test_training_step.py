@@ -1,4 +1,7 @@
-"""Losses and one step of training against the original's own (SPEC section 7), and the modes it never ran."""
+"""Losses and one step of training against the original's own, and the modes it never ran.
+
+docs/specification.md, section 7.
+"""
 
 from __future__ import annotations
 
