@@ -47,6 +47,7 @@ CITATION = re.compile(r"([\w./-]+\.md)\)?, section (\d+)")
 ELSEWHERE = re.compile(r"\b(SPEC|DESIGN|FACTS)\b")
 
 
+@pytest.mark.process
 def test_example_of_the_library_runs(tmp_path: Path, tiny_checkpoint: Path) -> None:
     (tmp_path / "checkpoint").symlink_to(tiny_checkpoint)
     Image.fromarray(draw_mask(0)).save(tmp_path / "mask.png")
@@ -57,6 +58,7 @@ def test_example_of_the_library_runs(tmp_path: Path, tiny_checkpoint: Path) -> N
     assert Image.open(tmp_path / "picture.png").size == (128, 64)
 
 
+@pytest.mark.process
 def test_example_of_training_runs(tmp_path: Path) -> None:
     write_pairs(tmp_path / "train", 3)
     example = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "library.md").read_text(), re.DOTALL)[1]

@@ -16,6 +16,8 @@ from conftest import ROOT, DataFolder
 
 from jobs.run.folder import RunDir
 
+pytestmark = pytest.mark.process
+
 STATUS = ROOT / "launch" / "status.py"
 HOLD = (
     "import sys; from pathlib import Path; from jobs.run.folder import RunDir\n"
