@@ -1,7 +1,7 @@
 """What model a checkpoint of the original holds: from its tensors, its opt.txt, options or defaults.
 
 The tensors say ngf, ndf, classes and the number of discriminators, but of size and upsampling
-only the product of the first feature map's sides (SPEC section 5).
+only the product of the first feature map's sides (docs/specification.md, section 5).
 """
 
 from __future__ import annotations

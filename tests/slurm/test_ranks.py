@@ -18,6 +18,7 @@ from slurm.starters import Allocation, here, in_allocation
 ENVIRONMENT = {"PYTHONPATH": str(Path(__file__).parent), "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
 
 
+@pytest.mark.process
 def test_gradients_of_the_first_step_are_those_of_one_process(tmp_path: Path) -> None:
     from rank_jobs import GradientJob
 
@@ -41,6 +42,7 @@ def test_gradients_of_the_first_step_are_those_of_one_process(tmp_path: Path) ->
             assert (apart <= 0.02 * sizes + 1e-6 * sizes.max()).all(), (count, part)
 
 
+@pytest.mark.process
 @pytest.mark.parametrize(
     ("what", "message"),
     [
@@ -59,6 +61,7 @@ def test_one_rank_that_fails_ends_all_and_says_why(tmp_path: Path, what: str, me
     wait_until(lambda: not [c for _, c in commands() if "slurm.rank" in c and str(tmp_path) in c], 5)
 
 
+@pytest.mark.process
 def test_ranks_with_other_weights_do_not_begin(tmp_path: Path) -> None:
     from rank_jobs import StrangersJob
 
@@ -77,6 +80,7 @@ def test_no_two_ranks_share_a_gpu() -> None:
         _insist_on_devices([("a", 1, 1), ("b", 2, 0)])
 
 
+@pytest.mark.process
 def test_all_can_be_ended_at_once(tmp_path: Path) -> None:
     from rank_jobs import OddJob
 
@@ -89,6 +93,7 @@ def test_all_can_be_ended_at_once(tmp_path: Path) -> None:
     assert ranks.trouble() == "the job was killed by SIGKILL (out of memory?)"
 
 
+@pytest.mark.process
 @pytest.mark.parametrize(
     ("said", "what"), [("Node failure on n1", "has_lost_node"), ("task 1: User defined signal 2", "died_of_warning")]
 )
