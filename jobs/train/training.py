@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from ecgan.checkpoint import open_checkpoint
-from ecgan.checkpoint.segmenter import PART, open_segmenter
+from ecgan.checkpoint.segmenter import SEGMENTER, open_segmenter
 from ecgan.checkpoint.vgg import read_vgg19
 from ecgan.errors import UserError
 from ecgan.training import samples, state
@@ -257,6 +257,6 @@ def _initial(plan: TrainPlan, parts: list[str]) -> dict[str, dict[str, np.ndarra
     """Tensors of the checkpoint to start from, by network."""
     assert plan.init is not None
     if plan.settings.trains_segmenter:
-        return {PART: open_segmenter(Path(plan.init)).arrays()}
+        return {SEGMENTER: open_segmenter(Path(plan.init)).arrays()}
     checkpoint = open_checkpoint(Path(plan.init), plan.settings.which_epoch)
     return {name: checkpoint.arrays(name) for name in parts if name in checkpoint.files}

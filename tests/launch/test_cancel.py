@@ -7,11 +7,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from conftest import ROOT
 
 from jobs.run import record
 from jobs.run.folder import RunDir
 from jobs.run.state import State
+
+pytestmark = pytest.mark.process
 
 CANCEL = ROOT / "launch" / "cancel.py"
 HOLD = (

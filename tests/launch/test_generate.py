@@ -19,6 +19,8 @@ from jobs.run import record
 from jobs.run.folder import RunDir
 from jobs.run.state import State
 
+pytestmark = pytest.mark.process
+
 Folder = Callable[[int], DataFolder]
 
 

@@ -23,6 +23,8 @@ from slurm.script import Shape
 from slurm.site import Site
 from slurm.supervisor import Supervised
 
+pytestmark = pytest.mark.process
+
 #: Notes its words and what it is given; takes jobs unless told otherwise; sbatch numbers them from 100.
 FAKE = """#!/bin/sh
 here="$(dirname "$0")"

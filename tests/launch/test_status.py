@@ -18,6 +18,8 @@ from jobs.run import record
 from jobs.run.folder import RunDir
 from jobs.run.state import State
 
+pytestmark = pytest.mark.process
+
 STATUS = ROOT / "launch" / "status.py"
 HOLD = (
     "import sys; from pathlib import Path; from jobs.run import lock, record; from jobs.run.folder import RunDir\n"

@@ -22,6 +22,8 @@ from slurm.script import Shape
 from slurm.site import Site
 from slurm.supervisor import Supervised
 
+pytestmark = pytest.mark.process
+
 #: Starts one task here; and notes what it is asked.
 SRUN = """#!/bin/sh
 while [ "${1#--}" != "$1" ]; do shift; done
