@@ -31,7 +31,7 @@ class SlurmOptions:
     time: str | None = option(None, "Slurm: time limit, as 12:00:00 or minutes; work that takes longer is requeued")
     array_parallelism: int | None = option(None, "Slurm: shards that run at the same time at most")
     wait: bool = option(False, "Slurm: stay and show how far it is; else submit and end")
-    snapshot: bool = option(True, "Slurm: run a copy of the code as it is now, whatever is edited later")
+    snapshot: bool = option(True, "run a copy of the code as it is now, whatever is edited later")
 
 
 def site_for(cluster: str, options: SlurmOptions, dry_run: bool) -> tuple[Site | None, str]:

@@ -13,6 +13,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable
+from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from typing import Any
 
@@ -50,10 +51,28 @@ def _run(job: Callable[[], Any]) -> tuple[str, Any]:
         return "failed", f"{type(error).__name__}: {error}"
 
 
+def _receive(connection: Connection) -> Callable[[], Any]:
+    """The next job. One whose code is not to be found here fails when it is run, as any other."""
+    try:
+        return connection.recv()  # type: ignore[no-any-return]
+    except (EOFError, OSError):
+        raise
+    except Exception as error:
+        return _Unreadable(error)
+
+
+@dataclass(frozen=True)
+class _Unreadable:
+    error: Exception
+
+    def __call__(self) -> None:
+        raise self.error
+
+
 def _listen(connection: Connection, jobs: queue.Queue[Callable[[], Any] | None]) -> None:
     try:
         while True:
-            jobs.put(connection.recv())
+            jobs.put(_receive(connection))
     except (EOFError, OSError):
         pass
     jobs.put(None)

@@ -85,7 +85,7 @@ def test_every_picture_of_a_broken_reference_is_named(tmp_path: Path) -> None:
     (folder / "b.png").write_bytes((folder / "a.png").read_bytes())
     (test / "label_to_img.json").write_text(json.dumps({"a.png": "p.jpg", "b.png": "p.jpg"}))
     (photos / "p.jpg").write_bytes((photos / "p.jpg").read_bytes()[:-30])
-    faults = check_pictures(find_test_set(test, photos).items, MODEL)
+    faults = check_pictures(find_test_set(test, photos).items, MODEL).faults
     assert sorted(fault.name or "" for fault in faults) == ["a", "b"]
     assert all("p.jpg: unreadable or truncated" in fault.reason for fault in faults)
 
@@ -93,4 +93,4 @@ def test_every_picture_of_a_broken_reference_is_named(tmp_path: Path) -> None:
 def test_real_test_set_has_no_faults(landscape_mini: Path) -> None:
     found = find_test_set(landscape_mini / "test", landscape_mini / "train" / "imgs")
     assert len(found.items) == 1000 and not found.faults
-    assert not check_pictures(found.items[:50], MODEL)
+    assert not check_pictures(found.items[:50], MODEL).faults
