@@ -43,14 +43,14 @@ class Settings(Protocol):
     def dry_run(self) -> bool: ...
 
 
-Chosen = TypeVar("Chosen", bound=Settings)
-Checked = TypeVar("Checked", bound=Request)
+SettingsT = TypeVar("SettingsT", bound=Settings)
+RequestT = TypeVar("RequestT", bound=Request)
 
 
 def run(
-    options_of: type[Chosen],
-    check: Callable[[Chosen, str | None], Checked],
-    examine: Callable[[Checked], Work],
+    options_of: type[SettingsT],
+    check: Callable[[SettingsT, str | None], RequestT],
+    examine: Callable[[RequestT], Work],
     about: str,
     arguments: Sequence[str] | None = None,
 ) -> int:
@@ -67,9 +67,10 @@ def run(
         work = examine(request)
         show(work, where(work, settings, site, why))
         if site:
-            print("\n".join(work.describe_shards()))
-            array, finishing = shapes(work, site, options, "ID")
-            on_slurm.dry_run(work.run, settings, site, [(array, work.shards), (finishing, 1)])
+            for line in work.describe_shards():
+                print(line)
+            counted = zip(shapes(work, site, options, "ID"), (work.shards, 1), strict=True)
+            on_slurm.dry_run(work.run, settings, site, [(shape, count) for shape, count in counted if count])
         return DONE
 
     with taken(request.run, request.run.shards, *request.folders) as held:
@@ -86,16 +87,7 @@ def run(
             snapshot.take(work.run, options)
             return on_this_machine.carry_out(work, settings.workers, snapshot.environment(work.run, options), held)
         submission = send(work, site, options)
-    on_slurm.tell(work.run, submission)
-    if not options.wait:
-        return DONE
-    status = on_slurm.wait(work.run, submission, work.doing)
-    if status != DONE:
-        return status
-    lines, lacking = work.finish().outcome()
-    for line in lines:
-        print(line)
-    return SOME_FAILED if lacking else DONE
+    return follow(work, submission, options)
 
 
 @contextlib.contextmanager
@@ -148,3 +140,17 @@ def send(work: Work, site: Site, options: SlurmOptions) -> Submission:
         _, shape = shapes(work, site, options, array)
         sending.send("merge", shape, [Supervised(run.path, MERGE, FinishJob(work.finish()), site, shape)])
     return sending.submission
+
+
+def follow(work: Work, submission: Submission, options: SlurmOptions) -> int:
+    """Says what was submitted. With --wait it shows how far that is until it is over, and what it came to."""
+    on_slurm.tell(work.run, submission)
+    if not options.wait:
+        return DONE
+    status = on_slurm.wait(work.run, submission, work.doing)
+    if status != DONE:
+        return status
+    lines, lacking = work.finish().outcome()
+    for line in lines:
+        print(line)
+    return SOME_FAILED if lacking else DONE

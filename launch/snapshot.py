@@ -16,7 +16,8 @@ _PACKAGES = ("ecgan", "jobs", "slurm", "launch")
 
 
 def take(run: RunDir, options: SlurmOptions) -> None:
-    """Copies the project's packages into the run's code/, unless the user does without. Needs the lock."""
+    """Copies the project's packages into the run's code/, unless the user does without. Needs the lock. Raises OSError
+    if there is no room."""
     if not options.snapshot:
         return
     if not _can_be_named(run):
@@ -25,10 +26,13 @@ def take(run: RunDir, options: SlurmOptions) -> None:
     new = run.path / f".code{TEMPORARY_SUFFIX}"
     shutil.rmtree(new, ignore_errors=True)
     root = Path(__file__).resolve().parent.parent
-    for package in _PACKAGES:
-        shutil.copytree(root / package, new / package, ignore=shutil.ignore_patterns("__pycache__", ".*"))
-    shutil.rmtree(run.code, ignore_errors=True)
-    new.rename(run.code)
+    try:
+        for package in _PACKAGES:
+            shutil.copytree(root / package, new / package, ignore=shutil.ignore_patterns("__pycache__", ".*"))
+        shutil.rmtree(run.code, ignore_errors=True)
+        new.rename(run.code)
+    finally:
+        shutil.rmtree(new, ignore_errors=True)
 
 
 def environment(run: RunDir, options: SlurmOptions) -> dict[str, str]:

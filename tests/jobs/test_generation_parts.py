@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from conftest import draw_photo
@@ -13,9 +14,11 @@ from ecgan.config import ModelConfig
 from ecgan.errors import UserError
 from ecgan.files import sha256_of
 from jobs.generate import merge, records
+from jobs.generate.finish import GenerateFinish
 from jobs.generate.plan import GeneratePlan, Painting, Task, differences
 from jobs.generate.records import Record
-from jobs.run import lock
+from jobs.generate.settings import GenerateSettings
+from jobs.run import attempts, lock
 from jobs.run.folder import RunDir
 
 SIZE = (32, 32)
@@ -111,6 +114,36 @@ def test_new_results_replace_old_ones(made_run: tuple[RunDir, GeneratePlan, dict
     assert merge.is_complete(results, plan) and not (results / "old.png").exists() and not run.replaced.exists()
     assert not merge.is_complete(results, plan_of(2))
     assert not merge.is_complete(results, plan_of(3, seed=1))
+
+
+@pytest.mark.parametrize("begun", ["before", "while verifying"])
+def test_only_the_newest_merge_writes(
+    made_run: tuple[RunDir, GeneratePlan, dict[str, Record]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    begun: str,
+) -> None:
+    run, plan, _ = made_run
+    plan.save(run.plan)
+    first = attempts.begin(run.attempts, attempts.MERGE)
+    monkeypatch.setenv(attempts.VARIABLE, str(first.path))
+    verify = merge.verify
+
+    def verify_slowly(*of: Any) -> list[merge.Gap]:
+        attempts.begin(run.attempts, attempts.MERGE)
+        return verify(*of)
+
+    if begun == "before":
+        attempts.begin(run.attempts, attempts.MERGE)
+    else:
+        monkeypatch.setattr(merge, "verify", verify_slowly)
+    finish = GenerateFinish(run.path, tmp_path / "results", GenerateSettings(), ())
+    with pytest.raises(attempts.Superseded):
+        finish()
+    assert not (tmp_path / "results").exists() and not run.status.exists() and not run.missing.exists()
+    monkeypatch.setattr(merge, "verify", verify)
+    monkeypatch.setenv(attempts.VARIABLE, str(attempts.every(run.attempts)[-1].path))
+    assert finish() == 0 and merge.is_complete(tmp_path / "results", plan)
 
 
 def test_kill_between_the_renames_is_mended(
