@@ -54,7 +54,7 @@ def _run(job: Callable[[], Any]) -> tuple[str, Any]:
 def _receive(connection: Connection) -> Callable[[], Any]:
     """The next job. One whose code is not to be found here fails when it is run, as any other."""
     try:
-        return connection.recv()  # type: ignore[no-any-return]
+        return connection.recv()
     except (EOFError, OSError):
         raise
     except Exception as error:
