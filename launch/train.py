@@ -22,7 +22,7 @@ try:
     from jobs.train.job import TrainJob, prepare_code
     from jobs.train.prepare import Request, begin, check
     from jobs.train.settings import TrainSettings
-    from launch import on_slurm
+    from launch import on_slurm, snapshot
     from launch.command import DONE, INTERRUPTED, SOME_FAILED, STOPPED, Terminated, parse_both, run, use_cache
     from launch.slurm_options import SlurmOptions, site_for
     from slurm import rank, resources, script, starters
@@ -45,7 +45,7 @@ def main() -> int:
     site, why = site_for(settings.cluster, options, settings.dry_run)
     request = check(settings, elsewhere(settings, site) if site else None)
     print_plan(request, site, why)
-    environment = on_slurm.environment_of(request.run, options)
+    environment = snapshot.environment(request.run, options)
     shape = script.training(site, f"ecgan-{request.run.path.name}", environment) if site else None
     if settings.dry_run:
         if site and shape:
@@ -78,7 +78,7 @@ def elsewhere(settings: TrainSettings, site: Site) -> tuple[str, int]:
 
 def submit(request: Request, site: Site, shape: Shape, options: SlurmOptions) -> Submission:
     run_dir = request.run
-    on_slurm.lay_out(run_dir, site, options)
+    on_slurm.equip(run_dir, site, options)
     record.begin(run_dir, TRAINING, State.SUBMITTED, total=request.plan.steps, step=request.resumed_step or 0)
     job = Supervised(run_dir.path, TRAINING, TrainJob(run_dir.path), site, shape)
     with on_slurm.Sending(run_dir, site) as sending:

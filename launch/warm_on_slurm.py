@@ -14,7 +14,7 @@ from jobs.run.folder import RunDir
 from jobs.run.state import State
 from jobs.run.submission import Submission
 from jobs.warm import Warm
-from launch import on_slurm
+from launch import on_slurm, snapshot
 from launch.command import DONE, SOME_FAILED
 from launch.slurm_options import SlurmOptions
 from slurm import controller, script
@@ -28,8 +28,8 @@ def warm(device: runtime.Device, model: ModelConfig | None, site: Site, options:
     """Submits the job, waits for it and shows what it says; returns the exit status."""
     run = RunDir(runtime.cache_dir() / f"warm-{secrets.token_hex(4)}", option="--cache_dir")
     run.create()
-    on_slurm.lay_out(run, site, options)
-    shape = script.shard(site, "ecgan-warm", on_slurm.environment_of(run, options))
+    on_slurm.equip(run, site, options)
+    shape = script.shard(site, "ecgan-warm", snapshot.environment(run, options))
     job = Supervised(run.path, "warm", Warm(on_slurm.device(device, site), model), site, shape)
     with on_slurm.Sending(run, site) as sending:
         sending.send("warm", shape, [job])

@@ -19,6 +19,8 @@ from PIL import Image
 from safetensors.numpy import save_file
 
 from ecgan.scoring.total import total
+from jobs.run.state import State
+from jobs.run.status import read_status
 
 pytestmark = pytest.mark.process
 
@@ -156,6 +158,8 @@ def test_it_ends_when_it_is_told_to(folder: Callable[[int], ScoreFolder], sent: 
     _, errors = job.communicate(timeout=30)
     wait_until(lambda: not data.workers(), 10)
     assert job.returncode == status and "Traceback" not in errors and "is kept in" in errors, errors
+    known = read_status(data.path / "results.score")
+    assert (known.kind, known.state, known.total) == ("scoring", State.STOPPED, 40) and known.done
 
 
 def test_all_faults_come_in_one_report(folder: Callable[[int], ScoreFolder]) -> None:

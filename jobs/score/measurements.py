@@ -13,7 +13,7 @@ import numpy as np
 
 from ecgan.files import write_atomically
 from jobs.run.folder import RunDir
-from jobs.score.plan import Part
+from jobs.score.plan import ScorePart
 
 
 @dataclass(frozen=True)
@@ -28,14 +28,14 @@ class Measurements:
     features: np.ndarray
     agreement: np.ndarray
 
-    def save(self, run: RunDir, part: Part) -> None:
+    def save(self, run: RunDir, part: ScorePart) -> None:
         text = json.dumps({"records": self.records, "failures": self.failures})
         buffer = io.BytesIO()
         np.savez(buffer, text=np.frombuffer(text.encode(), np.uint8), features=self.features, agreement=self.agreement)
         write_atomically(_file(run, part), buffer.getvalue())
 
 
-def load(run: RunDir, part: Part) -> Measurements | None:
+def load(run: RunDir, part: ScorePart) -> Measurements | None:
     """None if the part has not been measured, or its file is damaged."""
     try:
         with np.load(_file(run, part), allow_pickle=False) as arrays:
@@ -45,7 +45,7 @@ def load(run: RunDir, part: Part) -> Measurements | None:
         return None
 
 
-def is_whole(run: RunDir, part: Part) -> bool:
+def is_whole(run: RunDir, part: ScorePart) -> bool:
     """Whether all of it has been measured: what failed is tried again, since the reason may have gone."""
     measured = load(run, part)
     return measured is not None and not measured.failures
@@ -55,7 +55,7 @@ def folder(run: RunDir) -> Path:
     return run.path / "parts"
 
 
-def clear_others(run: RunDir, parts: tuple[Part, ...]) -> None:
+def clear_others(run: RunDir, parts: tuple[ScorePart, ...]) -> None:
     """Removes measurements that belong to no part of the plan. Needs the lock."""
     kept = {_file(run, part).name for part in parts}
     for path in folder(run).glob("*.npz"):
@@ -63,5 +63,5 @@ def clear_others(run: RunDir, parts: tuple[Part, ...]) -> None:
             path.unlink()
 
 
-def _file(run: RunDir, part: Part) -> Path:
+def _file(run: RunDir, part: ScorePart) -> Path:
     return folder(run) / f"{part.key}.npz"

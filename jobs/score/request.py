@@ -1,4 +1,4 @@
-"""From settings to a plan: finds and checks pictures, masks and networks, sees what is measured already."""
+"""From settings to a request: pictures, masks and networks are found and checked, and nothing is written."""
 
 from __future__ import annotations
 
@@ -6,11 +6,10 @@ import dataclasses
 import json
 import os
 import sys
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-
-import yaml
 
 from ecgan import runtime
 from ecgan.checkpoint.inception import find_inception, read_inception
@@ -19,31 +18,33 @@ from ecgan.config import ModelConfig
 from ecgan.data.images import BadImage, Size, size_of
 from ecgan.data.testset import Fault, Item, check_pictures, find_test_set
 from ecgan.errors import UserError
-from ecgan.files import sha256_of, write_atomically
+from ecgan.files import sha256_of
 from ecgan.scoring.frechet import Gaussian
+from jobs import faults
 from jobs.generate.merge import read_manifest
 from jobs.run.folder import RunDir
-from jobs.score import parts, statistics
-from jobs.score.finish import IMAGES, SCORE, STATISTICS
-from jobs.score.plan import Judges, ScorePlan, in_parts, in_shards, key_of
+from jobs.score import measurements, statistics
+from jobs.score.plan import Judges, ScorePlan, in_parts, key_of
 from jobs.score.settings import ScoreSettings
-from jobs.score.subjects import find_photos, subject_of
+from jobs.score.subjects import RESULT_SUFFIXES, find_photos, find_result, subject_of
+from jobs.sharded.work import Request
 
 #: Where `configs/segmenter.yaml` trains.
 SEGMENTER = Path("runs/segmenter")
-_RESULT_SUFFIXES = (".jpg", ".jpeg", ".png")
-_FAULTS_SHOWN = 40
 
 
 @dataclass(frozen=True)
-class ScoreRequest:
+class ScoreRequest(Request):
     """What is asked for, checked. `plan` has no shards yet. `photos`: statistics of the training photos' features, if
     they are known already."""
 
     settings: ScoreSettings
     plan: ScorePlan
-    run: RunDir
     photos: Gaussian | None
+
+    @property
+    def folders(self) -> Sequence[Path]:
+        return (measurements.folder(self.run),)
 
 
 def check(settings: ScoreSettings, device: str | None = None) -> ScoreRequest:
@@ -72,36 +73,14 @@ def check(settings: ScoreSettings, device: str | None = None) -> ScoreRequest:
     if inception and len(photos) < 2:
         raise UserError(f"--img_path {settings.img_path} holds {len(photos)} photo(s): FID needs two at least")
     key = key_of([judges.of_features(), [dataclasses.asdict(photo) for photo in photos]]) if photos else None
-    measured = in_parts("pictures", pictures, judges.fingerprint())
+    parts = in_parts("pictures", pictures, judges.fingerprint())
     known = statistics.load(statistics.in_cache(key)) if key else None
     if key and known is None:
-        measured = in_parts("photos", photos, judges.of_features()) + measured
+        parts = in_parts("photos", photos, judges.of_features()) + parts
     plan = ScorePlan(
-        str(results), judges, tuple(measured), size, key, len(photos), segmenter.measured if segmenter else {}, missing
+        str(results), judges, tuple(parts), size, key, len(photos), segmenter.measured if segmenter else {}, missing
     )
-    return ScoreRequest(settings, plan, run, known)
-
-
-def examine(request: ScoreRequest) -> ScorePlan:
-    """The plan with what is left to measure split into shards. Writes nothing."""
-    todo = {part.key for part in request.plan.parts if not parts.is_whole(request.run, part)}
-    return dataclasses.replace(request.plan, parts=in_shards(request.plan.parts, todo, request.settings.shards))
-
-
-def lay_out(request: ScoreRequest, plan: ScorePlan) -> None:
-    """Writes the plan into the run's folder and clears it of what is not part of it, the last score included: it is
-    not that of these pictures until they are measured. Needs the lock."""
-    run = request.run
-    run.clear_temporaries()
-    for outcome in (SCORE, IMAGES):
-        (run.path / outcome).unlink(missing_ok=True)
-    parts.clear_others(run, plan.parts)
-    for path in run.shards.glob("*.json"):
-        path.unlink()
-    if request.photos is not None:  # the job that ends the scoring may see another cache
-        statistics.save(run.path / STATISTICS, request.photos)
-    write_atomically(run.config, yaml.safe_dump(dataclasses.asdict(request.settings), sort_keys=False))
-    plan.save(run.plan)
+    return ScoreRequest(run, settings, plan, known)
 
 
 def _insist_on_own_folder(run: RunDir) -> None:
@@ -168,27 +147,21 @@ def _find_items(
     found = find_test_set(Path(settings.input_path).expanduser(), Path(settings.img_path).expanduser())
     model = ModelConfig(label_nc=settings.label_nc, contain_dontcare_label=settings.contain_dontcare_label)
     broken = {fault.name for fault in found.faults}
-    faults = [*found.faults, *check_pictures([item for item in found.items if item.name not in broken], model)]
+    checked = check_pictures([item for item in found.items if item.name not in broken], model)
     files = {item.name: find_result(results, item.name) for item in found.items}
     size = _size_of_results(results, found.items)
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        reasons = pool.map(lambda item: _fault(files[item.name], results / item.name, size), found.items)
-    faults += [Fault(item.name, reason) for item, reason in zip(found.items, reasons, strict=True) if reason]
-    broken = {fault.name for fault in faults}
+        reasons = list(pool.map(lambda item: _fault(files[item.name], results / item.name, size), found.items))
+    of_results = (Fault(item.name, reason) for item, reason in zip(found.items, reasons, strict=True) if reason)
+    skipped = (*found.faults, *checked.faults, *of_results)
+    broken = {fault.name for fault in skipped}
     usable = [(item, path) for item in found.items if item.name not in broken and (path := files[item.name])]
-    if not found.items and not faults:
+    if not found.items and not skipped:
         raise UserError(f"--input_path {settings.input_path}: there are no masks")
-    if faults and (settings.on_bad_input == "stop" or not usable):
-        lines = [f"  {fault.reason}" for fault in faults[:_FAULTS_SHOWN]]
-        lines += [f"  … and {len(faults) - _FAULTS_SHOWN} more"] if len(faults) > _FAULTS_SHOWN else []
-        hint = f"\nMend them, or --on_bad_input skip to score the other {len(usable)} pictures." if usable else ""
-        raise UserError(f"{len(faults)} fault(s) in the input, nothing was scored:\n" + "\n".join(lines) + hint)
-    return size, usable, tuple((fault.name or "", fault.reason) for fault in faults)
-
-
-def find_result(results: Path, name: str) -> Path | None:
-    """The picture of that name, of whatever format; None if there is none."""
-    return next((path for suffix in _RESULT_SUFFIXES if (path := results / (name + suffix)).is_file()), None)
+    if skipped and (settings.on_bad_input == "stop" or not usable):
+        go_on = f"to score the other {len(usable)} pictures" if usable else ""
+        raise UserError(faults.report(skipped, "the input", "scored", go_on))
+    return size, usable, tuple((fault.name or "", fault.reason) for fault in skipped)
 
 
 def _size_of_results(results: Path, items: tuple[Item, ...]) -> Size:
@@ -207,7 +180,7 @@ def _size_of_results(results: Path, items: tuple[Item, ...]) -> Size:
 
 def _fault(path: Path | None, expected: Path, size: Size) -> str | None:
     if path is None:
-        return f"{expected}{_RESULT_SUFFIXES[0]}: does not exist"
+        return f"{expected}{RESULT_SUFFIXES[0]}: does not exist"
     try:
         found = size_of(path)
     except BadImage as error:
