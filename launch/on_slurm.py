@@ -14,10 +14,10 @@ from typing import Any
 
 import yaml
 
-from ecgan import runtime
 from ecgan.errors import UserError
 from ecgan.files import TEMPORARY_SUFFIX, write_atomically
 from ecgan.progress import progress_bar
+from ecgan.runtime.devices import Device, DeviceChoice
 from jobs.run.folder import RunDir
 from jobs.run.status import Status, read_status
 from jobs.run.submission import Submission, SubmittedJob, read_submission
@@ -80,7 +80,7 @@ def environment_of(run: RunDir, options: SlurmOptions) -> dict[str, str]:
     return code_environment(run.code if options.snapshot else None)
 
 
-def device(asked: runtime.Device, site: Site) -> str:
+def device(asked: DeviceChoice, site: Site) -> Device:
     """What computes there: this machine's own devices do not count."""
     if asked != "auto":
         return asked

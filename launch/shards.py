@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ecgan import runtime
 from ecgan.progress import progress_bar
+from ecgan.runtime.devices import Device, gpu_count
 from jobs.run.folder import RunDir
 from jobs.run.progress import read_all
 from jobs.run.submission import Submission
@@ -44,14 +44,14 @@ def submit(
     return sending.submission
 
 
-def workers(asked: int | None, device: str, memory: int, shards: int) -> list[dict[str, str]]:
+def workers(asked: int | None, device: Device, memory: int, shards: int) -> list[dict[str, str]]:
     """The environment of each worker of the pool: its GPU or its share of the cores. `memory`: bytes that one takes."""
-    gpus = runtime.gpu_count() if device == "cuda" else 0
+    gpus = gpu_count() if device == "cuda" else 0
     count = asked or resources.default_workers(gpus, memory)
     return resources.environments(max(1, min(count, shards)), gpus)
 
 
-def describe(workers: Sequence[dict[str, str]], device: str) -> str:
+def describe(workers: Sequence[dict[str, str]], device: Device) -> str:
     each = f"{workers[0]['OMP_NUM_THREADS']} thread(s)" if device == "cpu" else "one GPU"
     return f"{len(workers)} on this machine ({device}), {each} each"
 

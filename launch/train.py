@@ -17,6 +17,7 @@ try:
     from ecgan.errors import UserError
     from ecgan.files import write_atomically
     from ecgan.progress import progress_bar
+    from ecgan.runtime.devices import Device
     from jobs.run.folder import RunDir
     from jobs.run.submission import Submission
     from jobs.train.job import TrainJob, prepare_code
@@ -69,7 +70,7 @@ def main() -> int:
     return on_slurm.wait(request.run, submission, "training") if options.wait else DONE
 
 
-def elsewhere(settings: TrainSettings, site: Site) -> tuple[str, int]:
+def elsewhere(settings: TrainSettings, site: Site) -> tuple[Device, int]:
     """Device and number of ranks on a cluster. Raises UserError if --ranks says otherwise."""
     if settings.ranks not in (None, site.ranks):
         raise UserError(

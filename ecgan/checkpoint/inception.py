@@ -9,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
-from ecgan import runtime
 from ecgan.checkpoint import native, torch_file
 from ecgan.errors import UserError
+from ecgan.runtime.cache import cache_dir
 
 NAME = "pt_inception-2015-12-05-6726825d.pth"
 _ADDRESS = f"https://github.com/mseitzer/pytorch-fid/releases/download/fid_weights/{NAME}"
@@ -31,7 +31,7 @@ def find_inception(path: str | None) -> Path | None:
                 where = f"ECGAN_INCEPTION {named}: " if field is None else ""
                 raise UserError(f"{where}no such file; it is to be had from {_ADDRESS}", field=field, value=named)
             return given
-    folders = (runtime.cache_dir(), Path.home() / ".cache/torch/hub/checkpoints")
+    folders = (cache_dir(), Path.home() / ".cache/torch/hub/checkpoints")
     return next((folder / NAME for folder in folders if (folder / NAME).is_file()), None)
 
 

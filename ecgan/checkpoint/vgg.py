@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from ecgan import runtime
 from ecgan.checkpoint import native, original, torch_file
 from ecgan.errors import UserError
+from ecgan.runtime.cache import cache_dir
 
 #: Channels of the convolutions up to relu5_1, by their place in the network: features.0, features.2, …
 LAYERS = {0: 64, 2: 64, 5: 128, 7: 128, 10: 256, 12: 256, 14: 256, 16: 256, 19: 512, 21: 512, 23: 512, 25: 512} | {
@@ -34,13 +34,13 @@ def find_vgg19(path: str | None) -> Path:
     named = [Path(os.environ["ECGAN_VGG19"]).expanduser()] if os.environ.get("ECGAN_VGG19") else []
     if named and not named[0].is_file():
         raise UserError(f"ECGAN_VGG19 is {named[0]}: no such file")
-    folders = [runtime.cache_dir(), *_jittor_hubs(), Path.home() / ".cache/torch/hub/checkpoints"]
+    folders = [cache_dir(), *_jittor_hubs(), Path.home() / ".cache/torch/hub/checkpoints"]
     for candidate in [*named, *(folder / name for folder in folders for name in _NAMES)]:
         if candidate.is_file():
             return candidate
     raise UserError(
         f"the perceptual loss needs VGG19's weights, and there are none: download {_HUB} (or {_TORCHVISION}) into "
-        f"{runtime.cache_dir()}",
+        f"{cache_dir()}",
         hint="or say <vgg_weights=FILE>, or train without it: <lambda_vgg=0>",
     )
 
@@ -50,7 +50,7 @@ def _jittor_hubs() -> list[Path]:
 
     Its home is the user's, JITTOR_HOME, or one of ours.
     """
-    homes = [Path.home(), *sorted(runtime.cache_dir().glob("jittor-*"))]
+    homes = [Path.home(), *sorted(cache_dir().glob("jittor-*"))]
     if os.environ.get("JITTOR_HOME"):
         homes.insert(0, Path(os.environ["JITTOR_HOME"]))
     caches = [home / ".cache/jittor" for home in homes]

@@ -10,11 +10,12 @@ from pathlib import Path
 
 import yaml
 
-from ecgan import runtime
 from ecgan.checkpoint import Checkpoint, ModelOverrides, find_newest, open_checkpoint
 from ecgan.data.testset import Fault, Item, TestSet, check_pictures, find_test_set
 from ecgan.errors import UserError
 from ecgan.files import write_atomically
+from ecgan.runtime.compiling import usable_device
+from ecgan.runtime.devices import Device, choose_device
 from jobs.generate import merge, records
 from jobs.generate.plan import Painting, Plan, Task, differences, input_digest, saved_fingerprint, split_into_shards
 from jobs.generate.records import Record
@@ -62,7 +63,7 @@ class Generation:
         return [task for task in self.plan.tasks if task.shard is not None]
 
 
-def check(settings: GenerateSettings, device: str | None = None) -> Request:
+def check(settings: GenerateSettings, device: Device | None = None) -> Request:
     """Checks checkpoint, input and output, and writes nothing.
 
     `device`: what is to compute, where that is not on this machine.
@@ -78,7 +79,7 @@ def check(settings: GenerateSettings, device: str | None = None) -> Request:
     faulty = {task.name: Record(task.name, "", -1, error=reasons[task.name]) for task in tasks if task.name in reasons}
     # Last, since with a GPU it may compile, which a mistake in the input or a dry run need not wait for.
     if device is None:
-        choose = runtime.choose_device if settings.dry_run else runtime.usable_device
+        choose = choose_device if settings.dry_run else usable_device
         device = choose(settings.device)
     painting = Painting(
         checkpoint=str(checkpoint.path.absolute()),

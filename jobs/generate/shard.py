@@ -20,11 +20,11 @@ from typing import Any
 
 import numpy as np
 
-from ecgan import runtime
 from ecgan.data.images import BadImage, encode, read_bytes, read_mask, read_photo, resize_mask, resize_photo
 from ecgan.errors import UserError
 from ecgan.files import write_atomically
-from ecgan.warm import warm_painting
+from ecgan.runtime import starting
+from ecgan.runtime.warming import warm_painting
 from jobs import stop
 from jobs.generate import records
 from jobs.generate.plan import Painting, Plan, Task, input_digest
@@ -83,7 +83,7 @@ class GenerateShard:
 def _load_painter(painting: Painting, batch: int) -> Any:
     """The networks, once for all shards that this process runs. Starts Jittor."""
     checkpoint = painting.open_checkpoint()
-    runtime.start(painting.device)  # type: ignore[arg-type]
+    starting.start(painting.device)
     warm_painting(checkpoint.model, painting.device, batch, painting.spade)
     from ecgan.synthesis import Synthesiser  # needs Jittor, so not before it is started on the right device
 

@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 from ecgan.errors import UserError
 from ecgan.files import write_json
+from ecgan.runtime.devices import Device
 
 #: Grows when the same files give other measurements than before.
 MEASUREMENTS_VERSION = 1
@@ -33,7 +34,7 @@ class Judges:
     hashes: tuple[tuple[str, str], ...]
     label_nc: int
     contain_dontcare_label: bool
-    device: str
+    device: Device
     segmenter_size: tuple[int, int] | None
 
     @property
@@ -130,7 +131,7 @@ class ScorePlan:
             raise UserError(f"{path} is not a plan that this version can read") from None
 
 
-def features_by(network: str, sha256: str, device: str) -> dict[str, Any]:
+def features_by(network: str, sha256: str, device: Device) -> dict[str, Any]:
     """What decides the features of a photo."""
     return {network: sha256, "device": device} | _versions()
 
