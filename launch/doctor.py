@@ -5,7 +5,7 @@ python launch/doctor.py --warm
 
 from __future__ import annotations
 
-import sys
+import runpy
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +23,8 @@ try:
     from launch.slurm_options import SlurmOptions, site_for
     from launch.warming import warm_here, warm_on_slurm
 except ModuleNotFoundError as missing:
-    sys.exit(f"error: {missing}: run `make setup` once, then .venv/bin/python launch/doctor.py")
+    runpy.run_path(str(Path(__file__).with_name("missing.py")))["exit_if_not_installed"](missing)
+    raise
 
 
 @dataclass(frozen=True)

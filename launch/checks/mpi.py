@@ -9,7 +9,7 @@ from ecgan.runtime.programs import ask, first_line
 from ecgan.runtime.requirements import REINSTALL, installed
 from launch.checks.rows import Checks, Row
 from slurm import resources
-from slurm.ranks import find_mpi
+from slurm.starters import find_mpi
 
 _OPEN_MPI = f"Open MPI, which this project brings; {REINSTALL}"
 _LOAD_MPI = """

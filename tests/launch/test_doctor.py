@@ -17,6 +17,8 @@ from ecgan.runtime.devices import gpu_count
 from ecgan.runtime.stamps import is_compiled
 from ecgan.runtime.toolchain import find_compiler
 
+pytestmark = pytest.mark.process
+
 DOCTOR = Path(__file__).resolve().parents[2] / "launch" / "doctor.py"
 
 
@@ -151,9 +153,3 @@ def test_wrong_usage() -> None:
     assert no_warm.returncode == 2 and "--warm" in no_warm.stderr
     nothing_there = doctor("--warm", "--checkpoint", "/no/such/checkpoint")
     assert nothing_there.returncode == 2 and "/no/such/checkpoint does not exist" in nothing_there.stderr
-
-
-def test_python_without_the_project() -> None:
-    answer = subprocess.run([sys.executable, "-I", "-S", str(DOCTOR)], capture_output=True, text=True, timeout=60)
-    assert answer.returncode == 1 and answer.stdout == ""
-    assert len(answer.stderr.splitlines()) == 1 and "make setup" in answer.stderr

@@ -11,6 +11,7 @@ from ecgan.errors import MachineError
 from ecgan.runtime.compiling import compile_core, run_compiling, start_in_child
 
 
+@pytest.mark.process
 def test_output_of_a_failed_compilation_is_kept(tmp_path: Path) -> None:
     log = tmp_path / "logs" / "x.log"
     command = [sys.executable, "-c", "print('Compiling core(3/150)'); raise SystemExit('fatal error: no such header')"]
@@ -19,6 +20,7 @@ def test_output_of_a_failed_compilation_is_kept(tmp_path: Path) -> None:
     assert "Compiling core(3/150)" in log.read_text()
 
 
+@pytest.mark.process
 def test_jittor_that_rebuilt_itself_is_started_again(tmp_path: Path) -> None:
     """It ends the process with status 0 then, having done nothing."""
     log, count = tmp_path / "x.log", tmp_path / "count"
@@ -28,6 +30,7 @@ def test_jittor_that_rebuilt_itself_is_started_again(tmp_path: Path) -> None:
     assert count.read_text() == "xxx"
 
 
+@pytest.mark.process
 def test_child_says_why_it_does_not_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ECGAN_CACHE", str(tmp_path))
     monkeypatch.setenv("cc_path", "/nowhere/g++")

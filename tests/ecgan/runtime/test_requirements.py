@@ -62,6 +62,7 @@ def test_cache_below_a_blank(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert refused() == f"cache folder: {row.found}; {row.how}"
 
 
+@pytest.mark.process
 def test_start_refuses_before_it_does_anything(tmp_path: Path) -> None:
     cache = tmp_path / "my cache"
     environment = os.environ | {"ECGAN_CACHE": str(cache)}

@@ -7,9 +7,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from made_up_cuda import cudnn, driver, nvcc, toolkit
 
 from ecgan.runtime.cache import cache_dir
+
+pytestmark = pytest.mark.process
 
 _ALL_WAYS = """
 from ecgan.runtime.compiling import usable_device
