@@ -12,10 +12,10 @@ from typing import Any
 
 import yaml
 
-from ecgan import runtime
 from ecgan.errors import UserError
 from ecgan.files import write_atomically
 from ecgan.progress import progress_bar
+from ecgan.runtime.devices import Device, DeviceChoice
 from jobs.run import record
 from jobs.run.folder import RunDir
 from jobs.run.state import State
@@ -64,7 +64,7 @@ def forget_submission(run: RunDir) -> None:
     run.submission.unlink(missing_ok=True)
 
 
-def device(asked: runtime.Device, site: Site) -> str:
+def device(asked: DeviceChoice, site: Site) -> Device:
     """What computes there: this machine's own devices do not count."""
     if asked != "auto":
         return asked

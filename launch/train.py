@@ -6,7 +6,9 @@ python launch/train.py --input_path data/train --run_dir runs/NAME
 from __future__ import annotations
 
 import dataclasses
+import runpy
 import sys
+from pathlib import Path
 
 try:
     import yaml
@@ -14,6 +16,7 @@ try:
     from ecgan.errors import UserError
     from ecgan.files import write_atomically
     from ecgan.progress import progress_bar
+    from ecgan.runtime.devices import Device
     from jobs.run import lock, record
     from jobs.run.folder import RunDir
     from jobs.run.record import TRAINING
@@ -31,7 +34,8 @@ try:
     from slurm.site import Site
     from slurm.supervisor import Supervised
 except ModuleNotFoundError as missing:
-    sys.exit(f"error: {missing}: run `make setup` once, then .venv/bin/python launch/train.py")
+    runpy.run_path(str(Path(__file__).with_name("missing.py")))["exit_if_not_installed"](missing)
+    raise
 
 _PAINT = "paint with\n  python launch/generate.py --checkpoint"
 #: Seconds between two looks at the status.
@@ -66,7 +70,7 @@ def main() -> int:
     return on_slurm.wait(request.run, submission, "training") if options.wait else DONE
 
 
-def elsewhere(settings: TrainSettings, site: Site) -> tuple[str, int]:
+def elsewhere(settings: TrainSettings, site: Site) -> tuple[Device, int]:
     """Device and number of ranks on a cluster. Raises UserError if --ranks says otherwise."""
     if settings.ranks not in (None, site.ranks):
         raise UserError(

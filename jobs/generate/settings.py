@@ -9,7 +9,7 @@ from ecgan.colour import ColourTransfer
 from ecgan.config import Spade, Upsampling
 from ecgan.data.images import Format, Size
 from ecgan.errors import UserError
-from ecgan.runtime import Device
+from ecgan.runtime.devices import DeviceChoice
 from jobs.options import option, parse_size
 
 
@@ -25,7 +25,7 @@ class GenerateSettings:
     shards: int = option(1, "parts into which the masks are split")
     workers: int | None = option(None, "processes on this machine; by default what GPUs, cores and memory allow")
     cluster: Literal["auto", "slurm", "local"] = option("auto", "where to run")
-    device: Device = option("auto", "what to compute on")
+    device: DeviceChoice = option("auto", "what to compute on")
     batch: int = option(1, "pictures that go through the network together; changes speed and memory, no picture")
     seed: int = option(0, "seed of the noise in the styles")
     spade: Spade = option("exact-sparse", "compute what the mask decides once for all like pixels, or at each")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from ecgan.errors import UserError
-from ecgan.runtime import Device
+from ecgan.runtime.devices import DeviceChoice
 from jobs.options import option
 
 
@@ -29,7 +29,7 @@ class ScoreSettings:
     shards: int = option(1, "parts into which the pictures are split")
     workers: int | None = option(None, "processes on this machine; by default what GPUs, cores and memory allow")
     cluster: Literal["auto", "slurm", "local"] = option("auto", "where to run")
-    device: Device = option("auto", "what to compute on")
+    device: DeviceChoice = option("auto", "what to compute on")
     on_bad_input: Literal["stop", "skip"] = option("stop", "bad input: stop before any work, or score all the others")
     cache_dir: str | None = option(None, "folder of compiled code; by default ECGAN_CACHE or ~/.cache/ecgan")
     dry_run: bool = option(False, "print the plan and do nothing")

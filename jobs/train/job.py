@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from ecgan import runtime
 from ecgan.data.images import BadImage
 from ecgan.errors import UserError
-from ecgan.warm import warm_scoring, warm_segmenter, warm_training
+from ecgan.runtime import starting
+from ecgan.runtime.compiling import compile_core
+from ecgan.runtime.warming import warm_scoring, warm_segmenter, warm_training
 from jobs import stop
 from jobs.run import attempts
 from jobs.run.folder import RunDir
@@ -32,7 +33,7 @@ class TrainJob:
         try:
             prepare_code(plan)  # the launcher has done it, unless it stood on another machine
             attempts.mark("joining")
-            runtime.start(plan.device)  # type: ignore[arg-type]
+            starting.start(plan.device)
             _train(run, plan)
         except BadImage as error:
             raise UserError(f"{error}; mend it, or leave it out with --exclude_list in a new run") from None
@@ -41,7 +42,7 @@ class TrainJob:
 def prepare_code(plan: TrainPlan) -> None:
     """Compiles what the ranks will run, in child processes that show their progress, unless that has been done."""
     settings = plan.settings
-    runtime.compile_core(plan.device)  # type: ignore[arg-type]
+    compile_core(plan.device)
     at_once = settings.micro_batch or settings.batch_size // plan.ranks
     if settings.trains_segmenter:
         warm_segmenter(settings.model, settings.recipe, at_once, plan.device)

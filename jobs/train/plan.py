@@ -11,6 +11,7 @@ from typing import Any
 
 from ecgan.data.trainset import Pair
 from ecgan.files import write_json
+from ecgan.runtime.devices import Device
 from ecgan.training.sampler import Sampler
 from jobs.train.settings import FIXED, STEERING, TrainSettings
 
@@ -29,7 +30,7 @@ class TrainPlan:
 
     settings: TrainSettings
     pairs: tuple[Pair, ...]
-    device: str
+    device: Device
     ranks: int
     vgg: str | None = None
     init: str | None = None

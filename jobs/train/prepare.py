@@ -11,7 +11,6 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from ecgan import runtime
 from ecgan.checkpoint import list_states, native, open_checkpoint
 from ecgan.checkpoint.inception import find_inception, read_inception
 from ecgan.checkpoint.segmenter import fitting, open_segmenter
@@ -22,6 +21,8 @@ from ecgan.data.trainset import PHOTO_FOLDER, Pair, check_pairs, find_training_s
 from ecgan.errors import UserError
 from ecgan.files import write_json
 from ecgan.memory import SEGMENTER_STATE, state_size
+from ecgan.runtime.compiling import usable_device
+from ecgan.runtime.devices import Device, choose_device, gpu_count
 from jobs.run.folder import RunDir
 from jobs.space import insist_on_space
 from jobs.train.plan import TrainPlan, changes
@@ -49,7 +50,7 @@ class Request:
     changed: tuple[str, ...]
 
 
-def check(settings: TrainSettings, elsewhere: tuple[str, int] | None = None) -> Request:
+def check(settings: TrainSettings, elsewhere: tuple[Device, int] | None = None) -> Request:
     """Checks data, weights, sizes and space, and writes nothing.
 
     `elsewhere`: device and number of ranks, where it is to run on other machines than this.
@@ -65,7 +66,7 @@ def check(settings: TrainSettings, elsewhere: tuple[str, int] | None = None) -> 
     if elsewhere is not None:
         device, ranks = elsewhere
     else:
-        choose = runtime.choose_device if settings.dry_run else runtime.usable_device
+        choose = choose_device if settings.dry_run else usable_device
         device = choose(settings.device)
         ranks = settings.ranks or _default_ranks(settings, device)
     pairs, held_out = _hold_out(pairs, settings.held_out)
@@ -178,9 +179,9 @@ def _check_once(pairs: tuple[Pair, ...], model: ModelConfig, run: RunDir) -> dic
     return {"digest": digest.hexdigest(), "faults": [[fault.name, fault.reason] for fault in faults]}
 
 
-def _default_ranks(settings: TrainSettings, device: str) -> int:
+def _default_ranks(settings: TrainSettings, device: Device) -> int:
     """One for each GPU, as far as the batch can be split evenly."""
-    gpus = runtime.gpu_count() if device == "cuda" else 1
+    gpus = gpu_count() if device == "cuda" else 1
     share = settings.batch_size // (settings.micro_batch or 1)
     return max((count for count in range(1, gpus + 1) if share % count == 0), default=1)
 

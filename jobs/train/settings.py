@@ -8,7 +8,7 @@ from typing import Literal
 
 from ecgan.config import ModelConfig, Spade, Upsampling
 from ecgan.errors import UserError
-from ecgan.runtime import Device
+from ecgan.runtime.devices import DeviceChoice
 from ecgan.training.recipe import AdamSettings, GanMode, InitType, LossWeights, Recipe
 from ecgan.training.schedule import Schedule
 from jobs.options import option, parse_size
@@ -85,7 +85,7 @@ class TrainSettings:
     spade: Spade = option("exact-sparse", "compute what the mask decides once for all like pixels, or at each")
     cluster: Literal["auto", "slurm", "local"] = option("auto", "where to run")
     ranks: int | None = option(None, "processes that train together; by default one for each GPU, else one")
-    device: Device = option("auto", "what to compute on")
+    device: DeviceChoice = option("auto", "what to compute on")
     cache_dir: str | None = option(None, "folder of compiled code; by default ECGAN_CACHE or ~/.cache/ecgan")
     dry_run: bool = option(False, "print the plan and do nothing")
 

@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 from made_up_cuda import cudnn, header, nccl, nvcc, toolkit
 
-from ecgan import cuda, runtime
-from ecgan.cuda import folder as making
-from ecgan.cuda import search
+from ecgan.runtime import cuda
+from ecgan.runtime.cuda import folder as making
+from ecgan.runtime.cuda import search
+from ecgan.runtime.toolchain import find_compiler
 
 
 @pytest.fixture(autouse=True)
@@ -255,7 +256,7 @@ def test_overlaid_headers_compile(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     sources = [*jittor.glob("extern/cuda/cudnn/src/cudnn_rnn_descriptor.cc"), jittor / "src/misc/nan_checker.cc"]
     inner = [jittor / "src", jittor / "extern/cuda/inc", jittor / "extern/cuda/cudnn/inc", tmp_path / "cuda/include"]
     flags = ["-std=c++14", "-fsyntax-only", "-DHAS_CUDA", "-DIS_CUDA", f"-iquote{tmp_path}/cuda/quoted"]
-    compiler = runtime.find_compiler()
+    compiler = find_compiler()
     assert compiler is not None and len(sources) == 2
     for source in sources:
         command = [compiler, *flags, *(f"-I{folder}" for folder in inner), str(source)]

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ecgan.cuda.search import _MACHINE, _SYSTEM, Cuda, Part
+from ecgan.runtime.cuda.search import _MACHINE, _SYSTEM, Cuda, Part
 
 _SOURCES = Path(__file__).parent / "overlay"
 #: The folder within a home of Jittor's.

@@ -15,8 +15,12 @@ import sys
 from collections import Counter
 from collections.abc import Sequence
 
-from ecgan import cuda, runtime
-from launch.checks import Row, ask, first_line, guarded
+from ecgan.runtime import cuda, devices
+from ecgan.runtime.cache import log_dir
+from ecgan.runtime.devices import DeviceChoice
+from ecgan.runtime.programs import ask, first_line
+from ecgan.runtime.toolchain import find_compiler
+from launch.checks.rows import Row, guarded
 
 #: Names that people know the parts by; those that Jittor loads only for another part have no row of their own.
 _NAMES = {
@@ -38,18 +42,14 @@ _HOW = (
     "needed with a GPU only: a CUDA toolkit (11, 12 or 13) with cuDNN, or NVIDIA's wheels: "
     f"{sys.executable} -m pip install -e '.[gpu]'"
 )
-_COMPUTE = """
-from ecgan import runtime
-runtime.start("cuda")
-from ecgan.probe import convolution_error
-print(convolution_error())
-"""
+#: A convolution on the GPU in a process of its own.
+_COMPUTE = [sys.executable, "-m", "ecgan.runtime.child", "compare", "cuda"]
 
 
-def cuda_parts(device: runtime.Device) -> list[Row]:
+def rows(device: DeviceChoice) -> list[Row]:
     """GPU and CUDA: optional, unless `device` is "cuda"."""
     found = cuda.find()
-    rows = [guarded("note", gpus), guarded("note", lambda: nvcc(found), name="nvcc")]
+    rows = [guarded("GPU", "note", gpus), guarded("nvcc", "note", lambda: nvcc(found))]
     if found is not None:
         rows += [_part(found.parts[name], _NAMES[name]) for name in _NAMES if name in found.parts]
         rows += [_missing(found)] if found.missing else []
@@ -58,13 +58,13 @@ def cuda_parts(device: runtime.Device) -> list[Row]:
     if found is not None:
         rows += [_nccl(found)]
     if found is not None and not found.missing:
-        rows += [guarded("note", lambda: standing_in(found), name="standing in")]
+        rows += [guarded("standing in", "note", lambda: standing_in(found))]
     return rows
 
 
 def gpus() -> Row:
     """GPUs that nvidia-smi lists, and whether the driver offers them to this process."""
-    offered = runtime.gpu_count()
+    offered = devices.gpu_count()
     listed, trouble = _ask_nvidia_smi()
     if not offered:
         if listed:
@@ -132,7 +132,7 @@ def nvcc(found: cuda.Cuda | None) -> Row:
 def _mismatch(found: cuda.Cuda) -> str:
     """Why this CUDA can't be used here though it is complete, and what to do; "" if it can."""
     major = found.version[0]
-    archs = runtime.gpu_archs()
+    archs = devices.gpu_archs()
     oldest = _OLDEST_ARCH.get(major, 0)
     if archs and min(archs) < oldest:
         return f"CUDA {major} has left the GPU's compute capability {min(archs) / 10} behind: use an older CUDA"
@@ -146,7 +146,7 @@ def _mismatch(found: cuda.Cuda) -> str:
 
 def _gcc_version() -> int | None:
     """The major version of the C++ compiler, if it is GCC's."""
-    compiler = runtime.find_compiler()
+    compiler = find_compiler()
     works, answer = ask([compiler, "-dumpversion"]) if compiler else (False, "")
     return int(answer.partition(".")[0]) if works and answer.partition(".")[0].isdigit() else None
 
@@ -169,7 +169,7 @@ def _nccl(found: cuda.Cuda) -> Row:
 
 def standing_in(found: cuda.Cuda) -> Row:
     """What is laid over what was found, because Jittor would not find or know it."""
-    overlays = cuda.overlays(found, runtime.gpu_archs())
+    overlays = cuda.overlays(found, devices.gpu_archs())
     if not overlays:
         return Row("standing in", "ok", "nothing: Jittor finds and knows all of it")
     return Row("standing in", "ok", "; ".join(f"{each.what} ({each.why})" for each in overlays))
@@ -179,12 +179,12 @@ def convolution() -> Row:
     """A convolution and its gradients on the GPU against the CPU, in a child; compiles what it needs."""
     name = "convolution"
     try:
-        child = subprocess.run([sys.executable, "-c", _COMPUTE], capture_output=True, text=True, timeout=_PATIENCE)
+        child = subprocess.run(_COMPUTE, capture_output=True, text=True, timeout=_PATIENCE)
     except subprocess.TimeoutExpired:
         return Row(name, "missing", f"the GPU did not answer within {_PATIENCE} s")
     if child.returncode:
         lines = child.stderr.strip().splitlines() or [f"status {child.returncode}"]
-        return Row(name, "missing", lines[-1][:300], f"the logs are in {runtime.cache_dir() / 'logs'}")
+        return Row(name, "missing", lines[-1][:300], f"the logs are in {log_dir()}")
     error = float(child.stdout.split()[-1])
     if not error <= _TOLERANCE:
         return Row(name, "missing", f"the GPU is {error:.1e} off what the CPU computes", "use --device cpu")

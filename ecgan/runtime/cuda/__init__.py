@@ -4,8 +4,8 @@ Jittor 1.3.11 knows CUDA 11 and 12 with cuDNN 8, in one folder. For CUDA 13, cuD
 NVIDIA's wheels a folder of links stands in for that one. No file of Jittor's is changed.
 """
 
-from ecgan.cuda.folder import Overlay, Settings, fingerprint, overlays, prepare, without_our_flags
-from ecgan.cuda.search import Cuda, Part, find, newest_gcc
+from ecgan.runtime.cuda.folder import Overlay, Settings, fingerprint, overlays, prepare, without_our_flags
+from ecgan.runtime.cuda.search import Cuda, Part, find, newest_gcc
 
 __all__ = [
     "Cuda",

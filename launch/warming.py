@@ -1,4 +1,4 @@
-"""Compiles on a node of the cluster, in a small job of its own: `doctor.py --warm --cluster slurm`."""
+"""What `doctor.py --warm` does: compiles here, or on a node of the cluster in a small job of its own."""
 
 from __future__ import annotations
 
@@ -6,15 +6,19 @@ import secrets
 import sys
 import time
 
-from ecgan import runtime
 from ecgan.config import ModelConfig
 from ecgan.errors import UserError
+from ecgan.runtime.cache import cache_dir, log_dir
+from ecgan.runtime.compiling import start_in_child
+from ecgan.runtime.devices import Device, DeviceChoice
+from ecgan.runtime.warming import warm_painting
 from jobs.run import attempts
 from jobs.run.folder import RunDir
 from jobs.run.state import State
 from jobs.run.submission import Submission
 from jobs.warm import Warm
 from launch import on_slurm, snapshot
+from launch.checks.rows import Row
 from launch.command import DONE, SOME_FAILED
 from launch.slurm_options import SlurmOptions
 from slurm import controller, script
@@ -24,13 +28,30 @@ from slurm.supervisor import Supervised
 _TICK = 1.0
 
 
-def warm(device: runtime.Device, model: ModelConfig | None, site: Site, options: SlurmOptions) -> int:
+def warm_here(asked: DeviceChoice, model: ModelConfig | None) -> tuple[Row, Device | None]:
+    """Compiles Jittor's core and, given a model, its operators, in child processes that show their progress.
+
+    Returns a row, and the device that Jittor runs on (it may fall back to the CPU) unless it does not start.
+    """
+    name, how = "warming up", f"the logs are in {log_dir()}"
+    used = None
+    try:
+        used = start_in_child(asked)
+        if model is None:
+            return Row(name, "ok", f"Jittor's core is compiled and starts on {used}"), used
+        warm_painting(model, used)
+    except UserError as error:
+        return Row(name, "missing", str(error), how), used
+    return Row(name, "ok", f"Jittor's core and the model's operators are compiled for {used}"), used
+
+
+def warm_on_slurm(asked: DeviceChoice, model: ModelConfig | None, site: Site, options: SlurmOptions) -> int:
     """Submits the job, waits for it and shows what it says; returns the exit status."""
-    run = RunDir(runtime.cache_dir() / f"warm-{secrets.token_hex(4)}", option="--cache_dir")
+    run = RunDir(cache_dir() / f"warm-{secrets.token_hex(4)}", option="--cache_dir")
     run.create()
     on_slurm.equip(run, site, options)
     shape = script.shard(site, "ecgan-warm", snapshot.environment(run, options))
-    job = Supervised(run.path, "warm", Warm(on_slurm.device(device, site), model), site, shape)
+    job = Supervised(run.path, "warm", Warm(on_slurm.device(asked, site), model), site, shape)
     with on_slurm.Sending(run, site) as sending:
         sending.send("warm", shape, [job])
     submission = sending.submission
