@@ -1,4 +1,5 @@
-"""Declaring a command's options as fields of a dataclass, so that files, command lines and tests share them."""
+"""A command's options: fields of a dataclass, so that files, command lines and tests share them; and their names in
+messages."""
 
 from __future__ import annotations
 
@@ -7,7 +8,7 @@ from dataclasses import field
 from typing import Any
 
 from ecgan.data.images import Size
-from ecgan.errors import UserError
+from ecgan.errors import MachineError, UserError
 from jobs.bounds import Bounds
 
 
@@ -15,6 +16,18 @@ def option(default: Any, help: str, bounds: Bounds | None = None, *, positional:
     """A field with its help text. `bounds`: which numbers it may be. `positional`: a list of one or more words without
     a name. `marks`: what else its command wants to know of it, kept in the field's metadata."""
     return field(default=default, metadata={"help": help, "bounds": bounds, "positional": positional, **marks})
+
+
+def in_words(error: UserError) -> str:
+    """What a person is told who has a command line: settings as the options that they are there."""
+    doctor = "; `python launch/doctor.py` may tell more" if isinstance(error, MachineError) else ""
+    return error.message(_as_option) + doctor
+
+
+def _as_option(name: str, value: object) -> str:
+    if value in ("True", "False"):
+        return f"--{name}" if value == "True" else f"--no-{name}"
+    return f"--{name}" if value is None else f"--{name} {value}"
 
 
 def parse_size(name: str, text: str | None) -> Size | None:

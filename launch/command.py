@@ -12,7 +12,9 @@ from typing import Any, TypeVar
 
 from jsonargparse import ActionYesNo, ArgumentParser
 
-from ecgan.errors import UserError
+from ecgan import logs
+from ecgan.errors import UserError, reason
+from jobs.options import in_words
 
 DONE, SOME_FAILED, WRONG_USAGE, STOPPED, INTERRUPTED = 0, 1, 2, 75, 130
 
@@ -96,6 +98,7 @@ def run(main: Callable[[], int]) -> typing.NoReturn:
 
     for number in (signal.SIGTERM, signal.SIGUSR2):
         signal.signal(number, terminate)
+    logs.show()
     os.environ["PYTHONSAFEPATH"] = "1"  # no file in the user's folder stands in for a module of our children
     try:
         status = main()
@@ -103,10 +106,10 @@ def run(main: Callable[[], int]) -> typing.NoReturn:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         status = SOME_FAILED
     except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {in_words(error)}", file=sys.stderr)
         status = WRONG_USAGE
     except OSError as error:
-        print(f"error: {error.filename or 'system'}: {error.strerror}", file=sys.stderr)
+        print(f"error: {error.filename or 'system'}: {reason(error)}", file=sys.stderr)
         status = SOME_FAILED
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)

@@ -18,9 +18,11 @@ import traceback
 from pathlib import Path
 from typing import NoReturn
 
+from ecgan import logs as messages
 from ecgan.errors import UserError
 from ecgan.files import write_atomically, write_json
 from jobs import stop
+from jobs.options import in_words
 from jobs.run import attempts
 
 PROCESS, OUTCOME = ".pid", ".outcome"
@@ -33,6 +35,7 @@ DONE, FAILED, HOPELESS, SUPERSEDED, STOPPED = 0, 1, 2, 3, 75
 def main(job_file: Path, logs: Path, starter: str = "mpirun") -> NoReturn:
     if starter == "srun":
         take_place_from_slurm()
+    messages.show()
     rank = int(os.environ.get("OMPI_COMM_WORLD_RANK", "0"))
     for stream in (1, 2):
         os.dup(stream)  # kept open: mpirun closes the standard input of a rank that has closed its outputs
@@ -85,8 +88,8 @@ def _run(job_file: Path) -> tuple[int, str | None, bool]:
         return SUPERSEDED, None, False
     except UserError as error:
         with contextlib.suppress(OSError):
-            print(f"error: {error}", flush=True)
-        return HOPELESS, str(error), False
+            print(f"error: {in_words(error)}", flush=True)
+        return HOPELESS, in_words(error), False
     except BaseException as error:
         with contextlib.suppress(OSError):
             traceback.print_exc()

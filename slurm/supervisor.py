@@ -19,11 +19,12 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, NoReturn
+from typing import Any, NoReturn
 
 from jobs import stop
 from jobs.run import attempts
 from jobs.run.attempts import Attempt
+from jobs.run.state import State
 from slurm import controller, rank, resources
 from slurm.ranks import Ranks, mpirun
 from slurm.script import Shape, srun_command
@@ -41,7 +42,6 @@ _STARTS, _JOIN = 3, 1200
 _FRUITLESS = 3
 #: Seconds to wait for Slurm to end a job that has ended its work because Slurm asked.
 _PATIENCE = 120
-Outcome = Literal["superseded", "stopped", "failed"]
 
 #: What srun says of a task that SIGUSR2 met before it could listen.
 _DIED_OF_USR2 = "User defined signal 2"
@@ -128,20 +128,21 @@ class Supervised:
         status, trouble = ranks.status, ranks.trouble()
         signals = {*ranks.stopped_by, stop.first_signal()}
         if not attempt.is_newest or status == rank.SUPERSEDED:
-            _end(attempt, "superseded", 0)
+            print(f"{attempt.name} superseded", flush=True)
+            sys.exit(0)
         if status == rank.DONE:
-            attempt.note(outcome="done")
+            attempt.note(outcome=State.DONE)
             return
         if status != rank.STOPPED and trouble and _LOST_NODE in trouble:
-            attempt.note(outcome="stopped", message=trouble)
+            attempt.note(outcome=State.STOPPED, message=trouble)
             _sleep_until_killed(attempt)
             sys.exit(rank.FAILED)
         if status != rank.STOPPED and trouble and _DIED_OF_USR2 in trouble:
             signals.add("SIGUSR2")
         elif status != rank.STOPPED and "SIGTERM" not in signals:
-            _end(attempt, "failed", rank.HOPELESS if status == rank.HOPELESS else rank.FAILED, message=trouble)
+            _end(attempt, State.FAILED, rank.HOPELESS if status == rank.HOPELESS else rank.FAILED, message=trouble)
         if "SIGTERM" in signals:
-            attempt.note(outcome="stopped", signal="SIGTERM")
+            attempt.note(outcome=State.STOPPED, signal="SIGTERM")
             _wait_for_slurm()
             sys.exit(rank.STOPPED)
         self._go_on_later(attempt, ranks.progressed)
@@ -150,14 +151,14 @@ class Supervised:
         """Puts this job back into the queue, unless that leads nowhere."""
         attempt.note(progressed=progressed)
         if not self.site.requeue:
-            _end(attempt, "stopped", rank.STOPPED, signal="SIGUSR2")
+            _end(attempt, State.STOPPED, rank.STOPPED, signal="SIGUSR2")
         if not progressed and _fruitless(attempt) >= _FRUITLESS:
             why = f"the last {_FRUITLESS} attempts ended before they had come any further; a longer --time may help"
-            _end(attempt, "failed", rank.FAILED, message=why)
-        attempt.note(outcome="requeued", signal="SIGUSR2")
+            _end(attempt, State.FAILED, rank.FAILED, message=why)
+        attempt.note(outcome=State.REQUEUED, signal="SIGUSR2")
         accepted, why = _requeue()
         if not accepted:
-            _end(attempt, "stopped", rank.STOPPED, message=f"could not be put back into the queue: {why}")
+            _end(attempt, State.STOPPED, rank.STOPPED, message=f"could not be put back into the queue: {why}")
         _sleep_until_killed(attempt)
         sys.exit(rank.STOPPED)
 
@@ -184,17 +185,14 @@ def _fruitless(attempt: Attempt) -> int:
     """Of the last attempts, how many in a row have come no further."""
     count = 0
     for each in reversed(attempts.every(attempt.folder, attempt.unit)):
-        if attempts.details(each).get("progressed") is not False:
+        if each.details.progressed is not False:
             break
         count += 1
     return count
 
 
-def _end(
-    attempt: Attempt, outcome: Literal["superseded", "stopped", "failed"], status: int, **details: Any
-) -> NoReturn:
-    if outcome != "superseded":
-        attempt.note(outcome=outcome, **details)
+def _end(attempt: Attempt, outcome: State, status: int, **details: Any) -> NoReturn:
+    attempt.note(outcome=outcome, **details)
     print(f"{attempt.name} {outcome}: {details.get('message') or ''}", flush=True)
     sys.exit(status)
 

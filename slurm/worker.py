@@ -16,14 +16,17 @@ from collections.abc import Callable
 from multiprocessing.connection import Connection
 from typing import Any
 
+from ecgan import logs
 from ecgan.errors import UserError
 from jobs import stop
+from jobs.options import in_words
 
 #: Seconds a running job has to stop once the launcher is gone.
 _GRACE = 3
 
 
 def main(descriptor: int) -> None:
+    logs.show()
     connection = Connection(descriptor)
     jobs: queue.Queue[Callable[[], Any] | None] = queue.Queue()
     threading.Thread(target=_listen, args=(connection, jobs), daemon=True).start()
@@ -40,8 +43,8 @@ def _run(job: Callable[[], Any]) -> tuple[str, Any]:
     except stop.Stopped:
         return "stopped", None
     except UserError as error:
-        print(error, flush=True)
-        return "hopeless", str(error)
+        print(in_words(error), flush=True)
+        return "hopeless", in_words(error)
     except Exception as error:
         traceback.print_exc()
         return "failed", f"{type(error).__name__}: {error}"

@@ -86,18 +86,22 @@ def open_checkpoint(path: Path, epoch: str | None = None, overrides: ModelOverri
         path = states[-1]
     if (path / native.DESCRIPTION).is_file():
         if epoch is not None:
-            raise UserError(f"--which_epoch {epoch}: {path} holds one checkpoint, which is of our own format")
+            raise _wrong_epoch(epoch, f"{path} holds one checkpoint, which is of our own format")
         return _open_native(path, overrides)
     if path.is_file():
         match = _ORIGINAL_NAME.fullmatch(path.name)
         if not match:
             raise UserError(f"{path}: a checkpoint file is named EPOCH_net_G.pkl (or _net_E, _net_D)")
         if epoch not in (None, match["epoch"]):
-            raise UserError(f"--which_epoch {epoch}: {path} is epoch {match['epoch']}")
+            raise _wrong_epoch(epoch, f"{path} is epoch {match['epoch']}")
         return _open_original(path.parent, match["epoch"], overrides)
     if path.is_dir():
         return _open_original(path, epoch or LATEST, overrides)
     raise UserError(f"checkpoint {path} does not exist")
+
+
+def _wrong_epoch(epoch: str | None, fact: str) -> UserError:
+    return UserError(fact, field="which_epoch", value=epoch)
 
 
 def list_states(folder: Path) -> list[Path]:
@@ -146,8 +150,10 @@ def _open_original(folder: Path, epoch: str, overrides: ModelOverrides) -> Check
     files = {name: path for name, path in files.items() if path.is_file()}
     if not files:
         epochs = sorted(path.name.removesuffix("_net_G.pkl") for path in folder.glob("*_net_G.pkl"))
-        hint = f"; it has epochs {', '.join(epochs)} (--which_epoch)" if epochs else ""
-        raise UserError(f"no checkpoint in {folder}: neither {native.DESCRIPTION} nor {epoch}_net_G.pkl{hint}")
+        there = f"; it has epochs {', '.join(epochs)}" if epochs else ""
+        hint = "choose with <which_epoch>" if epochs else None
+        fact = f"no checkpoint in {folder}: neither {native.DESCRIPTION} nor {epoch}_net_G.pkl{there}"
+        raise UserError(fact, hint=hint)
     return dataclasses.replace(_describe_original(folder, files, overrides), epoch=epoch)
 
 

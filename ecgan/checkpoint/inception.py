@@ -24,11 +24,12 @@ _TENSORS = "53dfbd0c1bd592f43bd9a5c50b8fb183575be4d885e6f9835ec99912ac69d1f7"
 def find_inception(path: str | None) -> Path | None:
     """The file that `path` names, else the first found in ECGAN_INCEPTION, our cache folder and PyTorch's; None if
     there is none. Raises UserError if the one that is named does not exist."""
-    for option, named in (("--inception_weights", path), ("ECGAN_INCEPTION", os.environ.get("ECGAN_INCEPTION"))):
+    for field, named in (("inception_weights", path), (None, os.environ.get("ECGAN_INCEPTION"))):
         if named:
             given = Path(named).expanduser()
             if not given.is_file():
-                raise UserError(f"{option} {named}: no such file; it is to be had from {_ADDRESS}")
+                where = f"ECGAN_INCEPTION {named}: " if field is None else ""
+                raise UserError(f"{where}no such file; it is to be had from {_ADDRESS}", field=field, value=named)
             return given
     folders = (runtime.cache_dir(), Path.home() / ".cache/torch/hub/checkpoints")
     return next((folder / NAME for folder in folders if (folder / NAME).is_file()), None)

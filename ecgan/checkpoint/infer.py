@@ -1,7 +1,7 @@
 """What model a checkpoint of the original holds: from its tensors, its opt.txt, options or defaults.
 
 The tensors say ngf, ndf, classes and the number of discriminators, but of size and upsampling
-only the product of the first feature map's sides (SPEC section 5).
+only the product of the first feature map's sides (docs/specification.md, section 5).
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ class ModelOverrides:
     def insist_on(self, model: ModelConfig, path: Path) -> None:
         """Raises UserError if a checkpoint that knows its model is told another one."""
         if self.size not in (None, (model.width, model.height)):
-            raise UserError(f"--network_size: {path} is a model for {model.width}x{model.height}")
+            raise UserError(f"{path} is a model for {model.width}x{model.height}", field="network_size")
         if self.num_upsampling_layers not in (None, model.num_upsampling_layers):
-            raise UserError(f"--num_upsampling_layers: {path} has {model.num_upsampling_layers}")
+            raise UserError(f"{path} has {model.num_upsampling_layers}", field="num_upsampling_layers")
 
 
 def infer_model(
@@ -54,8 +54,8 @@ def infer_model(
     expected = model.latent_size[0] * model.latent_size[1]
     if positions != expected:
         raise UserError(
-            f"checkpoint {path}: its first feature map has {positions} positions, but {source} would have {expected}; "
-            "say --network_size WxH and --num_upsampling_layers normal|more|most"
+            f"checkpoint {path}: its first feature map has {positions} positions, but {source} would have {expected}",
+            hint="say <network_size=WxH> and <num_upsampling_layers=normal|more|most>",
         )
     return model, source
 
@@ -90,13 +90,15 @@ def _from_discriminator(shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Any]
 
 def _size(options: Mapping[str, str], overrides: ModelOverrides) -> tuple[tuple[int, int], str]:
     if overrides.size:
-        return overrides.size, "--network_size"
+        return overrides.size, "network_size"
     if "crop_size" in options:
         try:
             width, aspect = int(options["crop_size"]), float(options.get("aspect_ratio", "1.333"))
             return (width, round(width / aspect)), "opt.txt"
         except (ValueError, ZeroDivisionError):
-            raise UserError("opt.txt: crop_size or aspect_ratio is not a number; say --network_size WxH") from None
+            raise UserError(
+                "opt.txt: crop_size or aspect_ratio is not a number", hint="say <network_size=WxH>"
+            ) from None
     return (ModelConfig.width, ModelConfig.height), "the default"
 
 
@@ -104,7 +106,7 @@ def _upsampling(
     generator: Mapping[str, tuple[int, ...]], options: Mapping[str, str], overrides: ModelOverrides
 ) -> tuple[str, str]:
     if overrides.num_upsampling_layers:
-        return overrides.num_upsampling_layers, "--num_upsampling_layers"
+        return overrides.num_upsampling_layers, "num_upsampling_layers"
     if "up_4.conv_0.weight_orig" in generator:
         return "most", "the tensors"
     if options.get("num_upsampling_layers") in UPSAMPLINGS:

@@ -29,7 +29,7 @@ def find_vgg19(path: str | None) -> Path:
     if path is not None:
         given = Path(path).expanduser()
         if not given.is_file():
-            raise UserError(f"--vgg_weights {path}: no such file")
+            raise UserError("no such file", field="vgg_weights", value=path)
         return given
     named = [Path(os.environ["ECGAN_VGG19"]).expanduser()] if os.environ.get("ECGAN_VGG19") else []
     if named and not named[0].is_file():
@@ -40,7 +40,8 @@ def find_vgg19(path: str | None) -> Path:
             return candidate
     raise UserError(
         f"the perceptual loss needs VGG19's weights, and there are none: download {_HUB} (or {_TORCHVISION}) into "
-        f"{runtime.cache_dir()}, or say --vgg_weights FILE, or train without it: --lambda_vgg 0"
+        f"{runtime.cache_dir()}",
+        hint="or say <vgg_weights=FILE>, or train without it: <lambda_vgg=0>",
     )
 
 

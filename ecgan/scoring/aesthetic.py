@@ -22,15 +22,15 @@ def load_scorer(path: Path, weights: str | None) -> Scorer:
     function fails, or its score is not in 0..1."""
     specification = importlib.util.spec_from_file_location("users_aesthetic", path)
     if specification is None or specification.loader is None or not path.is_file():
-        raise UserError(f"--aesthetic {path}: not a Python file")
+        raise UserError("not a Python file", field="aesthetic", value=path)
     module = importlib.util.module_from_spec(specification)
     try:
         specification.loader.exec_module(module)
         score = module.load(weights)
     except (Exception, SystemExit) as error:  # whatever the user's code does
-        raise UserError(f"--aesthetic {path}: {type(error).__name__}: {error}") from None
+        raise UserError(f"{type(error).__name__}: {error}", field="aesthetic", value=path) from None
     if not callable(score):
-        raise UserError(f"--aesthetic {path}: load() returned no function")
+        raise UserError("load() returned no function", field="aesthetic", value=path)
 
     def checked(picture: np.ndarray) -> float:
         try:

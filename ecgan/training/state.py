@@ -65,7 +65,7 @@ def newest(states: Path, say: Callable[[str], None]) -> State | None:
             shutil.rmtree(aside, ignore_errors=True)
             path.rename(aside)
     if found:
-        raise UserError(f"no state in {states} is whole; --no-resume starts from the beginning")
+        raise UserError(f"no state in {states} is whole", hint="<resume=False> starts from the beginning")
     return None
 
 

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from ecgan import runtime
-from ecgan.errors import UserError
+from ecgan.errors import MachineError, UserError
 from ecgan.runtime import jt, nn
 
 
@@ -101,9 +101,9 @@ def join(expected: int) -> World:
     """
     size = int(jt.world_size) if jt.in_mpi else 1
     if size != expected:
-        raise UserError(
+        raise MachineError(
             f"{expected} ranks were asked for, but this process is in a world of {size}: it was not started by "
-            "mpirun or srun --mpi=pmix, or Jittor has no MPI (see `python launch/doctor.py`)"
+            "mpirun or by srun with PMIx, or Jittor has no MPI"
         )
     if size == 1:
         return World(0, 1, [socket.gethostname()], None)
@@ -129,4 +129,4 @@ def _insist_on_devices(places: Sequence[tuple[str, int, int]]) -> None:
         if gpus and ranks[host] > gpus:
             raise UserError(f"{ranks[host]} ranks on {host} would share {gpus} GPU(s); ask for as many GPUs as ranks")
     if len({bool(gpus) for _, _, gpus in places}) > 1:
-        raise UserError("some ranks run on GPUs and some on CPUs; choose with --device")
+        raise UserError("some ranks run on GPUs and some on CPUs", hint="choose with <device>")

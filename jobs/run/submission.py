@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ecgan.errors import UserError
 from ecgan.files import write_json
-from jobs.run.folder import now
+from jobs.run.clock import now
 
 
 @dataclass(frozen=True)

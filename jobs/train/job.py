@@ -11,6 +11,7 @@ from ecgan.errors import UserError
 from jobs import stop
 from jobs.run import attempts
 from jobs.run.folder import RunDir
+from jobs.run.state import State
 from jobs.train.plan import TrainPlan
 
 
@@ -72,10 +73,10 @@ def _train(run: RunDir, plan: TrainPlan) -> None:
             if over:
                 break
             if asked:
-                training.enter("stopped")
+                training.end(State.STOPPED)
                 world.wait()  # the first rank to leave ends the others
                 raise stop.Stopped
     except Diverged as error:
         raise UserError(training.give_up(error)) from None
-    training.enter("done")
+    training.end(State.DONE)
     world.wait()

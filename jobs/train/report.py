@@ -1,4 +1,4 @@
-"""What a training tells while it runs: its log, metrics, samples and status. Starts Jittor when imported."""
+"""What a training tells while it runs: its log, metrics, samples and the run's record. Starts Jittor when imported."""
 
 from __future__ import annotations
 
@@ -13,15 +13,17 @@ from ecgan.training.loader import LoadedSample
 from ecgan.training.loop import Diverged, Step
 from ecgan.training.trainee import Trainee
 from ecgan.training.world import World
-from jobs.run import attempts
-from jobs.run.folder import RunDir, now
+from jobs.run import attempts, record
+from jobs.run.clock import duration, now
+from jobs.run.folder import RunDir
+from jobs.run.state import State
 from jobs.train.clock import Clock
 from jobs.train.plan import TrainPlan
 from jobs.train.recorder import Recorder
 from jobs.train.standing import Measurement
 
-#: Seconds between two writes of the status while nothing but numbers change.
-_STATUS_INTERVAL = 1.0
+#: Seconds between two writes of the run's record while nothing but numbers change.
+_RECORD_INTERVAL = 1.0
 
 
 class Report:
@@ -32,19 +34,25 @@ class Report:
         self._recorder: Recorder | None = None
         self._samples: list[LoadedSample] = []
         self._unprinted: list[Mapping[str, float]] = []  # losses of the steps since the last line
-        self._status: dict[str, Any] = {
-            "kind": "training",
-            "step": 0,
-            "total": plan.steps,
-            "epochs": plan.settings.schedule.epochs,
-            "ranks": world.size,
-            "device": plan.device,
-            "hosts": list(dict.fromkeys(world.hosts)),
-        }
-        self._status_written = time.monotonic()
+        self._record_written = time.monotonic()
         self.last_state: str | None = None
 
-    def open(self, step: int) -> None:
+    def begin(self) -> None:
+        """The networks are there; how far they have come is still to be seen."""
+        if self._world.is_first:
+            record.begin(
+                self._run,
+                record.TRAINING,
+                State.STARTING,
+                step=0,
+                total=self._plan.steps,
+                epochs=self._plan.settings.schedule.epochs,
+                ranks=self._world.size,
+                device=self._plan.device,
+                hosts=tuple(dict.fromkeys(self._world.hosts)),
+            )
+
+    def start(self, step: int) -> None:
         """Training begins, or goes on after so many steps."""
         plan, world = self._plan, self._world
         if not world.is_first:
@@ -58,13 +66,14 @@ class Report:
             f"{plan.steps} steps in all, batch {plan.settings.batch_size} on {world.size} rank(s) "
             f"({plan.device}, {hosts}; gradients through {world.transport})"
         )
+        self.enter(State.STARTING, step=step)
 
     def note(self, step: Step) -> None:
         """Takes note of a step that has ended."""
         self._unprinted.append(step.losses)
 
     def show(self, step: Step, measured: Measurement | None, is_last: bool) -> None:
-        """Log, metrics, samples and status, each when it is its turn. `measured`: after this step."""
+        """Log, metrics, samples and record, each when it is its turn. `measured`: after this step."""
         if self._recorder is None:
             return
         attempts.insist_on_newest()
@@ -73,8 +82,8 @@ class Report:
             self._print(self._recorder, step, measured)
         if settings.display_every_steps and (is_last or step.taken % settings.display_every_steps == 0):
             self._recorder.samples(step.taken, self._trainee.paint(self._samples), self._trainee.headings)
-        if is_last or time.monotonic() - self._status_written >= _STATUS_INTERVAL:
-            self.enter("running", **self._progress(step))
+        if is_last or time.monotonic() - self._record_written >= _RECORD_INTERVAL:
+            self.enter(State.RUNNING, **self._progress(step))
 
     def measured(self, found: Measurement) -> None:
         words = ", ".join(f"{name} {value:.4f}" for name, value in found.values.items())
@@ -83,11 +92,11 @@ class Report:
     def saved(self, step: Step, path: str) -> None:
         self.last_state = path
         self.say(f"saved {path}")
-        self.enter("running", warning=None, **self._progress(step))
+        self.enter(State.RUNNING, warning=None, **self._progress(step))
 
     def not_saved(self, message: str) -> None:
         self.say(f"{message}: going on; the last one is {self.last_state or 'none'}")
-        self.enter("running", warning=message)
+        self.enter(State.RUNNING, warning=message)
 
     def diverged(self, error: Diverged) -> str:
         """Notes which samples a loss became not finite on; returns what to tell the user."""
@@ -100,14 +109,11 @@ class Report:
             f"the batch's names are in {self._run.failures}. A lower --lr may help"
         )
 
-    def enter(self, state: str, **details: Any) -> None:
-        """Writes the status."""
-        if not self._world.is_first:
-            return
-        attempts.insist_on_newest()
-        self._status |= {"last_state": self.last_state} | details
-        self._run.write_status(state, **self._status)
-        self._status_written = time.monotonic()
+    def enter(self, state: State, **changes: Any) -> None:
+        """Updates the run's record."""
+        if self._world.is_first:
+            record.update(self._run, state, last_state=self.last_state, **changes)
+            self._record_written = time.monotonic()
 
     def close(self) -> None:
         if self._recorder is not None:
@@ -122,13 +128,13 @@ class Report:
     def _print(self, recorder: Recorder, step: Step, measured: Measurement | None) -> None:
         values = _means(self._unprinted) | (measured.values if measured else {})
         self._unprinted = []
-        speed = self._clock.images_per_second or 0.0
+        speed, left = self._clock.images_per_second or 0.0, self._clock.seconds_to_go(step.taken)
         recorder.losses(step.taken, step.epoch, values, step.rate, speed)
         shown = "  ".join(f"{name} {value:.4g}" for name, value in values.items())
         self.say(
             f"epoch {step.epoch}/{self._plan.settings.schedule.epochs}  "
             f"step {step.taken}/{self._clock.expected_steps(step.taken)}  {speed:.2f} images/s  "
-            f"{_duration(self._clock.seconds_to_go(step.taken))} left  lr {step.rate:.3g}  {shown}"
+            f"{'?' if left is None else duration(left)} left  lr {step.rate:.3g}  {shown}"
         )
 
     def _progress(self, step: Step) -> dict[str, Any]:
@@ -149,12 +155,3 @@ def _means(steps: Sequence[Mapping[str, float]]) -> dict[str, float]:
         name: sum(each[name] for each in steps if name in each) / sum(name in each for each in steps)
         for name in dict.fromkeys(name for each in steps for name in each)
     }
-
-
-def _duration(seconds: float | None) -> str:
-    if seconds is None:
-        return "?"
-    minutes, hours = round(seconds / 60), round(seconds / 3600)
-    if seconds < 120:
-        return f"{seconds:.0f} s"
-    return f"{minutes} min" if minutes < 120 else f"{hours} h" if hours < 72 else f"{hours / 24:.0f} d"

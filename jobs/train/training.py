@@ -10,6 +10,7 @@ from ecgan.training.trainee import Trainee
 from ecgan.training.world import World
 from jobs.run import attempts
 from jobs.run.folder import RunDir
+from jobs.run.state import State
 from jobs.train.best import BestState
 from jobs.train.clock import Clock
 from jobs.train.plan import TrainPlan
@@ -34,7 +35,7 @@ class Training:
     def restore(self) -> int:
         """Loads the newest whole state, or begins. Returns how many steps have been taken."""
         plan, world, report = self._plan, self._world, self._report
-        report.enter("starting", step=0)
+        report.begin()
         found = world.from_first(state.newest(self._run.states, report.say) if world.is_first else None)
         standing = self._load(found) if found is not None else None
         if standing is None:
@@ -43,8 +44,7 @@ class Training:
         if plan.held_out:
             self._evaluate = plan.settings.trainable.evaluation(plan, self.trainee, world, report.say)
         step = standing.step if standing else 0
-        report.open(step)
-        report.enter("starting", step=step)
+        report.start(step)
         self.clock.start(standing.seconds if standing else 0.0)
         return step
 
@@ -68,7 +68,7 @@ class Training:
         return True
 
     def show(self, step: Step, is_last: bool) -> None:
-        """Log, metrics, samples and status, each when it is its turn."""
+        """Log, metrics, samples and record, each when it is its turn."""
         self._report.show(step, self._measured_after(step), is_last)
 
     def save(self, step: Step, must_succeed: bool) -> None:
@@ -98,8 +98,8 @@ class Training:
         """A loss is not a number. Returns what to tell the user."""
         return self._report.diverged(error)
 
-    def enter(self, final: str) -> None:
-        """It has ended in this state of a run."""
+    def end(self, final: State) -> None:
+        """It is over for now."""
         self._report.enter(final)
         self._report.close()
 

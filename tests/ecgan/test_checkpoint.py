@@ -67,7 +67,7 @@ def test_damaged_checkpoint_is_named(tmp_path: Path, tiny_checkpoint: Path) -> N
 
 
 def test_size_of_an_original_without_options_must_fit(as_original: Path) -> None:
-    with pytest.raises(UserError, match="8 positions.*default.*--network_size"):
+    with pytest.raises(UserError, match="8 positions.*default.*network_size=WxH"):
         open_checkpoint(as_original, "20")
     overrides = ModelOverrides((128, 64), "normal")
     model = open_checkpoint(as_original, "20", overrides).model
@@ -93,13 +93,14 @@ def test_shapes_tell_dont_care_class_and_upsampling() -> None:
     assert "the tensors" in source and "512x384 from the default" in source
 
 
+@pytest.mark.process
 def test_converting_keeps_every_tensor(as_original: Path, tmp_path: Path, tiny_checkpoint: Path) -> None:
     pickles = sorted(map(str, as_original.glob("*.pkl")))
     command = [sys.executable, str(ROOT / "launch" / "convert.py"), *pickles, str(tmp_path / "out")]
     command += ["--network-size", "128x64", "--num_upsampling_layers", "normal"]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    assert "128x64 from --network_size" in done.stdout
+    assert "128x64 from network_size" in done.stdout
     first, second = open_checkpoint(tiny_checkpoint), open_checkpoint(tmp_path / "out")
     for network in ("G", "E", "D"):
         before, after = first.arrays(network), second.arrays(network)
@@ -121,7 +122,7 @@ def test_newest_checkpoint_is_found_through_links(tmp_path: Path, tiny_checkpoin
 
 
 def test_epoch_that_has_no_effect_is_refused(tiny_checkpoint: Path, as_original: Path) -> None:
-    with pytest.raises(UserError, match="--which_epoch 20.*one checkpoint"):
+    with pytest.raises(UserError, match="which_epoch=20.*one checkpoint"):
         open_checkpoint(tiny_checkpoint, "20")
     with pytest.raises(UserError, match="20_net_G.pkl is epoch 20"):
         open_checkpoint(as_original / "20_net_G.pkl", "30")

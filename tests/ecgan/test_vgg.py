@@ -290,7 +290,7 @@ def test_where_weights_are_looked_for(tmp_path: Path, monkeypatch: pytest.Monkey
     monkeypatch.delenv("ECGAN_VGG19", raising=False)
     monkeypatch.delenv("JITTOR_HOME", raising=False)
     hub = ".cache/jittor/jt1.3.11/g++12.2.0/py3.11.7/Linux-6/CPU/7b6b/default"
-    with pytest.raises(UserError, match=r"download .*vgg19\.pkl.*--vgg_weights FILE.*--lambda_vgg 0"):
+    with pytest.raises(UserError, match=r"download .*vgg19\.pkl.*vgg_weights=FILE.*lambda_vgg=0"):
         find_vgg19(None)
     found = []
     for path in (  # each goes before those above it
@@ -307,5 +307,5 @@ def test_where_weights_are_looked_for(tmp_path: Path, monkeypatch: pytest.Monkey
             monkeypatch.setenv("ECGAN_VGG19", str(path))
         found.append(find_vgg19(None) == path)
     assert found == [True] * 6
-    with pytest.raises(UserError, match="--vgg_weights .*nothing"):
+    with pytest.raises(UserError, match="vgg_weights=.*nothing"):
         find_vgg19(str(tmp_path / "nothing"))

@@ -79,6 +79,7 @@ def nothing() -> None:
     pass
 
 
+@pytest.mark.process
 def test_jobs_queue_for_workers_and_keep_their_order(tmp_path: Path) -> None:
     outcomes = pool(tmp_path, 2).run([Write(tmp_path / str(number)) for number in range(7)], nothing)
     assert [outcome.state for outcome in outcomes] == ["done"] * 7
@@ -92,6 +93,7 @@ def test_gpus_are_dealt_out(monkeypatch: pytest.MonkeyPatch) -> None:
     assert all("CUDA_VISIBLE_DEVICES" not in share for share in environments(2, gpu_count=0))
 
 
+@pytest.mark.process
 def test_failure_of_one_job_is_its_own(tmp_path: Path) -> None:
     outcomes = pool(tmp_path, 1).run([Fail(ValueError), Write(tmp_path / "ran")], nothing)
     assert [outcome.state for outcome in outcomes] == ["failed", "done"]
@@ -99,6 +101,7 @@ def test_failure_of_one_job_is_its_own(tmp_path: Path) -> None:
     assert "Traceback" in (tmp_path / "worker-0.log").read_text()
 
 
+@pytest.mark.process
 def test_users_mistake_stops_all_without_traceback(tmp_path: Path) -> None:
     outcomes = pool(tmp_path, 1).run([Fail(UserError), Write(tmp_path / "ran")], nothing)
     assert [outcome.state for outcome in outcomes] == ["hopeless", "stopped"]
@@ -106,6 +109,7 @@ def test_users_mistake_stops_all_without_traceback(tmp_path: Path) -> None:
     assert "Traceback" not in (tmp_path / "worker-0.log").read_text()
 
 
+@pytest.mark.process
 def test_job_survives_its_worker_but_not_for_ever(tmp_path: Path) -> None:
     for name in ("once", "always"):
         (tmp_path / name).mkdir()
@@ -117,6 +121,7 @@ def test_job_survives_its_worker_but_not_for_ever(tmp_path: Path) -> None:
     assert other.state == "done"
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("polite", [True, False])
 def test_interruption_ends_workers_in_time(tmp_path: Path, polite: bool) -> None:
     started = tmp_path / "started"

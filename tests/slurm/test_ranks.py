@@ -16,6 +16,7 @@ from slurm.ranks import Ranks
 ENVIRONMENT = {"PYTHONPATH": str(Path(__file__).parent), "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
 
 
+@pytest.mark.process
 def test_gradients_of_the_first_step_are_those_of_one_process(tmp_path: Path) -> None:
     from rank_jobs import GradientJob
 
@@ -39,6 +40,7 @@ def test_gradients_of_the_first_step_are_those_of_one_process(tmp_path: Path) ->
             assert (apart <= 0.02 * sizes + 1e-6 * sizes.max()).all(), (count, part)
 
 
+@pytest.mark.process
 @pytest.mark.parametrize(
     ("what", "message"),
     [
@@ -57,6 +59,7 @@ def test_one_rank_that_fails_ends_all_and_says_why(tmp_path: Path, what: str, me
     wait_until(lambda: not [c for _, c in commands() if "slurm.rank" in c and str(tmp_path) in c], 5)
 
 
+@pytest.mark.process
 def test_ranks_with_other_weights_do_not_begin(tmp_path: Path) -> None:
     from rank_jobs import StrangersJob
 
@@ -75,6 +78,7 @@ def test_no_two_ranks_share_a_gpu() -> None:
         _insist_on_devices([("a", 1, 1), ("b", 2, 0)])
 
 
+@pytest.mark.process
 def test_all_can_be_ended_at_once(tmp_path: Path) -> None:
     from rank_jobs import OddJob
 
@@ -87,6 +91,7 @@ def test_all_can_be_ended_at_once(tmp_path: Path) -> None:
     assert ranks.trouble() == "the job was killed by SIGKILL (out of memory?)"
 
 
+@pytest.mark.process
 def test_tasks_that_left_no_word_have_not_done_their_job(tmp_path: Path) -> None:
     """srun ends with 0 when it has lost a node."""
     from rank_jobs import Nothing

@@ -23,7 +23,7 @@ Trained = TypeVar("Trained", bound="Trainee")
 
 
 class Trainable(ABC, Generic[Trained]):
-    """The half of a network in training that needs no Jittor; `build` makes the other, an `ecgan.training.Trainee`.
+    """The half of a network in training that needs no Jittor; `build` makes the other, an `ecgan.training.trainee.Trainee`.
 
     Its own options are those of `TrainSettings` that name it with `of`.
     """
