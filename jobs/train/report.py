@@ -18,8 +18,8 @@ from jobs.run.clock import duration, now
 from jobs.run.folder import RunDir
 from jobs.run.state import State
 from jobs.train.clock import Clock
+from jobs.train.outputs.recorder import Recorder
 from jobs.train.plan import TrainPlan
-from jobs.train.recorder import Recorder
 from jobs.train.standing import Measurement
 
 #: Seconds between two writes of the run's record while nothing but numbers change.

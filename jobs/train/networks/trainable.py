@@ -23,7 +23,7 @@ Trained = TypeVar("Trained", bound="Trainee")
 
 
 class Trainable(ABC, Generic[Trained]):
-    """The half of a network in training that needs no Jittor; `build` makes the other, an `ecgan.training.trainee.Trainee`.
+    """The half of a network in training that needs no Jittor; `build` makes the other (`ecgan.training.trainee`).
 
     Its own options are those of `TrainSettings` that name it with `of`.
     """
