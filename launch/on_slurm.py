@@ -27,9 +27,9 @@ from launch.command import DONE, INTERRUPTED, SOME_FAILED, STOPPED, Terminated
 from launch.scheduler import with_scheduler
 from launch.slurm_options import SlurmOptions
 from slurm import controller
+from slurm.sbatch import enqueue, insist_on_usable, sbatch_text
 from slurm.script import Shape, code_environment
 from slurm.site import Site
-from slurm.submit import insist_on_usable, sbatch_text, submit
 from slurm.supervisor import Supervised
 
 _PACKAGES = ("ecgan", "jobs", "slurm", "launch")
@@ -113,7 +113,7 @@ class Sending:
 
     def send(self, kind: str, shape: Shape, jobs: Sequence[Supervised]) -> str:
         """Returns the id. Raises UserError if sbatch refuses."""
-        job = SubmittedJob(submit(self._run.slurm, self._site, shape, jobs), kind, len(jobs))
+        job = SubmittedJob(enqueue(self._run.slurm, self._site, shape, jobs), kind, len(jobs))
         self._jobs.append(job)
         self.submission.save(self._run.submission)
         return job.id

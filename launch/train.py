@@ -25,7 +25,7 @@ try:
     from launch import on_slurm
     from launch.command import DONE, INTERRUPTED, SOME_FAILED, STOPPED, Terminated, parse_both, run, use_cache
     from launch.slurm_options import SlurmOptions, site_for
-    from slurm import rank, resources, script
+    from slurm import rank, resources, script, starters
     from slurm.ranks import Ranks
     from slurm.script import Shape
     from slurm.site import Site
@@ -122,7 +122,7 @@ def train(request: TrainRequest, held: int) -> int:
     record.begin(run_dir, TRAINING, State.STARTING, total=plan.steps, step=request.first_step)
     threads = str(_threads(plan.ranks))
     environment = {"OMP_NUM_THREADS": threads, "OPENBLAS_NUM_THREADS": "1"}
-    ranks = Ranks(TrainJob(run_dir.path), plan.ranks, environment, run_dir.logs, keep_open=[held])
+    ranks = Ranks(TrainJob(run_dir.path), starters.here(plan.ranks), environment, run_dir.logs, keep_open=[held])
     try:
         watch(request, ranks)
     except (KeyboardInterrupt, Terminated) as error:

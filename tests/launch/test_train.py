@@ -58,14 +58,14 @@ def test_two_ranks_train_as_one_does(train_folder: Folder) -> None:
     data = train_folder(8)
     runs = {"one": ("--ranks", 1), "two": ("--ranks", 2), "micro": ("--ranks", 2, "--micro_batch", 1)}
     for name, options in runs.items():
-        job = data.train("--size", "128x64", "--max_steps", 10, *options, run=name)
+        job = data.train("--size", "128x64", "--max_steps", 6, *options, run=name)
         assert job.returncode == 0, job.stderr
     one, two, micro = (data.metrics(name) for name in runs)
-    assert len(one) == len(two) == 10
+    assert len(one) == len(two) == 6
     for ours, theirs in zip(one, two, strict=True):
         first = ours["step"] == 1
         for loss in ("KLD", "GAN", "GAN_Feat", "D_Fake", "D_real"):
-            assert theirs[loss] == pytest.approx(ours[loss], rel=1e-4 if first else 0.05, abs=1e-5 if first else 0.02)
+            assert theirs[loss] == pytest.approx(ours[loss], rel=1e-4 if first else 0.05, abs=1e-5 if first else 0.03)
     assert micro[0]["KLD"] == pytest.approx(one[0]["KLD"], rel=1e-4)  # a sum over the batch, however it is cut
     assert micro[0]["GAN_Feat"] != pytest.approx(one[0]["GAN_Feat"], rel=1e-6)  # BatchNorm saw other statistics
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ecgan.checkpoint.segmenter import PART, open_segmenter
+from ecgan.checkpoint.segmenter import SEGMENTER, open_segmenter
 from ecgan.config import ModelConfig, SegformerShape
 from ecgan.errors import UserError
 from ecgan.memory import SEGMENTER_STATE
@@ -70,7 +70,7 @@ class SegmentationNetwork(Trainable["SegmenterLearner"]):
 
     def first_arrays(self, plan: TrainPlan) -> Mapping[str, dict[str, np.ndarray]]:
         assert plan.files.init is not None
-        return {PART: open_segmenter(Path(plan.files.init)).arrays()}
+        return {SEGMENTER: open_segmenter(Path(plan.files.init)).arrays()}
 
     def evaluation(
         self, plan: TrainPlan, trainee: SegmenterLearner, world: World, say: Callable[[str], None]
