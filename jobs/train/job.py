@@ -9,7 +9,6 @@ from ecgan.data.images import BadImage
 from ecgan.errors import UserError
 from ecgan.runtime import starting
 from ecgan.runtime.compiling import compile_core
-from ecgan.runtime.warming import warm_scoring, warm_segmenter, warm_training
 from jobs import stop
 from jobs.run import attempts
 from jobs.run.folder import RunDir
@@ -41,15 +40,8 @@ class TrainJob:
 
 def prepare_code(plan: TrainPlan) -> None:
     """Compiles what the ranks will run, in child processes that show their progress, unless that has been done."""
-    settings = plan.settings
     compile_core(plan.device)
-    at_once = settings.micro_batch or settings.batch_size // plan.ranks
-    if settings.trains_segmenter:
-        warm_segmenter(settings.model, settings.recipe, at_once, plan.device)
-    else:
-        warm_training(settings.model, settings.recipe, at_once, plan.device)
-    if plan.segmenter or plan.inception:
-        warm_scoring(plan.inception, plan.segmenter, plan.segmenter_size, plan.device)
+    plan.settings.trainable.compile(plan)
 
 
 def _train(run: RunDir, plan: TrainPlan) -> None:
@@ -67,10 +59,12 @@ def _train(run: RunDir, plan: TrainPlan) -> None:
     settings = plan.settings
     loader = Loader(plan.pairs, settings.model, plan.sampler, world.rank, world.size, settings.loader_threads)
     try:
-        end = start if any(world.any([training.is_time_over()])) else plan.steps
-        for step in steps(training.learner, loader, plan.sampler, settings.schedule, world, start, end):
+        end = start if any(world.any([training.clock.is_time_over])) else plan.steps
+        for step in steps(training.trainee, loader, plan.sampler, settings.schedule, world, start, end):
             training.note(step)
-            asked, due, over = world.any([stop.requested(), training.is_save_due(step), training.is_time_over()])
+            asked, due, over = world.any(
+                [stop.requested(), training.clock.is_save_due(step.taken), training.clock.is_time_over]
+            )
             over = over or step.taken == plan.steps
             if over or (training.is_measuring_due(step) and not asked):
                 due = training.measure(step) or due
@@ -80,10 +74,10 @@ def _train(run: RunDir, plan: TrainPlan) -> None:
             if over:
                 break
             if asked:
-                training.enter(State.STOPPED)
+                training.end(State.STOPPED)
                 world.wait()  # the first rank to leave ends the others
                 raise stop.Stopped
     except Diverged as error:
         raise UserError(training.give_up(error)) from None
-    training.enter(State.DONE)
+    training.end(State.DONE)
     world.wait()

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from jobs.train.metrics import Point
+from jobs.train.outputs.metrics import Point
 
 _WIDTH, _HEIGHT = 1200, 380
 _LEFT, _RIGHT, _TOP, _BOTTOM = 56, 14, 12, 34

@@ -21,13 +21,11 @@ from conftest import ROOT, draw_photo
 from PIL import Image
 
 from jobs.run.folder import RunDir
-from jobs.train import metrics
-from jobs.train.loss_chart import loss_chart, smoothed
-from jobs.train.metrics import History, Line, Point
-from jobs.train.plan import TrainPlan, changes
-from jobs.train.record import Recorder
-from jobs.train.samples_page import Sheet, samples_page, spread
-from jobs.train.settings import FIXED, STEERING, TrainSettings
+from jobs.train.outputs import metrics
+from jobs.train.outputs.loss_chart import loss_chart, smoothed
+from jobs.train.outputs.metrics import History, Line, Point
+from jobs.train.outputs.recorder import Recorder
+from jobs.train.outputs.samples_page import Sheet, samples_page, spread
 
 HEADINGS = ("mask", "image2")
 LOSSES = {"GAN": -0.5, "VGG": 8.25}
@@ -107,7 +105,7 @@ def test_lines_of_metrics(run: RunDir) -> None:
 def test_kill_loses_no_line(run: RunDir) -> None:
     program = (
         "import sys; from pathlib import Path\n"
-        "from jobs.run.folder import RunDir; from jobs.train.record import Recorder\n"
+        "from jobs.run.folder import RunDir; from jobs.train.outputs.recorder import Recorder\n"
         "recorder = Recorder(RunDir(Path(sys.argv[1])), 0)\n"
         "for step in range(1, 10**6):\n"
         "    recorder.losses(step, 1, {'GAN': 0.5}, 1e-4, 1.0); print(step, flush=True)\n"
@@ -283,7 +281,7 @@ def test_full_disk_does_not_stop_training(run: RunDir) -> None:
     """Files may not grow (the system's limit for a process stands in for the disk's), later they may again."""
     program = (
         "import resource, sys; from pathlib import Path; import numpy as np\n"
-        "from jobs.run.folder import RunDir; from jobs.train.record import Recorder\n"
+        "from jobs.run.folder import RunDir; from jobs.train.outputs.recorder import Recorder\n"
         "def limit(size): resource.setrlimit(resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))\n"
         "recorder = Recorder(RunDir(Path(sys.argv[1])), 0)\n"
         "picture = np.zeros((16, 32, 3), np.uint8)\n"
@@ -316,14 +314,3 @@ def test_sheets_of_real_photos(run: RunDir, landscape_mini: Path) -> None:
     tile = np.asarray(sheet)[30:170, 10:220].astype(float)
     wanted = np.asarray(Image.fromarray(photos[0]).resize((228, 171)))[10:150, 4:214].astype(float)
     assert np.abs(tile.mean((0, 1)) - wanted.mean((0, 1))).max() < 5
-
-
-def test_a_state_of_before_an_option_was_there_had_its_default() -> None:
-    settings = TrainSettings()
-    now = TrainPlan(settings, (), "cpu", 1).summary
-    saved = {
-        "settings": {name: value for name, value in now["settings"].items() if name not in ("network", "held_out")}
-    }
-    assert changes(saved, now, FIXED) == []
-    other = {"settings": now["settings"] | {"held_out": 5, "lr": 1.0}}
-    assert changes(saved, other, (*FIXED, *STEERING)) == ["held_out 0 -> 5", "lr 0.0002 -> 1.0"]

@@ -17,10 +17,10 @@ from ecgan.files import TEMPORARY_SUFFIX, write_atomically
 from jobs.run.clock import now
 from jobs.run.folder import RunDir
 from jobs.run.values import to_json
-from jobs.train import metrics
-from jobs.train.metrics import History, Line
-from jobs.train.samples_page import Sheet, samples_page
-from jobs.train.tensorboard import EventFile
+from jobs.train.outputs import metrics
+from jobs.train.outputs.metrics import History, Line
+from jobs.train.outputs.samples_page import Sheet, samples_page
+from jobs.train.outputs.tensorboard import EventFile
 
 #: Pixels that a sheet of samples is wide at most, roughly.
 _SHEET_WIDTH = 1600

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from jobs.train.loss_chart import loss_chart
-from jobs.train.metrics import History, Line
+from jobs.train.outputs.loss_chart import loss_chart
+from jobs.train.outputs.metrics import History, Line
 
 _SHEETS = 40
 #: Bytes of all pictures in the page; large ones leave room for fewer, but for `_FEWEST`.
