@@ -9,9 +9,9 @@ from typing import Any
 from ecgan.checkpoint import list_states
 from ecgan.data.testset import Fault
 from ecgan.errors import UserError
+from ecgan.files import write_json
 from ecgan.runtime.compiling import usable_device
 from ecgan.runtime.devices import Device, choose_device, gpu_count
-from ecgan.files import write_json
 from jobs.run.folder import RunDir
 from jobs.space import insist_on_space
 from jobs.train.pairs import find_pairs, hold_out

@@ -17,8 +17,8 @@ from ecgan.config import ModelConfig
 from ecgan.data.trainset import PHOTO_FOLDER
 from ecgan.errors import UserError
 from ecgan.memory import state_size
-from ecgan.training.recipe import AdamSettings, LossWeights, Recipe
 from ecgan.runtime.warming import warm_scoring, warm_training
+from ecgan.training.recipe import AdamSettings, LossWeights, Recipe
 from jobs.train.files import Files
 from jobs.train.networks.trainable import Trainable
 

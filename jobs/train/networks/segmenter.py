@@ -12,8 +12,8 @@ from ecgan.checkpoint.segmenter import SEGMENTER, open_segmenter
 from ecgan.config import ModelConfig, SegformerShape
 from ecgan.errors import UserError
 from ecgan.memory import SEGMENTER_STATE
-from ecgan.training.recipe import AdamSettings, Recipe
 from ecgan.runtime.warming import warm_segmenter
+from ecgan.training.recipe import AdamSettings, Recipe
 from jobs.train.files import Files
 from jobs.train.networks.trainable import Trainable
 
