@@ -45,6 +45,7 @@ def test_it_is_free_again_when_its_holder_lets_go(run: RunDir) -> None:
     os.close(lock.take(run))
 
 
+@pytest.mark.process
 def test_workers_hold_it_on(run: RunDir) -> None:
     command = [sys.executable, "-c", HAND_ON, str(run.path)]
     launcher = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)

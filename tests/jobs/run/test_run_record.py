@@ -94,6 +94,7 @@ def test_a_misspelt_name_is_an_error(run: RunDir) -> None:
         record.update(run, totl=3)
 
 
+@pytest.mark.process
 def test_a_full_disk_stops_nobody(run: RunDir) -> None:
     """Files may not grow (the system's limit for a process stands in for the disk's)."""
     program = (

@@ -211,12 +211,15 @@ def test_broken_status_is_said(run: RunDir, text: str) -> None:
 
 
 def test_values_of_wrong_types_are_left_out(run: RunDir) -> None:
-    odd = dict.fromkeys(TRAINING, "odd") | {"kind": "training", "losses": {"GAN": None, "VGG": math.inf}}
+    odd = dict.fromkeys(TRAINING, "odd") | {"kind": "training", "losses": {"GAN": math.nan, "VGG": math.inf}}
     run.status.write_text(json.dumps(odd | {"state": "done", "last_state": 7}))
     status = read_status(run.path)
-    assert status.total is None and status.last_state is None and status.losses == {"VGG": math.inf}
+    assert status.total is None and status.last_state is None and status.images_per_second is None
     assert describe(status)
-    assert json.loads(json.dumps(status.to_json(), allow_nan=False))["losses"] == {"VGG": "Infinity"}
+    assert json.loads(json.dumps(status.to_json(), allow_nan=False))["losses"] == {
+        "GAN": "NaN",
+        "VGG": "Infinity",
+    }
 
 
 def test_a_folder_that_is_no_run(tmp_path: Path) -> None:
