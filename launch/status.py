@@ -8,6 +8,7 @@ python launch/status.py runs/ecgan --watch
 from __future__ import annotations
 
 import json
+import runpy
 import sys
 import time
 from dataclasses import dataclass
@@ -22,7 +23,8 @@ try:
     from launch.command import DONE, parse, run
     from launch.scheduler import with_scheduler
 except ModuleNotFoundError as missing:
-    sys.exit(f"error: {missing}: run `make setup` once, then .venv/bin/python launch/status.py")
+    runpy.run_path(str(Path(__file__).with_name("missing.py")))["exit_if_not_installed"](missing)
+    raise
 
 _INTERVAL = 2.0
 #: Moves to the upper left corner and clears what is below.
