@@ -10,10 +10,16 @@ import os
 import secrets
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
+
+import msgspec
+
+from ecgan.errors import UserError, reason
 
 #: What a file is called until it is whole. Found after a kill, it can be deleted.
 TEMPORARY_SUFFIX = ".part"
+
+Record = TypeVar("Record")
 
 
 def write_atomically(path: Path, content: bytes | str) -> None:
@@ -34,6 +40,27 @@ def write_atomically(path: Path, content: bytes | str) -> None:
 
 def write_json(path: Path, value: Any) -> None:
     write_atomically(path, json.dumps(value, indent=1) + "\n")
+
+
+def read_json(path: Path, cls: type[Record], what: str) -> Record:
+    """The `cls` (a dataclass, of dataclasses, tuples, paths and what JSON has) that `write_json` wrote from its fields.
+
+    Keys that are no fields are passed over. Raises FileNotFoundError, and UserError if it is not `what` it should be.
+    """
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=cls, dec_hook=_from_text)
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise UserError(f"can't read {path}: {reason(error)}") from None
+    except (ValueError, TypeError) as error:
+        raise UserError(f"{path} is not {what} that this version can read ({error})") from None
+
+
+def _from_text(kind: type, value: Any) -> Any:
+    if issubclass(kind, Path):
+        return kind(value)
+    raise TypeError(f"a {kind.__name__} can't be read from JSON")
 
 
 def sha256_of(path: Path) -> str:

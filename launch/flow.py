@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Protocol, TypeVar
 
-from ecgan.runtime import Device
+from ecgan.runtime.devices import Device, DeviceChoice
 from jobs.run import lock, record
 from jobs.run.attempts import MERGE, shard_unit
 from jobs.run.folder import RunDir
@@ -34,7 +34,7 @@ class Settings(Protocol):
     @property
     def cluster(self) -> str: ...
     @property
-    def device(self) -> Device: ...
+    def device(self) -> DeviceChoice: ...
     @property
     def workers(self) -> int | None: ...
     @property
@@ -49,7 +49,7 @@ RequestT = TypeVar("RequestT", bound=Request)
 
 def run(
     options_of: type[SettingsT],
-    check: Callable[[SettingsT, str | None], RequestT],
+    check: Callable[[SettingsT, Device | None], RequestT],
     examine: Callable[[RequestT], Work],
     about: str,
     arguments: Sequence[str] | None = None,

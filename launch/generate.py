@@ -5,7 +5,8 @@ python launch/generate.py --shards 8
 
 from __future__ import annotations
 
-import sys
+import runpy
+from pathlib import Path
 
 try:
     from jobs.generate.request import check
@@ -14,7 +15,8 @@ try:
     from launch import flow
     from launch.command import run
 except ModuleNotFoundError as missing:
-    sys.exit(f"error: {missing}: run `make setup` once, then .venv/bin/python launch/generate.py")
+    runpy.run_path(str(Path(__file__).with_name("missing.py")))["exit_if_not_installed"](missing)
+    raise
 
 
 def main() -> int:

@@ -12,10 +12,10 @@ from typing import Any
 
 import yaml
 
-from ecgan import runtime
 from ecgan.errors import UserError
 from ecgan.files import write_atomically
 from ecgan.progress import progress_bar
+from ecgan.runtime.devices import Device, DeviceChoice
 from jobs.run import record
 from jobs.run.folder import RunDir
 from jobs.run.state import State
@@ -26,9 +26,9 @@ from launch.command import DONE, INTERRUPTED, SOME_FAILED, STOPPED, Terminated
 from launch.scheduler import with_scheduler
 from launch.slurm_options import SlurmOptions
 from slurm import controller
+from slurm.sbatch import enqueue, insist_on_usable, sbatch_text
 from slurm.script import Shape
 from slurm.site import Site
-from slurm.submit import insist_on_usable, sbatch_text, submit
 from slurm.supervisor import Supervised
 
 #: Seconds between two looks at the run's files, and at the scheduler.
@@ -64,7 +64,7 @@ def forget_submission(run: RunDir) -> None:
     run.submission.unlink(missing_ok=True)
 
 
-def device(asked: runtime.Device, site: Site) -> str:
+def device(asked: DeviceChoice, site: Site) -> Device:
     """What computes there: this machine's own devices do not count."""
     if asked != "auto":
         return asked
@@ -94,7 +94,7 @@ class Sending:
 
     def send(self, kind: str, shape: Shape, jobs: Sequence[Supervised]) -> str:
         """Returns the id. Raises UserError if sbatch refuses."""
-        job = SubmittedJob(submit(self._run.slurm, self._site, shape, jobs), kind, len(jobs))
+        job = SubmittedJob(enqueue(self._run.slurm, self._site, shape, jobs), kind, len(jobs))
         self._jobs.append(job)
         self.submission.save(self._run.submission)
         return job.id

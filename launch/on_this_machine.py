@@ -6,9 +6,9 @@ import contextlib
 import sys
 from collections.abc import Mapping, Sequence
 
-from ecgan import runtime
 from ecgan.errors import UserError
 from ecgan.progress import progress_bar
+from ecgan.runtime.devices import gpu_count
 from jobs.options import in_words
 from jobs.run import record
 from jobs.run.folder import RunDir
@@ -22,7 +22,7 @@ from slurm.local import LocalPool, Outcome
 
 def workers(work: Work, asked: int | None) -> list[dict[str, str]]:
     """The environment of each worker of the pool: its GPU or its share of the cores."""
-    gpus = runtime.gpu_count() if work.device == "cuda" else 0
+    gpus = gpu_count() if work.device == "cuda" else 0
     count = asked or resources.default_workers(gpus, work.memory)
     return resources.environments(max(1, min(count, work.shards)), gpus)
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from ecgan.config import ModelConfig
 
@@ -114,7 +114,7 @@ def _reporting(path: Path) -> Iterator[None]:
     """What Pillow raises as BadImage."""
     try:
         yield
-    except Image.UnidentifiedImageError:
+    except UnidentifiedImageError:
         raise BadImage(f"{path}: unreadable or truncated (not a picture)") from None
     except _DECODING_ERRORS as error:
         raise BadImage(f"{path}: unreadable or truncated ({error})") from None

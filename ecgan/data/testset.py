@@ -1,4 +1,4 @@
-"""A test set: masks, and the photo whose style each shall take (SPEC section 1)."""
+"""A test set: masks, and the photo whose style each shall take (docs/specification.md, section 1)."""
 
 from __future__ import annotations
 

@@ -16,6 +16,7 @@ from ecgan.config import ModelConfig, Spade
 from ecgan.data.images import Format, Size
 from ecgan.errors import UserError
 from ecgan.files import write_json
+from ecgan.runtime.devices import Device
 from jobs.sharded import libraries, numbering
 
 #: Grows when the same settings give other pictures than before.
@@ -26,14 +27,14 @@ PICTURES_VERSION = 1
 class Painting:
     """Everything but mask and reference that decides a picture's bytes, and where the checkpoint is.
 
-    `device` is "cpu" or "cuda", never "auto": pictures differ in their last bits between them.
+    `device` is never "auto": pictures differ in their last bits between the two.
     """
 
     checkpoint: str
     checkpoint_hash: str
     which_epoch: str | None
     model: ModelConfig
-    device: str
+    device: Device
     spade: Spade
     seed: int
     noise: float

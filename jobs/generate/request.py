@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ecgan import runtime
 from ecgan.checkpoint import Checkpoint, ModelOverrides, find_newest, open_checkpoint
 from ecgan.data.testset import Fault, check_pictures, find_test_set
 from ecgan.errors import UserError
+from ecgan.runtime.compiling import usable_device
+from ecgan.runtime.devices import Device, choose_device
 from jobs import faults
 from jobs.generate import merge
 from jobs.generate.plan import GeneratePlan, Painting, Task, input_digest
@@ -44,7 +45,7 @@ class GenerateRequest(Request):
         merge.restore(self.run, self.results)
 
 
-def check(settings: GenerateSettings, device: str | None = None) -> GenerateRequest:
+def check(settings: GenerateSettings, device: Device | None = None) -> GenerateRequest:
     """Checks checkpoint, input and output, and writes nothing.
 
     `device`: what is to compute, where that is not on this machine.
@@ -60,7 +61,7 @@ def check(settings: GenerateSettings, device: str | None = None) -> GenerateRequ
     faulty = {task.name: Record(task.name, "", -1, error=reasons[task.name]) for task in tasks if task.name in reasons}
     # Last, since with a GPU it may compile, which a mistake in the input or a dry run need not wait for.
     if device is None:
-        choose = runtime.choose_device if settings.dry_run else runtime.usable_device
+        choose = choose_device if settings.dry_run else usable_device
         device = choose(settings.device)
     painting = Painting(
         checkpoint=str(checkpoint.path.absolute()),

@@ -20,10 +20,10 @@ from typing import Any
 
 import numpy as np
 
-from ecgan import runtime
 from ecgan.data.images import BadImage, encode, read_bytes, read_mask, read_photo, resize_mask, resize_photo
 from ecgan.files import write_atomically
-from ecgan.warm import warm_painting
+from ecgan.runtime import starting
+from ecgan.runtime.warming import warm_painting
 from jobs import stop
 from jobs.generate import records
 from jobs.generate.plan import GeneratePlan, Painting, Task, input_digest
@@ -63,7 +63,7 @@ class GenerateShare(Share[Task]):
 def _load_painter(painting: Painting, batch: int) -> Any:
     """The networks, once for all shards that this process runs. Starts Jittor."""
     checkpoint = painting.open_checkpoint()
-    runtime.start(painting.device)  # type: ignore[arg-type]
+    starting.start(painting.device)
     warm_painting(checkpoint.model, painting.device, batch, painting.spade)
     from ecgan.synthesis import Synthesiser  # needs Jittor, so not before it is started on the right device
 

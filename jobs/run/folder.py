@@ -10,7 +10,7 @@ from ecgan.files import TEMPORARY_SUFFIX
 
 
 class RunDir:
-    """Paths below `path`; DESIGN names them. Nothing is created before `create`.
+    """Paths below `path`; docs/structure.md says what they hold. Nothing is created before `create`.
 
     `option`: what the user chose the folder with, for messages.
     """

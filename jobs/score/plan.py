@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from ecgan.errors import UserError
 from ecgan.files import write_json
+from ecgan.runtime.devices import Device
 from jobs.sharded import libraries, numbering
 
 #: Grows when the same files give other measurements than before.
@@ -32,7 +33,7 @@ class Judges:
     hashes: tuple[tuple[str, str], ...]
     label_nc: int
     contain_dontcare_label: bool
-    device: str
+    device: Device
     segmenter_size: tuple[int, int] | None
 
     @property
@@ -135,7 +136,7 @@ class ScorePlan:
             raise UserError(f"{path} is not a plan that this version can read") from None
 
 
-def features_by(network: str, sha256: str, device: str) -> dict[str, Any]:
+def features_by(network: str, sha256: str, device: Device) -> dict[str, Any]:
     """What decides the features of a photo."""
     return {network: sha256, "device": device} | _versions()
 

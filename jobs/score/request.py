@@ -11,7 +11,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from ecgan import runtime
 from ecgan.checkpoint.inception import find_inception, read_inception
 from ecgan.checkpoint.segmenter import SegmenterFile, fitting, open_segmenter
 from ecgan.config import ModelConfig
@@ -19,6 +18,8 @@ from ecgan.data.images import BadImage, Size, size_of
 from ecgan.data.testset import Fault, Item, check_pictures, find_test_set
 from ecgan.errors import UserError
 from ecgan.files import sha256_of
+from ecgan.runtime.compiling import usable_device
+from ecgan.runtime.devices import Device, choose_device
 from ecgan.scoring.frechet import Gaussian
 from jobs import faults
 from jobs.generate.merge import read_manifest
@@ -47,7 +48,7 @@ class ScoreRequest(Request):
         return (measurements.folder(self.run),)
 
 
-def check(settings: ScoreSettings, device: str | None = None) -> ScoreRequest:
+def check(settings: ScoreSettings, device: Device | None = None) -> ScoreRequest:
     """Checks pictures, masks, references and networks, and writes nothing.
 
     `device`: what is to compute, where that is not on this machine.
@@ -66,7 +67,7 @@ def check(settings: ScoreSettings, device: str | None = None) -> ScoreRequest:
     size, items, missing = _find_items(settings, results)
     # Last, since with a GPU it may compile, which a mistake in the input or a dry run need not wait for.
     if device is None:
-        device = (runtime.choose_device if settings.dry_run else runtime.usable_device)(settings.device)
+        device = (choose_device if settings.dry_run else usable_device)(settings.device)
     judges = _judges(settings, inception, segmenter, size, device)
     pictures = [subject_of(*item) for item in items]
     photos = find_photos(Path(settings.img_path).expanduser()) if judges.has_features else []
@@ -112,7 +113,7 @@ def _find_segmenter(settings: ScoreSettings) -> SegmenterFile | None:
 
 
 def _judges(
-    settings: ScoreSettings, inception: Path | None, segmenter: SegmenterFile | None, size: Size, device: str
+    settings: ScoreSettings, inception: Path | None, segmenter: SegmenterFile | None, size: Size, device: Device
 ) -> Judges:
     files = {"aesthetic": settings.aesthetic, "aesthetic_weights": settings.aesthetic_weights}
     paths = {name: str(Path(file).expanduser().absolute()) if file else None for name, file in files.items()}

@@ -11,14 +11,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ecgan import runtime
 from ecgan.checkpoint.segmenter import open_segmenter
 from ecgan.config import ModelConfig
 from ecgan.data.images import BadImage, check_picture, read_mask, read_photo, resize_mask
 from ecgan.errors import UserError
+from ecgan.runtime import starting
+from ecgan.runtime.warming import warm_scoring
 from ecgan.scoring.aesthetic import Scorer, load_scorer
 from ecgan.scoring.agreement import Agreement
-from ecgan.warm import warm_scoring
 from jobs import stop
 from jobs.run import attempts
 from jobs.run.folder import RunDir
@@ -153,7 +153,7 @@ def _load_measurer(judges: Judges) -> _Measurer:
     if segmenter is not None and segmenter.sha256 != judges.of("segmenter"):
         raise UserError(f"segmentation network {segmenter.path} has changed since this was planned; start it again")
     inception = Path(judges.inception) if judges.inception else None
-    runtime.start(judges.device)  # type: ignore[arg-type]
+    starting.start(judges.device)
     if judges.has_features:
         warm_scoring(judges.inception, judges.segmenter, judges.segmenter_size, judges.device)
     from ecgan.scoring.evaluator import Evaluator  # needs Jittor, so not before it is started on the right device

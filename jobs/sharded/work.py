@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
+from ecgan.runtime.devices import Device
 from jobs.run.folder import RunDir
 from jobs.sharded.finish import Finish
 from jobs.sharded.shard import ShardJob, Share
@@ -35,14 +36,14 @@ class Request:
 class Work(ABC):
     """A plan, and how far it has come. `done` of `total` items are made already, the others are in `shards` parts.
 
-    `device` is "cpu" or "cuda"; `memory`: bytes that a process takes which makes a shard, on the CPU.
+    `memory`: bytes that a process takes which makes a shard, on the CPU.
     """
 
     run: RunDir
     total: int
     done: int
     shards: int
-    device: str
+    device: Device
     memory: int
 
     #: In the run's record, and what a bar says is being done.

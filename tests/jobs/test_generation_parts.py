@@ -18,7 +18,7 @@ from jobs.generate.finish import GenerateFinish
 from jobs.generate.plan import GeneratePlan, Painting, Task, differences
 from jobs.generate.records import Record
 from jobs.generate.settings import GenerateSettings
-from jobs.run import attempts, lock
+from jobs.run import attempts
 from jobs.run.folder import RunDir
 
 SIZE = (32, 32)
@@ -180,15 +180,3 @@ def test_results_that_can_not_be_renamed_stay(
     with pytest.raises(UserError, match="pictures are in"):
         merge.swap_in(run, tmp_path / "no" / "such" / "folder")
     assert len(list(run.images.glob("*.png"))) == 3
-
-
-def test_lock_is_free_again_when_its_holder_is_gone(tmp_path: Path) -> None:
-    import os
-
-    run = RunDir(tmp_path / "run")
-    run.create(run.shards, run.images)
-    first = lock.take(run)
-    with pytest.raises(UserError, match=f"in use by process {os.getpid()}"):
-        lock.take(run)
-    os.close(first)
-    os.close(lock.take(run))

@@ -19,7 +19,7 @@ from PIL import Image
 from ecgan.data.images import BadImage, read_photo
 from ecgan.errors import UserError
 from ecgan.files import write_json
-from ecgan.runtime import Device
+from ecgan.runtime.devices import DeviceChoice
 from jobs.options import option
 from jobs.run import attempts, record
 from jobs.run.folder import RunDir
@@ -39,7 +39,7 @@ class PixelSettings:
     shards: int = option(1, "parts into which they are split")
     workers: int | None = option(None, "processes on this machine")
     cluster: Literal["auto", "slurm", "local"] = option("local", "where to run")
-    device: Device = option("cpu", "what to compute on")
+    device: DeviceChoice = option("cpu", "what to compute on")
     cache_dir: str | None = option(None, "folder of compiled code")
     dry_run: bool = option(False, "print the plan and do nothing")
 

@@ -23,6 +23,8 @@ from ecgan.config import ModelConfig
 from jobs.run.state import State
 from jobs.run.status import read_status
 
+pytestmark = pytest.mark.process
+
 Folder = Callable[[int], DataFolder]
 
 

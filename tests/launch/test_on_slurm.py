@@ -13,6 +13,18 @@ from pathlib import Path
 import pytest
 from conftest import ROOT, DataFolder, ScoreFolder, TrainFolder, wait_until
 
+from ecgan.errors import UserError
+from jobs.run import record
+from jobs.run.folder import RunDir
+from jobs.run.state import State
+from jobs.run.status import read_status
+from launch import on_slurm
+from slurm.script import Shape
+from slurm.site import Site
+from slurm.supervisor import Supervised
+
+pytestmark = pytest.mark.process
+
 #: Notes its words and what it is given; takes jobs unless told otherwise; sbatch numbers them from 100.
 FAKE = """#!/bin/sh
 here="$(dirname "$0")"
@@ -164,6 +176,18 @@ def test_what_sbatch_refuses_is_told_in_its_words(slurm: FakeSlurm, data_folder:
     assert shown["state"] == "failed" and "Invalid account" in str(shown["error"])
     slurm.folder.joinpath("sbatch.fails").unlink()
     assert data.generate("--cluster", "slurm").returncode == 0
+
+
+def test_a_refused_scoring_is_still_one(slurm: FakeSlurm, tmp_path: Path) -> None:
+    run = RunDir(tmp_path / "results.score")
+    run.create()
+    record.begin(run, "scoring", State.SUBMITTED, total=1000, done=3, before=3)
+    slurm.fails("sbatch", "sbatch: error: Batch job submission failed: Invalid account")
+    site, shape = Site(gpus_per_node=0), Shape("scoring")
+    with pytest.raises(UserError, match="Invalid account"), on_slurm.Sending(run, site) as sending:
+        sending.send("shards", shape, [Supervised(run.path, "shard-0", print, site, shape)])
+    shown = read_status(run.path)
+    assert (shown.kind, shown.state, shown.done, shown.total) == ("scoring", State.FAILED, 3, 1000)
 
 
 def test_a_scoring_that_is_refused_stays_one(slurm: FakeSlurm, tmp_path: Path) -> None:

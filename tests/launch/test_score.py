@@ -22,6 +22,8 @@ from ecgan.scoring.total import total
 from jobs.run.state import State
 from jobs.run.status import read_status
 
+pytestmark = pytest.mark.process
+
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Callable[[int], ScoreFolder]:
@@ -239,13 +241,13 @@ def test_one_that_failed_counts_nowhere(folder: Callable[[int], ScoreFolder], ne
 def test_statistics_that_are_damaged_are_computed_anew(
     folder: Callable[[int], ScoreFolder], networks: dict[str, Path], tmp_path: Path
 ) -> None:
-    from ecgan import runtime
+    from ecgan.runtime.cache import cache_dir
 
     data = folder(3)
     options = [*options_of(networks, "segmenter"), "--output_path", "first"]
     assert data.score(*options).returncode == 0
     key = json.loads((data.path / "first/plan.json").read_text())["statistics"]
-    file = runtime.cache_dir() / f"statistics/{key}.npz"
+    file = cache_dir() / f"statistics/{key}.npz"
     whole = file.read_bytes()
     file.write_bytes(whole[:100])
     again = data.score(*options[:2], "--output_path", "second")

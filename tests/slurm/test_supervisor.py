@@ -22,6 +22,8 @@ from slurm.script import Shape
 from slurm.site import Site
 from slurm.supervisor import Supervised
 
+pytestmark = pytest.mark.process
+
 #: Starts one task here; and notes what it is asked.
 SRUN = """#!/bin/sh
 while [ "${1#--}" != "$1" ]; do shift; done
@@ -152,6 +154,14 @@ def test_what_went_wrong_is_noted(stand: Stand, conduct: str, status: int) -> No
     assert job.wait(30) == status
     assert stand.last().outcome is State.FAILED and conduct in stand.last().message
     assert Path(stand.last().log).is_dir()
+
+
+def test_one_that_comes_too_late_ends_without_a_word(stand: Stand) -> None:
+    job = stand.start("late")
+    out, _ = job.communicate(timeout=60)
+    assert job.returncode == 0 and "training-0001 superseded" in out
+    first, later = attempts.every(stand.run / "attempts")
+    assert first.details.outcome is later.details.outcome is None
 
 
 def test_a_later_attempt_ends_this_one(stand: Stand) -> None:
