@@ -119,6 +119,8 @@ def print_plan(generation: Generation, site: Site | None, why: str) -> None:
     print(f"pictures    {len(plan.tasks)}: {len(generation.made)} made already, {len(todo)} to do")
     for fault in request.skipped:
         print(f"skipped     {fault.reason}")
+    for remark in request.remarks:
+        print(f"note        {remark}")
     print(f"shards      {plan.shards}{asked}")
     if site:
         print(f"where       Slurm: an array, {site.array_parallelism} at a time ({plan.painting.device}); {why}")

@@ -14,6 +14,7 @@ from typing import Any
 try:
     import yaml
 
+    from ecgan.data.exclusion import no_effect
     from ecgan.errors import UserError
     from ecgan.files import write_atomically
     from ecgan.progress import progress_bar
@@ -91,11 +92,13 @@ def submit(request: Request, site: Site, shape: Shape, options: SlurmOptions) ->
 
 def print_plan(request: Request, site: Site | None, why: str) -> None:
     plan, settings = request.plan, request.plan.settings
-    left_out = f", {request.excluded} left out by the list" if request.excluded else ""
+    left_out = f", {len(request.excluded.names)} left out by the list" if request.excluded.names else ""
     share = settings.batch_size // plan.ranks
     micro = settings.micro_batch or share
     model = settings.model
     print(f"training set  {settings.input_path}: {len(plan.pairs)} pairs{left_out}")
+    if request.excluded.unknown:
+        print(f"note          {no_effect(request.excluded.unknown)}")
     for fault in request.skipped:
         print(f"skipped       {fault.reason}")
     widths = "SegFormer-B0" if settings.trains_segmenter else f"ngf {model.ngf}, ndf {model.ndf}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import shutil
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,13 +13,16 @@ import yaml
 
 from ecgan import runtime
 from ecgan.checkpoint import Checkpoint, ModelOverrides, find_newest, open_checkpoint
-from ecgan.data.testset import Fault, Item, TestSet, check_pictures, find_test_set
+from ecgan.config import ModelConfig
+from ecgan.data.folders import printable
+from ecgan.data.testset import Fault, Item, TestSet, check_pictures, find_test_set, squeezed
 from ecgan.errors import UserError
 from ecgan.files import write_atomically
 from jobs.generate import merge, records
 from jobs.generate.plan import Painting, Plan, Task, differences, input_digest, saved_fingerprint, split_into_shards
 from jobs.generate.records import Record
 from jobs.generate.settings import GenerateSettings
+from jobs.options import resolved
 from jobs.run.folder import RunDir
 from jobs.space import insist_on_space
 
@@ -32,7 +36,8 @@ _FAULTS_SHOWN = 40
 class Request:
     """What is asked for, checked, whatever has been made of it before.
 
-    `skipped`: faults of the input that shall not stop the rest; `faulty`: the pictures among them.
+    `skipped`: faults of the input that shall not stop the rest; `faulty`: the pictures among them;
+    `remarks`: what the user may not expect of the pictures.
     `results` has its links resolved; `run` lies beside it, on the same file system.
     """
 
@@ -41,6 +46,7 @@ class Request:
     plan: Plan
     skipped: tuple[Fault, ...]
     faulty: dict[str, Record]
+    remarks: tuple[str, ...]
     results: Path
     run: RunDir
 
@@ -68,7 +74,7 @@ def check(settings: GenerateSettings, device: str | None = None) -> Request:
     `device`: what is to compute, where that is not on this machine.
     Raises UserError, with all faults of the input in one message.
     """
-    results = Path(settings.output_path).expanduser().resolve()
+    results = resolved(settings.output_path)
     checkpoint = _open_checkpoint(settings)
     checkpoint.verify()
     for name in ("input_path", "img_path", "checkpoint"):
@@ -95,9 +101,9 @@ def check(settings: GenerateSettings, device: str | None = None) -> Request:
         quality=settings.quality,
     )
     plan = Plan(painting, settings.batch, tasks)
-    return Request(
-        settings, checkpoint, plan, skipped, faulty, results, RunDir(results.with_name(results.name + ".run"))
-    )
+    remarks = _remarks((Path(task.mask) for task in tasks if task.name not in faulty), checkpoint.model)
+    run = RunDir(results.with_name(results.name + ".run"))
+    return Request(settings, checkpoint, plan, skipped, faulty, remarks, results, run)
 
 
 def examine(request: Request) -> Generation:
@@ -146,7 +152,7 @@ def _open_checkpoint(settings: GenerateSettings) -> Checkpoint:
 
 def _insist_outside(results: Path, name: str, value: str | None) -> None:
     """The results folder is replaced as a whole, so no input may lie in it."""
-    if value is not None and Path(value).expanduser().resolve().is_relative_to(results):
+    if value is not None and resolved(value).is_relative_to(results):
         raise UserError(f"--output_path {results} holds --{name} {value} and would replace it: choose another")
 
 
@@ -163,6 +169,15 @@ def _find_tasks(settings: GenerateSettings, checkpoint: Checkpoint) -> tuple[tup
         raise UserError(_report(TestSet(items, tuple(faults)), settings))
     broken |= {fault.name for fault in faults}
     return tuple(_task(item, item.name in broken) for item in items), tuple(faults)
+
+
+def _remarks(masks: Iterable[Path], model: ModelConfig) -> tuple[str, ...]:
+    found = squeezed(masks, (model.width, model.height))
+    if not found:
+        return ()
+    first, (width, height) = found[0]
+    which = f"{first.name} {width}x{height}" + (", …" if len(found) > 1 else "")
+    return (f"{len(found)} mask(s) are squeezed to the network's {model.width}x{model.height}: {printable(which)}",)
 
 
 def _task(item: Item, is_broken: bool) -> Task:

@@ -16,12 +16,14 @@ from ecgan import runtime
 from ecgan.checkpoint.inception import find_inception, read_inception
 from ecgan.checkpoint.segmenter import SegmenterFile, fitting, open_segmenter
 from ecgan.config import ModelConfig
+from ecgan.data.folders import PHOTO_SUFFIXES, find_pictures
 from ecgan.data.images import BadImage, Size, size_of
 from ecgan.data.testset import Fault, Item, check_pictures, find_test_set
 from ecgan.errors import UserError
 from ecgan.files import sha256_of, write_atomically
 from ecgan.scoring.frechet import Gaussian
 from jobs.generate.merge import read_manifest
+from jobs.options import resolved
 from jobs.run.folder import RunDir
 from jobs.score import parts, statistics
 from jobs.score.finish import IMAGES, SCORE, STATISTICS
@@ -31,7 +33,6 @@ from jobs.score.subjects import find_photos, subject_of
 
 #: Where `configs/segmenter.yaml` trains.
 SEGMENTER = Path("runs/segmenter")
-_RESULT_SUFFIXES = (".jpg", ".jpeg", ".png")
 _FAULTS_SHOWN = 40
 
 
@@ -52,8 +53,8 @@ def check(settings: ScoreSettings, device: str | None = None) -> ScoreRequest:
     `device`: what is to compute, where that is not on this machine.
     Raises UserError, with all faults of the input in one message.
     """
-    results = Path(settings.results).expanduser().resolve()
-    output = Path(settings.output_path).expanduser().resolve() if settings.output_path else None
+    results = resolved(settings.results)
+    output = resolved(settings.output_path) if settings.output_path else None
     if output is not None and output.is_relative_to(results):
         raise UserError(
             f"--output_path {output} lies in the results folder, which holds pictures alone: choose another"
@@ -169,7 +170,8 @@ def _find_items(
     model = ModelConfig(label_nc=settings.label_nc, contain_dontcare_label=settings.contain_dontcare_label)
     broken = {fault.name for fault in found.faults}
     faults = [*found.faults, *check_pictures([item for item in found.items if item.name not in broken], model)]
-    files = {item.name: find_result(results, item.name) for item in found.items}
+    pictures = find_pictures(results)
+    files = {item.name: pictures.get(item.name) for item in found.items}
     size = _size_of_results(results, found.items)
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         reasons = pool.map(lambda item: _fault(files[item.name], results / item.name, size), found.items)
@@ -184,11 +186,6 @@ def _find_items(
         hint = f"\nMend them, or --on_bad_input skip to score the other {len(usable)} pictures." if usable else ""
         raise UserError(f"{len(faults)} fault(s) in the input, nothing was scored:\n" + "\n".join(lines) + hint)
     return size, usable, tuple((fault.name or "", fault.reason) for fault in faults)
-
-
-def find_result(results: Path, name: str) -> Path | None:
-    """The picture of that name, of whatever format; None if there is none."""
-    return next((path for suffix in _RESULT_SUFFIXES if (path := results / (name + suffix)).is_file()), None)
 
 
 def _size_of_results(results: Path, items: tuple[Item, ...]) -> Size:
@@ -207,7 +204,7 @@ def _size_of_results(results: Path, items: tuple[Item, ...]) -> Size:
 
 def _fault(path: Path | None, expected: Path, size: Size) -> str | None:
     if path is None:
-        return f"{expected}{_RESULT_SUFFIXES[0]}: does not exist"
+        return f"{expected}{PHOTO_SUFFIXES[0]}: does not exist"
     try:
         found = size_of(path)
     except BadImage as error:

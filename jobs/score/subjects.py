@@ -4,23 +4,20 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ecgan.data.images import PHOTO_SUFFIXES
+from ecgan.data.folders import PHOTO_SUFFIXES, stamp, with_suffix
 from ecgan.data.testset import Item
 from jobs.score.plan import Subject
 
 
 def subject_of(item: Item, picture: Path) -> Subject:
-    """Raises OSError if a file has gone."""
     identity = _identity(picture, item.mask, item.reference)
     return Subject(item.name, str(picture), identity, str(item.mask.absolute()), str(item.reference.absolute()))
 
 
 def find_photos(folder: Path) -> list[Subject]:
     """Every photo in `folder`, in the order of their names. Raises OSError."""
-    paths = sorted(path for path in folder.iterdir() if path.suffix.lower() in PHOTO_SUFFIXES)
-    return [Subject(path.name, str(path.absolute()), _identity(path)) for path in paths]
+    return [Subject(path.name, str(path.absolute()), _identity(path)) for path in with_suffix(folder, PHOTO_SUFFIXES)]
 
 
 def _identity(*paths: Path) -> str:
-    stats = [path.stat() for path in paths]
-    return " ".join(f"{stat.st_size}:{stat.st_mtime_ns}" for stat in stats)
+    return " ".join(stamp(path) for path in paths)

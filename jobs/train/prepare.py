@@ -17,11 +17,14 @@ from ecgan.checkpoint.inception import find_inception, read_inception
 from ecgan.checkpoint.segmenter import fitting, open_segmenter
 from ecgan.checkpoint.vgg import find_vgg19, read_vgg19
 from ecgan.config import ModelConfig, SegformerShape
+from ecgan.data.exclusion import LeftOut, read_exclude_list
+from ecgan.data.folders import stamp
 from ecgan.data.testset import Fault
-from ecgan.data.trainset import PHOTO_FOLDER, Pair, check_pairs, find_training_set, read_exclude_list
+from ecgan.data.trainset import PHOTO_FOLDER, Pair, check_pairs, find_training_set
 from ecgan.errors import UserError
 from ecgan.files import write_json
 from ecgan.memory import SEGMENTER_STATE, state_size
+from jobs.options import resolved
 from jobs.run.folder import RunDir
 from jobs.space import insist_on_space
 from jobs.train.plan import TrainPlan, changes
@@ -33,7 +36,7 @@ _CHECKED = "checked.json"
 
 @dataclass(frozen=True)
 class Request:
-    """A training that can run. `skipped`: bad input that is left out; `excluded`: pairs left out by the list.
+    """A training that can run. `skipped`: bad input that is left out; `excluded`: by the list.
 
     `checked`: note of what has been opened, so that a next start need not.
     `resumed_step`: of the newest state in the run's folder, from which it goes on; None to begin.
@@ -43,7 +46,7 @@ class Request:
     plan: TrainPlan
     run: RunDir
     skipped: tuple[Fault, ...]
-    excluded: int
+    excluded: LeftOut
     checked: dict[str, Any]
     resumed_step: int | None
     changed: tuple[str, ...]
@@ -55,7 +58,7 @@ def check(settings: TrainSettings, elsewhere: tuple[str, int] | None = None) -> 
     `elsewhere`: device and number of ranks, where it is to run on other machines than this.
     Raises UserError, with all faults of the data in one message.
     """
-    run = RunDir(Path(settings.run_dir).expanduser().resolve(), option="--run_dir")
+    run = RunDir(resolved(settings.run_dir), option="--run_dir")
     needs_vgg = settings.lambda_vgg and not settings.trains_segmenter
     vgg = find_vgg19(settings.vgg_weights).absolute() if needs_vgg else None
     if vgg:
@@ -142,11 +145,11 @@ def _hold_out(pairs: tuple[Pair, ...], count: int) -> tuple[tuple[Pair, ...], tu
 
 def _find_pairs(
     settings: TrainSettings, run: RunDir
-) -> tuple[tuple[Pair, ...], tuple[Fault, ...], int, dict[str, Any]]:
-    """Pairs that can be used, what is wrong with the others (which raises unless it is to be skipped), how many
+) -> tuple[tuple[Pair, ...], tuple[Fault, ...], LeftOut, dict[str, Any]]:
+    """Pairs that can be used, what is wrong with the others (which raises unless it is to be skipped), what
     the list leaves out, and the note of what was opened."""
     path = Path(settings.input_path).expanduser().absolute()
-    exclude = read_exclude_list(Path(settings.exclude_list).expanduser()) if settings.exclude_list else frozenset()
+    exclude = read_exclude_list(Path(settings.exclude_list).expanduser()) if settings.exclude_list else ()
     found = find_training_set(path, exclude)
     pairs = found.pairs[: settings.max_dataset_size]
     checked = _check_once(pairs, settings.model, run)
@@ -168,8 +171,7 @@ def _check_once(pairs: tuple[Pair, ...], model: ModelConfig, run: RunDir) -> dic
     digest = hashlib.sha256(json.dumps([model.label_nc, model.contain_dontcare_label]).encode())
     for pair in pairs:
         for path in (pair.photo, pair.mask):
-            stat = path.stat()
-            digest.update(f"{path} {stat.st_size} {stat.st_mtime_ns}\n".encode())
+            digest.update(f"{path} {stamp(path)}\n".encode())
     with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
         known = json.loads((run.path / _CHECKED).read_text())
         if known["digest"] == digest.hexdigest():

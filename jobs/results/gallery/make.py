@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ecgan.config import ModelConfig
+from ecgan.data.folders import find_pictures
 from ecgan.data.testset import Item, find_test_set
 from ecgan.errors import UserError
 from ecgan.files import write_atomically
 from ecgan.progress import progress_bar
-from jobs.options import option
+from jobs.options import option, resolved
 from jobs.results.gallery.numbers import Numbers, changed_since, read_numbers, score_folder
 from jobs.results.gallery.page import Entry, gallery
-from jobs.score.prepare import find_result
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,11 @@ def make(settings: GallerySettings) -> Made:
     folders = [results, *([results_folder("--against", settings.against)] if settings.against else [])]
     output = output_file(settings.output or f"{results}.html", folders)
     items, faults = find_items(settings.input_path, settings.img_path)
-    files = [{item.name: find_result(folder, item.name) or folder / item.name for item in items} for folder in folders]
+    pictures = [find_pictures(folder) for folder in folders]
+    files = [
+        {item.name: found.get(item.name, folder / item.name) for item in items}
+        for folder, found in zip(folders, pictures, strict=True)
+    ]
     named = [settings.score, *[None] * len(folders[1:])]
     numbers, changed = zip(*map(_numbers, folders, named, files), strict=True)
     names = _distinct(folders)
@@ -76,15 +80,13 @@ def find_items(input_path: str, img_path: str) -> tuple[tuple[Item, ...], tuple[
     found = find_test_set(Path(input_path).expanduser(), Path(img_path).expanduser())
     reasons = tuple(fault.reason for fault in found.faults)
     if not found.items:
-        raise UserError(
-            f"--input_path {input_path}: there are no masks" + "".join(f"\n  {reason}" for reason in reasons)
-        )
+        raise UserError(f"--input_path {input_path}: " + ("\n  ".join(reasons) or "there are no masks"))
     return found.items, reasons
 
 
 def results_folder(option: str, name: str) -> Path:
     """Absolute. Raises UserError if it is not there."""
-    path = Path(name).expanduser().resolve()
+    path = resolved(name)
     if not path.is_dir():
         raise UserError(f"{option} {name}: no such folder")
     return path
@@ -92,7 +94,7 @@ def results_folder(option: str, name: str) -> Path:
 
 def output_file(named: str, folders: Sequence[Path]) -> Path:
     """Absolute. Raises UserError if no file can be written there, or it would lie among pictures, in `folders`."""
-    output = Path(named).expanduser().resolve()
+    output = resolved(named)
     if output.is_dir() or not output.parent.is_dir():
         raise UserError(f"--output {named}: name a file in a folder that exists")
     if any(output.is_relative_to(folder) for folder in folders):
