@@ -3,7 +3,7 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3.10 python3; do \
 	$$p -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 12))' 2>/dev/null && echo $$p && break; done)
 BIN := .venv/bin
 
-.PHONY: setup jittor demo test browser test-slurm bench lint clean
+.PHONY: setup jittor demo test test-fast browser test-slurm bench lint clean
 
 setup: .venv/.installed
 
@@ -22,6 +22,10 @@ demo: jittor
 
 test: jittor
 	$(BIN)/python -m pytest
+
+# What takes a minute or two once compiled; CONTRIBUTING.md explains the markers.
+test-fast: jittor
+	$(BIN)/python -m pytest -m "not process and not slow and not slurm"
 
 # Installs Debian's Chromium where it may: `make test` looks at the gallery with it, and does without if there is none.
 browser:

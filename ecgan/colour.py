@@ -1,4 +1,4 @@
-"""Colour transfer: gives a picture the mean and spread of a reference's colours (SPEC section 4)."""
+"""Colour transfer: gives a picture the mean and spread of a reference's colours (docs/specification.md, section 4)."""
 
 from __future__ import annotations
 

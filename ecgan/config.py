@@ -15,7 +15,7 @@ Spade = Literal["dense", "exact-sparse"]
 Upsampling = Literal["normal", "more", "most"]
 
 #: Number of x2 nearest upsamplings between the first feature map and the picture.
-UPSAMPLINGS: dict[str, int] = {"normal": 5, "more": 6, "most": 7}
+UPSAMPLINGS: dict[Upsampling, int] = {"normal": 5, "more": 6, "most": 7}
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,11 @@ import secrets
 import stat
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TypeVar
+
+import msgspec
+
+from ecgan.errors import UserError, reason
 
 #: What a file is called until it is whole. Found after a kill, it can be deleted.
 TEMPORARY_SUFFIX = ".part"
@@ -30,6 +34,8 @@ _NO_FILES = {
 }
 #: A string, which may lack its end, or a bracket.
 _BRACKETS = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"?|([\[{])|([\]}])', re.DOTALL)
+
+Record = TypeVar("Record")
 
 
 def write_atomically(path: Path, content: bytes | str) -> None:
@@ -80,17 +86,34 @@ def read_text(path: Path, most: int = _MOST) -> str:
         raise ValueError(f"not UTF-8: {error.reason} at byte {error.start}") from None
 
 
-def read_json(
-    path: Path, most: int = _MOST_JSON, object_pairs_hook: Callable[[list[tuple[str, Any]]], Any] | None = None
-) -> Any:
-    """The value in a JSON file that somebody else may have written.
+def read_any_json(path: Path, object_pairs_hook: Callable[[list[tuple[str, Any]]], Any] | None = None) -> Any:
+    """The value in a JSON file that somebody else may have written, whatever it is.
 
     Raises OSError, and ValueError if it is no JSON or its objects and lists are nested too deep for what handles them.
     """
-    text = read_text(path, most)
+    return json.loads(_json_text(path), object_pairs_hook=object_pairs_hook)
+
+
+def read_json(path: Path, cls: type[Record], what: str) -> Record:
+    """The `cls` (a dataclass, of dataclasses, tuples, paths and what JSON has) that `write_json` wrote from its fields.
+
+    Keys that are no fields are passed over. Raises FileNotFoundError, and UserError if it is not `what` it should be.
+    """
+    try:
+        return msgspec.json.decode(_json_text(path), type=cls, dec_hook=_from_text)
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise UserError(f"can't read {path}: {reason(error)}") from None
+    except (ValueError, TypeError) as error:
+        raise UserError(f"{path} is not {what} that this version can read ({error})") from None
+
+
+def _json_text(path: Path) -> str:
+    text = read_text(path, _MOST_JSON)
     if _depth(text) > _DEEPEST:
         raise ValueError(f"nested more than {_DEEPEST} deep")
-    return json.loads(text, object_pairs_hook=object_pairs_hook)
+    return text
 
 
 def _depth(text: str) -> int:
@@ -100,6 +123,12 @@ def _depth(text: str) -> int:
         depth += bool(found[1]) - bool(found[2])
         deepest = max(deepest, depth)
     return deepest
+
+
+def _from_text(kind: type, value: Any) -> Any:
+    if issubclass(kind, Path):
+        return kind(value)
+    raise TypeError(f"a {kind.__name__} can't be read from JSON")
 
 
 def sha256_of(path: Path) -> str:

@@ -32,7 +32,7 @@ def state_size(model: ModelConfig, moving_average: bool) -> int:
 
 
 def parameter_counts(model: ModelConfig) -> dict[str, int]:
-    """Trained numbers of G, E and D (SPEC section 2), known without building them."""
+    """Trained numbers of G, E and D (docs/specification.md, section 2), known without building them."""
     ngf, ndf, classes = model.ngf, model.ndf, model.semantic_nc
     h0, w0 = model.latent_size
     widths = [16 * ngf] * 4 + [8 * ngf, 4 * ngf, 2 * ngf, ngf]

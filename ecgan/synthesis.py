@@ -1,4 +1,7 @@
-"""Masks and references in, pictures out: E, the noise, G and colour transfer in one object (SPEC section 4)."""
+"""Masks and references in, pictures out: E, the noise, G and colour transfer in one object.
+
+docs/specification.md, section 4.
+"""
 
 from __future__ import annotations
 

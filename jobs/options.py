@@ -1,5 +1,5 @@
-"""A command's options: fields of a dataclass, so that files, command lines and tests share them; and their names in
-messages."""
+"""A command's options: fields of a dataclass, so that files, command lines and tests share them; how a file is read
+that holds some, and how they are called in messages."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import re
 from dataclasses import field
 from pathlib import Path
 from typing import Any
+
+import yaml
 
 from ecgan.data.images import Size
 from ecgan.errors import MachineError, UserError
@@ -17,6 +19,25 @@ def option(default: Any, help: str, positional: bool = False) -> Any:
     return field(default=default, metadata={"help": help, "positional": positional})
 
 
+class _Loader(yaml.SafeLoader):
+    """YAML without what surprises: a time like 24:00:00 is no number to the base of 60, 007 and a date are text, and
+    1e-4 is a number."""
+
+
+_Loader.yaml_implicit_resolvers = {
+    first: [(tag, form) for tag, form in forms if not tag.endswith((":int", ":float", ":timestamp"))]
+    for first, forms in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+_FLOAT = r"[-+]?(\d+\.\d*|\.\d+)([eE][-+]?\d+)?|[-+]?\d+[eE][-+]?\d+|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)"
+for _kind, _form in (("int", r"[-+]?(0|[1-9]\d*)"), ("float", _FLOAT)):
+    _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_kind}", re.compile(f"({_form})$"), list("-+.0123456789"))
+
+
+def read_yaml(text: str) -> Any:
+    """What a file of options holds. Raises yaml.YAMLError."""
+    return yaml.load(text, _Loader)
+
+
 def in_words(error: UserError) -> str:
     """What a person is told who has a command line: settings as the options that they are there."""
     doctor = "; `python launch/doctor.py` may tell more" if isinstance(error, MachineError) else ""
@@ -24,8 +45,8 @@ def in_words(error: UserError) -> str:
 
 
 def _as_option(name: str, value: object) -> str:
-    if value in ("True", "False"):
-        return f"--{name}" if value == "True" else f"--no-{name}"
+    if str(value) in ("True", "False"):
+        return f"--{name}" if str(value) == "True" else f"--no-{name}"
     return f"--{name}" if value is None else f"--{name} {value}"
 
 

@@ -15,8 +15,11 @@ from pathlib import Path
 try:
     from ecgan.errors import UserError
     from jobs.options import option
-    from jobs.run.folder import RunDir, now
-    from jobs.run.status import is_run, read_status
+    from jobs.run import lock
+    from jobs.run.clock import now
+    from jobs.run.find import run_of
+    from jobs.run.folder import RunDir
+    from jobs.run.status import read_status
     from jobs.run.submission import read_submission
     from launch.command import DONE, parse, run
     from slurm import controller
@@ -32,9 +35,7 @@ class CancelSettings:
 def main() -> int:
     settings = parse(CancelSettings, "Ends runs. What they have made is kept; the same command goes on from there.")
     for given in settings.run_dirs:
-        folder = Path(given).expanduser()
-        beside = folder.with_name(folder.name + ".run")
-        run_dir = RunDir(beside if not is_run(folder) and is_run(beside) else folder)
+        run_dir = RunDir(run_of(Path(given).expanduser()))
         print(f"{run_dir.path}: {cancel(run_dir)}", flush=True)
     return DONE
 
@@ -60,11 +61,11 @@ def cancel(run_dir: RunDir) -> str:
 def _stop_launcher(run_dir: RunDir, is_over: bool) -> str:
     if is_over:
         return "nothing of it runs"
-    process = run_dir.holder()
-    if process is None:
+    holder = lock.holder(run_dir)
+    if holder.pid is None or not holder.lives_here:
         raise UserError(f"{run_dir.path}: the command that runs it is not on this machine; stop it there")
-    os.kill(process, signal.SIGTERM)
-    return f"asked process {process} to stop; it keeps what is finished"
+    os.kill(holder.pid, signal.SIGTERM)
+    return f"asked process {holder.pid} to stop; it keeps what is finished"
 
 
 if __name__ == "__main__":

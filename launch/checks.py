@@ -27,7 +27,7 @@ from ecgan.errors import UserError
 from ecgan.memory import painting_memory
 from ecgan.warm import warm_painting
 from slurm import controller, resources
-from slurm.ranks import find_mpi
+from slurm.starters import find_mpi
 
 State = Literal["ok", "missing", "note"]
 

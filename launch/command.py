@@ -10,11 +10,14 @@ import typing
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
-from jsonargparse import ActionYesNo, ArgumentParser
+import yaml
+from jsonargparse import ActionYesNo, ArgumentParser, set_loader
 
 from ecgan import logs
 from ecgan.errors import UserError, reason
-from jobs.options import in_words
+from jobs.options import in_words, read_yaml
+
+set_loader("yaml", read_yaml, (yaml.YAMLError,))  # --config as all our files
 
 DONE, SOME_FAILED, WRONG_USAGE, STOPPED, INTERRUPTED = 0, 1, 2, 75, 130
 
@@ -37,15 +40,20 @@ def parse(cls: type[Settings], description: str, arguments: Sequence[str] | None
 def parse_both(
     cls: type[Settings], other: type[Others], description: str, arguments: Sequence[str] | None = None
 ) -> tuple[Settings, Others]:
-    """The same for the options of two dataclasses together."""
+    """The same for the options of two dataclasses together.
+
+    One with a field `typed` that is no option gets the names of all options that stand on the command line itself.
+    """
     parser = ArgumentParser(description=description, allow_abbrev=False)
     parser.add_argument("--config", action="config", help="YAML file with any of the options below")
     for each in (cls, other):
         _add_options(parser, each)
+    words = normalise(sys.argv[1:] if arguments is None else arguments)
     try:
-        namespace = parser.parse_args(normalise(sys.argv[1:] if arguments is None else arguments))
+        namespace = parser.parse_args(words)
     except UnicodeError as error:
         raise UserError(f"--config: not a text file ({error})") from None
+    namespace["typed"] = frozenset(word[2:].partition("=")[0] for word in words if word.startswith("--"))
     return _take(cls, namespace), _take(other, namespace)
 
 
@@ -60,7 +68,7 @@ def _take(cls: type[Settings], namespace: Any) -> Settings:
 
 def _add_options(parser: ArgumentParser, cls: type) -> None:
     hints = typing.get_type_hints(cls)
-    for field in dataclasses.fields(cls):
+    for field in (field for field in dataclasses.fields(cls) if field.metadata):
         how: dict[str, Any] = {"default": field.default, "help": field.metadata["help"]}
         if field.metadata["positional"]:
             parser.add_argument(field.name, nargs="+", type=str, help=field.metadata["help"])

@@ -6,17 +6,17 @@ python launch/generate.py --shards 8
 from __future__ import annotations
 
 import contextlib
-import os
 import sys
 
 try:
-    from ecgan.errors import UserError
     from ecgan.memory import painting_memory
     from jobs.generate import merge
     from jobs.generate.finish import Finish, Merge
     from jobs.generate.prepare import Generation, check, examine, lay_out
     from jobs.generate.settings import GenerateSettings
     from jobs.generate.shard import GenerateShard
+    from jobs.run import lock, record
+    from jobs.run.state import State
     from jobs.run.submission import Submission
     from launch import on_slurm, shards
     from launch.command import DONE, SOME_FAILED, parse_both, run, use_cache
@@ -24,6 +24,8 @@ try:
     from slurm.site import Site
 except ModuleNotFoundError as missing:
     sys.exit(f"error: {missing}: run `make setup` once, then .venv/bin/python launch/generate.py")
+
+KIND = "generation"
 
 
 def main() -> int:
@@ -42,21 +44,19 @@ def main() -> int:
         return DONE
 
     request.run.create(request.run.shards, request.run.images)
-    lock = request.run.lock()
-    try:
+    with lock.held(request.run) as held:
         on_slurm.forget_submission(request.run)
         merge.restore(request.run, request.results)
         generation = examine(request)
         print_plan(generation, site, why)
         if generation.is_complete:
-            request.run.write_status("done", total=len(request.plan.tasks))
+            total = len(request.plan.tasks)
+            record.begin(request.run, KIND, State.DONE, total=total, done=total, failed=0)
             print(f"{request.results} is complete and verified: nothing to do")
             return SOME_FAILED if request.skipped else DONE
         if not site:
-            return make_and_merge(generation, lock)
+            return make_and_merge(generation, held)
         submission = submit(generation, site, options)
-    finally:
-        os.close(lock)
     on_slurm.tell(request.run, submission)
     return on_slurm.wait(request.run, submission, "generating") if options.wait else DONE
 
@@ -66,7 +66,7 @@ def submit(generation: Generation, site: Site, options: SlurmOptions) -> Submiss
     lay_out(generation)
     on_slurm.lay_out(run_dir, site, options)
     made = len(generation.made)
-    run_dir.write_status("submitted", kind="generation", total=len(plan.tasks), done=made, before=made)
+    record.begin(run_dir, KIND, State.SUBMITTED, total=len(plan.tasks), done=made, before=made)
     return shards.submit(run_dir, site, options, name_of(generation), jobs_of(generation), Merge(Finish.of(generation)))
 
 
@@ -86,18 +86,18 @@ def print_shards(generation: Generation) -> None:
         print(f"{number:5}  {len(names):8}  {names[0]} .. {names[-1]}")
 
 
-def make_and_merge(generation: Generation, lock: int) -> int:
+def make_and_merge(generation: Generation, held: int) -> int:
     run_dir, plan = generation.request.run, generation.plan
     lay_out(generation)
-    here = shards.Here(run_dir, "generation", "generating", len(plan.tasks), len(generation.made))
+    here = shards.Here(run_dir, KIND, "generating", len(plan.tasks), len(generation.made))
     try:
-        if here.is_hopeless(here.make(jobs_of(generation), workers_of(generation), lock)):
+        if here.is_hopeless(here.make(jobs_of(generation), workers_of(generation), held)):
             Finish.of(generation).note_failures()
-            run_dir.write_status("failed", total=len(plan.tasks))
+            record.update(run_dir, State.FAILED)
             return SOME_FAILED
         return SOME_FAILED if Finish.of(generation)() else DONE
     except BaseException as error:
-        run_dir.write_status("failed" if isinstance(error, UserError) else "stopped", total=len(plan.tasks))
+        shards.note_end(run_dir, error)
         with contextlib.suppress(OSError):
             Finish.of(generation).note_failures()
         print(f"finished pictures are kept in {run_dir.path}", file=sys.stderr)

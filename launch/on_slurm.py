@@ -18,16 +18,18 @@ from ecgan import runtime
 from ecgan.errors import UserError
 from ecgan.files import TEMPORARY_SUFFIX, write_atomically
 from ecgan.progress import progress_bar
+from jobs.run import record
 from jobs.run.folder import RunDir
+from jobs.run.state import State
 from jobs.run.status import Status, read_status
 from jobs.run.submission import Submission, SubmittedJob, read_submission
 from launch.command import DONE, INTERRUPTED, SOME_FAILED, STOPPED, Terminated
 from launch.scheduler import with_scheduler
 from launch.slurm_options import SlurmOptions
 from slurm import controller
+from slurm.sbatch import enqueue, insist_on_usable, sbatch_text
 from slurm.script import Shape, code_environment
 from slurm.site import Site
-from slurm.submit import insist_on_usable, sbatch_text, submit
 from slurm.supervisor import Supervised
 
 _PACKAGES = ("ecgan", "jobs", "slurm", "launch")
@@ -111,7 +113,7 @@ class Sending:
 
     def send(self, kind: str, shape: Shape, jobs: Sequence[Supervised]) -> str:
         """Returns the id. Raises UserError if sbatch refuses."""
-        job = SubmittedJob(submit(self._run.slurm, self._site, shape, jobs), kind, len(jobs))
+        job = SubmittedJob(enqueue(self._run.slurm, self._site, shape, jobs), kind, len(jobs))
         self._jobs.append(job)
         self.submission.save(self._run.submission)
         return job.id
@@ -124,7 +126,7 @@ class Sending:
             return
         if self._jobs:
             controller.cancel(self.submission.ids)
-        self._run.write_status("failed", error=f"not submitted: {error}")
+        record.update(self._run, State.FAILED, error=f"not submitted: {error}")
 
 
 def dry_run(run: RunDir, settings: Any, site: Site, shapes: Sequence[tuple[Shape, int]]) -> None:
@@ -166,21 +168,20 @@ def wait(run: RunDir, submission: Submission, title: str) -> int:
         print("\nno longer waiting; the jobs go on:", file=sys.stderr)
         tell(run, submission)
         return INTERRUPTED if isinstance(error, KeyboardInterrupt) else STOPPED
-    if status.state == "done":
-        print(f"done: {status.done} of {status.total} {'steps' if status.kind == 'training' else 'pictures'}")
+    if status.state is State.DONE:
+        print(f"done: {status.done} of {status.total} {status.unit}s")
         return DONE
     print(
         f"error: {status.state}: {status.error or 'see the logs'} (logs in {status.log or run.logs})", file=sys.stderr
     )
-    return STOPPED if status.state == "stopped" else SOME_FAILED
+    return STOPPED if status.state is State.STOPPED else SOME_FAILED
 
 
 def _watch(run: RunDir, submission: Submission, title: str) -> Status:
     """Until the run is over, from its files; now and then, and before that is believed, the scheduler is asked."""
     status = read_status(run.path)
     asked, absent = 0.0, 0
-    of = "step" if status.kind == "training" else "picture"
-    with progress_bar(status.total or 0, title, of, initial=status.done or 0) as bar:
+    with progress_bar(status.total or 0, title, status.unit, initial=status.done or 0) as bar:
         while True:
             if status.is_over or time.monotonic() - asked >= _ASK:
                 asked = time.monotonic()
@@ -189,9 +190,9 @@ def _watch(run: RunDir, submission: Submission, title: str) -> Status:
             if status.done is not None and status.done > bar.n:
                 bar.update(status.done - bar.n)
             # A job that has ended may have files that have not come through yet.
-            if status.is_over and (status.state != "died" or absent >= _SURE):
+            if status.is_over and (status.state is not State.DIED or absent >= _SURE):
                 return status
-            if status.state != "running":
+            if status.state is not State.RUNNING:
                 bar.unpause()
             words = ", ".join([status.state, *status.scheduler[:1]])
             if words != bar.postfix:

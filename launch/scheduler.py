@@ -5,21 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from jobs.run.state import State
 from jobs.run.status import Status
 from slurm import controller
 from slurm.controller import JobState
 
-#: States from files that the scheduler can add nothing to.
-_CERTAIN = ("done", "incomplete", "failed", "cancelled")
-
 
 def with_scheduler(statuses: Sequence[Status]) -> list[Status]:
     """Adds what the scheduler says of jobs that may still be going on, where one answers."""
-    ids = [job for status in statuses if status.state not in _CERTAIN for job in status.jobs]
+    ids = [job for status in statuses if not status.state.is_settled for job in status.jobs]
     states = controller.job_states(ids) if ids else None
     if states is None:
         return list(statuses)
-    return [status if status.state in _CERTAIN else corrected(status, list(states.values())) for status in statuses]
+    return [status if status.state.is_settled else corrected(status, list(states.values())) for status in statuses]
 
 
 def corrected(status: Status, states: Sequence[JobState]) -> Status:
@@ -34,12 +32,12 @@ def corrected(status: Status, states: Sequence[JobState]) -> Status:
     active = [state for state in ours if not state.is_over]
     lines = tuple(in_words(state) for state in ours if state.state != "COMPLETED")
     if active:
-        going_on = "stopping" if all(state.state == "COMPLETING" for state in active) else "requeued"
-        return replace(status, scheduler=lines, state=going_on if status.state == "stopped" else status.state)
+        going_on = State.STOPPING if all(state.state == "COMPLETING" for state in active) else State.REQUEUED
+        return replace(status, scheduler=lines, state=going_on if status.state is State.STOPPED else status.state)
     ended = next((state.state for state in ours if state.state != "COMPLETED"), None)
-    if ended is None and status.state == "stopped":
+    if ended is None and status.state is State.STOPPED:
         return replace(status, scheduler=lines)
-    state = "cancelled" if ended == "CANCELLED" else "died"
+    state = State.CANCELLED if ended == "CANCELLED" else State.DIED
     reason = status.error or f"no job of it is left in Slurm's queue{f' ({ended})' if ended else ''}"
     return replace(status, scheduler=lines, state=state, error=reason)
 

@@ -6,13 +6,13 @@ python launch/score.py --results results --input_path data/test --img_path data/
 from __future__ import annotations
 
 import json
-import os
 import sys
 
 try:
-    from ecgan.errors import UserError
     from ecgan.memory import SCORING_MEMORY
+    from jobs.run import lock, record
     from jobs.run.folder import RunDir
+    from jobs.run.state import State
     from jobs.run.submission import Submission
     from jobs.score import parts
     from jobs.score.finish import FEW, SCORE, ScoreFinish, ScoreMerge
@@ -27,6 +27,8 @@ try:
     from slurm.site import Site
 except ModuleNotFoundError as missing:
     sys.exit(f"error: {missing}: run `make setup` once, then .venv/bin/python launch/score.py")
+
+KIND = "scoring"
 
 
 def main() -> int:
@@ -44,17 +46,14 @@ def main() -> int:
         return DONE
 
     request.run.create(request.run.shards, parts.folder(request.run))
-    lock = request.run.lock()
-    try:
+    with lock.held(request.run) as held:
         on_slurm.forget_submission(request.run)
         plan = examine(request)
         print_plan(request, plan, site, why)
         lay_out(request, plan)
         if not site:
-            return measure_here(request, plan, lock)
+            return measure_here(request, plan, held)
         submission = submit(request, plan, site, options)
-    finally:
-        os.close(lock)
     on_slurm.tell(request.run, submission)
     if not options.wait:
         return DONE
@@ -70,21 +69,20 @@ def submit(request: ScoreRequest, plan: ScorePlan, site: Site, options: SlurmOpt
     run_dir = request.run
     on_slurm.lay_out(run_dir, site, options)
     before = measured(plan)
-    run_dir.write_status("submitted", kind="scoring", total=plan.total, done=before, before=before)
+    record.begin(run_dir, KIND, State.SUBMITTED, total=plan.total, done=before, before=before)
     merging = ScoreMerge(ScoreFinish(run_dir.path))
     return shards.submit(run_dir, site, options, name_of(request), jobs_of(run_dir, plan), merging)
 
 
-def measure_here(request: ScoreRequest, plan: ScorePlan, lock: int) -> int:
-    here = shards.Here(request.run, "scoring", "scoring", plan.total, measured(plan))
+def measure_here(request: ScoreRequest, plan: ScorePlan, held: int) -> int:
+    here = shards.Here(request.run, KIND, "scoring", plan.total, measured(plan))
     try:
-        if here.is_hopeless(here.make(jobs_of(request.run, plan), workers_of(request, plan), lock)):
-            request.run.write_status("failed", kind="scoring", total=plan.total)
+        if here.is_hopeless(here.make(jobs_of(request.run, plan), workers_of(request, plan), held)):
+            record.update(request.run, State.FAILED)
             return SOME_FAILED
         return SOME_FAILED if ScoreFinish(request.run.path)() else DONE
     except BaseException as error:
-        state = "failed" if isinstance(error, UserError) else "stopped"
-        request.run.write_status(state, kind="scoring", total=plan.total)
+        shards.note_end(request.run, error)
         print(f"what is measured is kept in {request.run.path}", file=sys.stderr)
         raise
 

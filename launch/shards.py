@@ -8,11 +8,16 @@ from dataclasses import dataclass
 from typing import Any
 
 from ecgan import runtime
+from ecgan.errors import UserError
 from ecgan.progress import progress_bar
+from jobs.run import record
+from jobs.run.attempts import MERGE, shard_unit
 from jobs.run.folder import RunDir
-from jobs.run.progress import read_all
+from jobs.run.progress import read_shards
+from jobs.run.state import State
 from jobs.run.submission import Submission
 from launch import on_slurm
+from launch.command import Terminated
 from launch.slurm_options import SlurmOptions
 from slurm import resources, script
 from slurm.local import LocalPool, Outcome
@@ -21,6 +26,17 @@ from slurm.site import Site
 from slurm.supervisor import Supervised
 
 Job = Callable[[], Any]
+
+
+def note_end(run: RunDir, error: BaseException) -> None:
+    """Notes that `error` has ended the run, unless it has come to an end that it has told itself."""
+    if not record.read(run).state.goes_on:
+        return
+    if isinstance(error, (KeyboardInterrupt, Terminated)):
+        record.update(run, State.STOPPED)
+    else:
+        words = str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
+        record.update(run, State.FAILED, error=words)
 
 
 def shapes(run: RunDir, site: Site, options: SlurmOptions, name: str, array: str | None) -> tuple[Shape, Shape]:
@@ -37,10 +53,10 @@ def submit(
         array = None
         if shards:
             shape, _ = shapes(run, site, options, name, None)
-            jobs = [Supervised(run.path, f"shard-{i}", shard, site, shape) for i, shard in enumerate(shards)]
+            jobs = [Supervised(run.path, shard_unit(i), shard, site, shape) for i, shard in enumerate(shards)]
             array = sending.send("shards", shape, jobs)
         _, shape = shapes(run, site, options, name, array)
-        sending.send("merge", shape, [Supervised(run.path, "merge", merging, site, shape)])
+        sending.send("merge", shape, [Supervised(run.path, MERGE, merging, site, shape)])
     return sending.submission
 
 
@@ -69,24 +85,24 @@ class Here:
 
     def make(self, shards: Sequence[Job], workers: Sequence[dict[str, str]], lock: int) -> list[Outcome]:
         """Runs every shard, with one bar over all; raises what interrupts it, workers ended."""
+        record.begin(self.run, self.kind, State.STARTING, total=self.total, done=self.before, before=self.before)
         pool = LocalPool(workers, self.run.logs, keep_open=[lock])
         with progress_bar(self.total, self.title, "picture", initial=self.before) as bar:
 
             def tick() -> None:
-                entries = read_all(self.run.shards)
-                if all(entry["state"] == "starting" for entry in entries):
+                known = read_shards(self.run.shards)
+                if all(shard.state is State.STARTING for shard in known):
                     bar.unpause()  # loading and compiling are not the work: rate and ETA leave them out
                     return
-                done, failed = (sum(entry[key] for entry in entries) for key in ("done", "failed"))
-                if self.before + done + failed > bar.n:
-                    bar.update(self.before + done + failed - bar.n)
-                    self.run.write_status(
-                        "running", kind=self.kind, total=self.total, done=self.before + done, failed=failed
-                    )
+                done, failed = self.before + sum(shard.done for shard in known), sum(shard.failed for shard in known)
+                if done + failed > bar.n:
+                    bar.update(done + failed - bar.n)
+                    record.update(self.run, State.RUNNING, done=done, failed=failed)
 
-            outcomes = pool.run(shards, tick)
-            tick()
-        return outcomes
+            try:
+                return pool.run(shards, tick)
+            finally:
+                tick()  # workers that were told to stop have finished what they had in hand
 
     def is_hopeless(self, outcomes: Sequence[Outcome]) -> bool:
         """Says what went wrong; whether nothing else could have been done."""

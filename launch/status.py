@@ -16,7 +16,9 @@ from pathlib import Path
 try:
     from ecgan.errors import UserError
     from jobs.options import option
-    from jobs.run.status import Status, describe, find_runs, is_run, read_status, runs_here
+    from jobs.run.find import find_runs, is_run, run_of, runs_here
+    from jobs.run.status import Status, read_status
+    from jobs.run.words import describe
     from launch.command import DONE, parse, run
     from launch.scheduler import with_scheduler
 except ModuleNotFoundError as missing:
@@ -60,17 +62,11 @@ def look(settings: StatusSettings) -> list[Status]:
     for given in settings.run_dirs:
         folder = Path(given).expanduser()
         is_here = given == "." and not is_run(folder)
-        found = runs_here(folder) if is_here else _of_results(folder) or find_runs(folder)
+        found = runs_here(folder) if is_here else find_runs(run_of(folder))
         if not found and not is_here:
             raise UserError(f"{folder} is not the folder of a run, and there is none below it")
         paths |= dict.fromkeys(found)
     return with_scheduler([read_status(path) for path in paths if is_run(path)])
-
-
-def _of_results(folder: Path) -> list[Path]:
-    """The run that makes the results folder `folder`, which is known by its name even before it is there."""
-    run_dir = folder.with_name(folder.name + ".run") if folder.name else folder
-    return [run_dir] if is_run(run_dir) and not is_run(folder) else []
 
 
 def show(statuses: list[Status], settings: StatusSettings) -> None:

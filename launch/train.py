@@ -6,10 +6,7 @@ python launch/train.py --input_path data/train --run_dir runs/NAME
 from __future__ import annotations
 
 import dataclasses
-import json
-import os
 import sys
-from typing import Any
 
 try:
     import yaml
@@ -18,7 +15,10 @@ try:
     from ecgan.errors import UserError
     from ecgan.files import write_atomically
     from ecgan.progress import progress_bar
+    from jobs.run import lock, record
     from jobs.run.folder import RunDir
+    from jobs.run.record import TRAINING
+    from jobs.run.state import State
     from jobs.run.submission import Submission
     from jobs.train.job import TrainJob, prepare_code
     from jobs.train.prepare import Request, begin, check
@@ -26,7 +26,7 @@ try:
     from launch import on_slurm
     from launch.command import DONE, INTERRUPTED, SOME_FAILED, STOPPED, Terminated, parse_both, run, use_cache
     from launch.slurm_options import SlurmOptions, site_for
-    from slurm import rank, resources, script
+    from slurm import rank, resources, script, starters
     from slurm.ranks import Ranks
     from slurm.script import Shape
     from slurm.site import Site
@@ -54,18 +54,15 @@ def main() -> int:
         return DONE
 
     request.run.create()
-    lock = request.run.lock()
-    try:
+    with lock.held(request.run) as held:
         on_slurm.forget_submission(request.run)
         begin(request)
         config = yaml.safe_dump(dataclasses.asdict(settings), sort_keys=False)
         write_atomically(request.run.config, config)
         if not site or not shape:
             prepare_code(request.plan)
-            return train(request, lock)
+            return train(request, held)
         submission = submit(request, site, shape, options)
-    finally:
-        os.close(lock)
     on_slurm.tell(request.run, submission)
     return on_slurm.wait(request.run, submission, "training") if options.wait else DONE
 
@@ -83,8 +80,8 @@ def elsewhere(settings: TrainSettings, site: Site) -> tuple[str, int]:
 def submit(request: Request, site: Site, shape: Shape, options: SlurmOptions) -> Submission:
     run_dir = request.run
     on_slurm.lay_out(run_dir, site, options)
-    run_dir.write_status("submitted", kind="training", total=request.plan.steps, step=request.resumed_step or 0)
-    job = Supervised(run_dir.path, "training", TrainJob(run_dir.path), site, shape)
+    record.begin(run_dir, TRAINING, State.SUBMITTED, total=request.plan.steps, step=request.resumed_step or 0)
+    job = Supervised(run_dir.path, TRAINING, TrainJob(run_dir.path), site, shape)
     with on_slurm.Sending(run_dir, site) as sending:
         sending.send("training", shape, [job])
     return sending.submission
@@ -124,13 +121,13 @@ def print_plan(request: Request, site: Site | None, why: str) -> None:
     print(f"run           {request.run.path}", flush=True)
 
 
-def train(request: Request, lock: int) -> int:
+def train(request: Request, held: int) -> int:
     """Runs the ranks and shows how far they are, until they have ended."""
     run_dir, plan = request.run, request.plan
-    run_dir.write_status("starting", kind="training", total=plan.steps, step=request.resumed_step or 0)
+    record.begin(run_dir, TRAINING, State.STARTING, total=plan.steps, step=request.resumed_step or 0)
     threads = str(_threads(plan.ranks))
     environment = {"OMP_NUM_THREADS": threads, "OPENBLAS_NUM_THREADS": "1"}
-    ranks = Ranks(TrainJob(run_dir.path), plan.ranks, environment, run_dir.logs, keep_open=[lock])
+    ranks = Ranks(TrainJob(run_dir.path), starters.here(plan.ranks), environment, run_dir.logs, keep_open=[held])
     try:
         watch(request, ranks)
     except (KeyboardInterrupt, Terminated) as error:
@@ -146,17 +143,16 @@ def watch(request: Request, ranks: Ranks) -> None:
     plan, first = request.plan, request.resumed_step or 0
     with progress_bar(plan.steps, "training", "step", initial=first) as bar:
         while not ranks.wait(_TICK):
-            status = read_status(request.run)
-            if status.get("state") != "running" or "step" not in status:
+            told = record.read(request.run)
+            if told.state is not State.RUNNING or told.step is None:
                 bar.unpause()  # loading and compiling are not training: rate and ETA leave them out
                 continue
-            speed = status.get("images_per_second")
-            shown = [f"{speed:.2f} images/s"] if speed else []
-            shown += [f"{name} {value:.3g}" for name, value in status.get("losses", {}).items()]
+            shown = [f"{told.images_per_second:.2f} images/s"] if told.images_per_second else []
+            shown += [f"{name} {value:.3g}" for name, value in (told.losses or {}).items()]
             bar.set_postfix_str(", ".join(shown), refresh=False)
-            if status["step"] > bar.n:
-                bar.total = status["total"]
-                bar.update(status["step"] - bar.n)
+            if told.step > bar.n:
+                bar.total = told.total
+                bar.update(told.step - bar.n)
 
 
 def stop(request: Request, ranks: Ranks, by_user: bool) -> int:
@@ -169,7 +165,7 @@ def stop(request: Request, ranks: Ranks, by_user: bool) -> int:
             pass
     except (KeyboardInterrupt, Terminated):
         ranks.kill()
-        run_dir.write_status("stopped", **_details(run_dir))
+        record.update(run_dir, State.STOPPED)
         print("ended at once; the same command goes on from the last state that was saved", file=sys.stderr)
         return INTERRUPTED if by_user else STOPPED
     status = report(run_dir, ranks, plan.settings.trains_segmenter)
@@ -178,31 +174,20 @@ def stop(request: Request, ranks: Ranks, by_user: bool) -> int:
 
 def report(run_dir: RunDir, ranks: Ranks, is_segmenter: bool) -> int:
     """Says how it ended; returns the exit status."""
-    details = _details(run_dir)
+    told = record.read(run_dir)
     if ranks.status == rank.DONE:
         use = "score with\n  python launch/score.py --segmenter" if is_segmenter else _PAINT
-        print(f"done: {details.get('last_state')}; {use} {run_dir.path}")
+        print(f"done: {told.last_state}; {use} {run_dir.path}")
         return DONE
     if ranks.status == rank.STOPPED:
-        print(f"stopped after step {details.get('step')}; the same command goes on from there", file=sys.stderr)
+        print(f"stopped after step {told.step}; the same command goes on from there", file=sys.stderr)
         return STOPPED
     trouble = ranks.trouble() or "unknown"
-    run_dir.write_status("failed", **details, error=trouble, log=str(run_dir.logs))
+    record.update(run_dir, State.FAILED, error=trouble, log=str(run_dir.logs))
     print(f"error: {trouble} (logs in {run_dir.logs})", file=sys.stderr)
-    if details.get("last_state"):
-        print(f"the last state is {details['last_state']}: the same command goes on from there", file=sys.stderr)
+    if told.last_state:
+        print(f"the last state is {told.last_state}: the same command goes on from there", file=sys.stderr)
     return SOME_FAILED
-
-
-def read_status(run_dir: RunDir) -> dict[str, Any]:
-    try:
-        return dict(json.loads(run_dir.status.read_text()))
-    except (OSError, ValueError):
-        return {}
-
-
-def _details(run_dir: RunDir) -> dict[str, Any]:
-    return {key: value for key, value in read_status(run_dir).items() if key not in ("state", "updated")}
 
 
 def _threads(ranks: int) -> int:

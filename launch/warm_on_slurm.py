@@ -11,6 +11,7 @@ from ecgan.config import ModelConfig
 from ecgan.errors import UserError
 from jobs.run import attempts
 from jobs.run.folder import RunDir
+from jobs.run.state import State
 from jobs.run.submission import Submission
 from jobs.warm import Warm
 from launch import on_slurm
@@ -37,20 +38,20 @@ def warm(device: runtime.Device, model: ModelConfig | None, site: Site, options:
     outcome = _wait(run, submission)
     for log in sorted(run.logs.glob("warm-*/rank-0.log")):
         print(log.read_text(errors="replace"), end="")
-    if outcome == "done":
+    if outcome is State.DONE:
         return DONE
     print(f"error: {outcome}: see the logs in {run.path}", file=sys.stderr)
     return SOME_FAILED
 
 
-def _wait(run: RunDir, submission: Submission) -> str:
+def _wait(run: RunDir, submission: Submission) -> State:
     """How the last attempt ended. Interrupted, the job is cancelled: nobody would look at what it says."""
     try:
         while True:
             every = attempts.every(run.attempts, "warm")
-            outcome = attempts.details(every[-1]).get("outcome") if every else None
-            if outcome not in (None, "requeued"):
-                return str(outcome)
+            outcome = every[-1].details.outcome if every else None
+            if outcome not in (None, State.REQUEUED):
+                return outcome
             states = controller.job_states(submission.ids)
             if states is not None and all(state.is_over for state in states.values()) and not every:
                 raise UserError(f"job {submission.ids[0]} is gone without having begun")

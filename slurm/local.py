@@ -30,13 +30,12 @@ Job = Callable[[], Any]
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a job ended. `result` is what it returned; `message` says why it did not return.
+    """How a job ended; `message` says why, if not as it should.
 
     "hopeless": an error that no other job would escape; "lost": its workers died, `ATTEMPTS` times.
     """
 
     state: Literal["done", "stopped", "failed", "hopeless", "lost"]
-    result: Any = None
     message: str = ""
 
 
@@ -114,7 +113,7 @@ class LocalPool:
     def _receive(self, worker: _Worker, queue: deque[int], attempts: list[int], outcomes: dict[int, Outcome]) -> None:
         job = worker.job
         try:
-            state, value = worker.connection.recv()
+            outcome: Outcome = worker.connection.recv()
         except (EOFError, OSError):
             del self._workers[worker.number]
             worker.connection.close()
@@ -125,13 +124,15 @@ class LocalPool:
             return
         worker.job = None
         assert job is not None
-        if state == "stopped":  # not by us: somebody sent its worker a signal, and it will stop whatever it is given
+        if (
+            outcome.state == "stopped"
+        ):  # not by us: somebody sent its worker a signal, and it will stop whatever it is given
             del self._workers[worker.number]
             worker.connection.close()
             self._give_again(job, "its worker was told to stop from outside", queue, attempts, outcomes)
             return
         self._deaths = 0
-        outcomes[job] = Outcome(state, value) if state == "done" else Outcome(state, message=value or "")
+        outcomes[job] = outcome
 
     def _give_again(
         self, job: int, reason: str, queue: deque[int], attempts: list[int], outcomes: dict[int, Outcome]

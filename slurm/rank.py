@@ -1,13 +1,16 @@
-"""One process of a job that several run together: `python -m slurm.rank JOB_FILE LOGS [srun]`.
+"""One process of a job that several run together: `python -m slurm.rank JOB_FILE LOGS PLACE`.
 
 Output goes to LOGS/rank-K.log, how it ended to LOGS/rank-K.outcome. Rank 0 stops the job when its
 standard input ends, which the launcher holds open: so nothing outlives a launcher that was killed
-by more than a step. With "srun" the process takes its place from Slurm's variables.
+by more than a step. PLACE says whose variables tell the process its place: mpirun's, which Jittor knows,
+or Slurm's.
 """
 
 from __future__ import annotations
 
 import contextlib
+import dataclasses
+import json
 import os
 import pickle
 import re
@@ -15,8 +18,9 @@ import signal
 import sys
 import threading
 import traceback
+from dataclasses import dataclass
 from pathlib import Path
-from typing import NoReturn
+from typing import Literal, NoReturn, cast
 
 from ecgan import logs as messages
 from ecgan.errors import UserError
@@ -26,14 +30,36 @@ from jobs.options import in_words
 from jobs.run import attempts
 
 PROCESS, OUTCOME = ".pid", ".outcome"
+Place = Literal["mpi", "slurm"]
 #: Characters of an error that are told; the log has all of them.
 _LONGEST = 500
 #: How a rank ended: its job is done, failed, can't run as it is, goes on elsewhere, or was stopped and can be resumed.
 DONE, FAILED, HOPELESS, SUPERSEDED, STOPPED = 0, 1, 2, 3, 75
 
 
-def main(job_file: Path, logs: Path, starter: str = "mpirun") -> NoReturn:
-    if starter == "srun":
+@dataclass(frozen=True)
+class RankOutcome:
+    """How a rank that lived to tell it has ended: `status` as above, and what went wrong if anything did.
+
+    Of one that was stopped: the `signal` that asked for it, and whether it had come any further.
+    """
+
+    status: int
+    message: str | None = None
+    progressed: bool = False
+    signal: str | None = None
+
+    def save(self, path: Path) -> None:
+        """Raises OSError."""
+        write_json(path, dataclasses.asdict(self))
+
+    @classmethod
+    def load(cls, path: Path) -> RankOutcome:
+        return cls(**json.loads(path.read_text()))
+
+
+def main(job_file: Path, logs: Path, place: Place) -> NoReturn:
+    if place == "slurm":
         take_place_from_slurm()
     messages.show()
     rank = int(os.environ.get("OMPI_COMM_WORLD_RANK", "0"))
@@ -48,18 +74,17 @@ def main(job_file: Path, logs: Path, starter: str = "mpirun") -> NoReturn:
     write_atomically(logs / f"rank-{rank}{PROCESS}", str(os.getpid()))
     if rank == 0:
         threading.Thread(target=_watch_launcher, daemon=True).start()
-    status, message, progressed = _run(job_file)
+    outcome = dataclasses.replace(_run(job_file), signal=stop.first_signal())
     # Where all stop together, that is no failure in mpirun's eyes: it would wait for those that it takes for hung.
-    code = DONE if status == STOPPED else status
+    code = DONE if outcome.status == STOPPED else outcome.status
     try:
-        outcome = {"status": status, "message": message, "signal": stop.first_signal(), "progressed": progressed}
-        write_json(logs / f"rank-{rank}{OUTCOME}", outcome)
+        outcome.save(logs / f"rank-{rank}{OUTCOME}")
     except OSError:  # no room even for that
-        code = status
+        code = outcome.status
     with contextlib.suppress(OSError):
         sys.stdout.flush()
         sys.stderr.flush()
-    if status in (DONE, STOPPED) and "mpi4py.MPI" in sys.modules:
+    if outcome.status in (DONE, STOPPED) and "mpi4py.MPI" in sys.modules:
         sys.modules["mpi4py.MPI"].Finalize()  # without it mpirun takes a rank for failed
     os._exit(code)  # what runs at a normal end would wait for ranks that may be dead
 
@@ -75,25 +100,24 @@ def take_place_from_slurm() -> None:
             os.environ[f"OMPI_COMM_WORLD_{name}"] = os.environ[variable]
 
 
-def _run(job_file: Path) -> tuple[int, str | None, bool]:
-    """Exit status, what went wrong if anything did, and whether a stopped job had come any further."""
+def _run(job_file: Path) -> RankOutcome:
     try:
         pickle.loads(job_file.read_bytes())()
-        return DONE, None, True
+        return RankOutcome(DONE, progressed=True)
     except stop.Stopped as stopped:
-        return STOPPED, None, stopped.progressed
+        return RankOutcome(STOPPED, progressed=stopped.progressed)
     except attempts.Superseded as error:
         with contextlib.suppress(OSError):
             print(f"{error}: nothing more is written here", flush=True)
-        return SUPERSEDED, None, False
+        return RankOutcome(SUPERSEDED)
     except UserError as error:
         with contextlib.suppress(OSError):
             print(f"error: {in_words(error)}", flush=True)
-        return HOPELESS, in_words(error), False
+        return RankOutcome(HOPELESS, in_words(error))
     except BaseException as error:
         with contextlib.suppress(OSError):
             traceback.print_exc()
-        return FAILED, in_a_line(error), False
+        return RankOutcome(FAILED, in_a_line(error))
 
 
 def in_a_line(error: BaseException) -> str:
@@ -110,4 +134,4 @@ def _watch_launcher() -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), Path(sys.argv[2]), *sys.argv[3:])
+    main(Path(sys.argv[1]), Path(sys.argv[2]), cast(Place, sys.argv[3]))

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from slurm.site import Site
+from slurm.starters import Allocation
 
 
 @dataclass(frozen=True)
@@ -84,15 +85,9 @@ def _escaped(text: str) -> str:
     return text.replace("\\", "\\\\").replace('"', '\\"').replace("`", "\\`")
 
 
-def srun_command(site: Site, shape: Shape) -> list[str]:
-    """Starts the shape's tasks from the batch step; all end if one fails."""
-    count = shape.nodes * shape.tasks_per_node
-    command = ["srun", f"--nodes={shape.nodes}", f"--ntasks={count}", f"--ntasks-per-node={shape.tasks_per_node}"]
-    if site.cpus_per_task is not None:
-        command.append(f"--cpus-per-task={site.cpus_per_task}")  # srun 22.05 and later ignore sbatch's
-    # Without --export all of the environment goes along, also where the site's default says otherwise.
-    command += ["--export=ALL", "--kill-on-bad-exit=1", "--unbuffered", f"--mpi={'pmix' if count > 1 else 'none'}"]
-    return [*command, *site.srun_args]
+def allocation(site: Site, shape: Shape) -> Allocation:
+    """What a job of this shape has got when it runs."""
+    return Allocation(shape.nodes, shape.tasks_per_node, site.cpus_per_task, site.srun_args)
 
 
 def code_environment(code: Path | None) -> dict[str, str]:

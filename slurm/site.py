@@ -7,12 +7,14 @@ import re
 import typing
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
+import msgspec
 import yaml
-from jsonargparse import ArgumentError, ArgumentParser
 
-from ecgan.errors import UserError
+from ecgan.errors import UserError, reason
+from jobs.options import read_yaml
+from slurm.starters import Launcher
 
 
 @dataclass(frozen=True)
@@ -44,7 +46,7 @@ class Site:
     memory: str | None = None
     time: str | int = "24:00:00"
     array_parallelism: int = 8
-    launcher: Literal["srun", "mpirun"] = "srun"
+    launcher: Launcher = "srun"
     srun_args: list[str] = field(default_factory=list)
     sbatch: dict[str, Any] = field(default_factory=dict)
     modules: list[str] = field(default_factory=list)
@@ -84,18 +86,6 @@ class Site:
         return self.nodes * self.ranks_per_node
 
 
-class _Loader(yaml.SafeLoader):
-    """YAML whose whole numbers are digits: it would take a time like 24:00:00 for a number to the base of 60."""
-
-
-_INTEGER = "tag:yaml.org,2002:int"
-_Loader.yaml_implicit_resolvers = {
-    first: [(tag, form) for tag, form in forms if tag != _INTEGER]
-    for first, forms in yaml.SafeLoader.yaml_implicit_resolvers.items()
-}
-_Loader.add_implicit_resolver(_INTEGER, re.compile(r"[-+]?\d+$"), list("-+0123456789"))
-
-
 def seconds_of(time: str) -> float | None:
     """A time limit in seconds, from any of the forms that sbatch takes; None if it is none of them."""
     if time.upper() in ("UNLIMITED", "INFINITE"):
@@ -116,33 +106,35 @@ def read_site(path: Path | None, **overrides: Any) -> Site:
 
     Raises UserError that names the file and the key or value that is wrong.
     """
-    values: Any = {}
-    if path is not None:
-        try:
-            values = yaml.load(path.read_text(encoding="utf-8"), _Loader) or {}
-        except OSError as error:
-            raise UserError(f"--cluster_config {path}: {error.strerror}") from None
-        except (UnicodeError, yaml.YAMLError) as error:
-            raise UserError(f"--cluster_config {path}: not YAML ({' '.join(str(error).split())})") from None
-    where = f"--cluster_config {path}" if path else "the cluster's options"
-    if not isinstance(values, dict):
-        raise UserError(f"{where}: not a list of options with their values")
-    fields = {each.name: each for each in dataclasses.fields(Site)}
-    unknown = [str(key) for key in values if key not in fields]
-    if unknown:
-        raise UserError(f"{where}: no such option: {', '.join(unknown)}; there are {', '.join(fields)}")
-    hints = typing.get_type_hints(Site)
-    parser = ArgumentParser(exit_on_error=False)
-    for name in fields:
-        parser.add_argument(f"--{name}", type=hints[name])
-    if isinstance(values.get("environment"), dict):  # a number is as good as its digits
-        values["environment"] = {name: str(value) for name, value in values["environment"].items()}
+    values = _values(path) if path is not None else {}
     values |= {name: value for name, value in overrides.items() if value is not None}
     try:
-        checked = parser.parse_object(values)
-    except ArgumentError as error:
-        raise UserError(f"{where}: {' '.join(str(error).split())}") from None
-    try:
-        return Site(**{name: checked[name] for name in values})
+        return msgspec.convert(values, Site, strict=False)  # "2" is 2
+    except msgspec.ValidationError as error:
+        choice = f"; there are {', '.join(typing.get_args(Launcher))}" if "$.launcher" in str(error) else ""
+        raise _wrong(path, f"{error}{choice}") from None
     except UserError as error:
-        raise UserError(f"{where}: {error}") from None
+        raise _wrong(path, error.fact) from None
+
+
+def _values(path: Path) -> dict[str, Any]:
+    try:
+        values = read_yaml(path.read_text(encoding="utf-8")) or {}
+    except OSError as error:
+        raise _wrong(path, reason(error)) from None
+    except (UnicodeError, yaml.YAMLError) as error:
+        raise _wrong(path, f"not YAML ({' '.join(str(error).split())})") from None
+    if not isinstance(values, dict):
+        raise _wrong(path, "not a list of options with their values")
+    names = [field.name for field in dataclasses.fields(Site)]
+    if unknown := [str(key) for key in values if key not in names]:
+        raise _wrong(path, f"no such option: {', '.join(unknown)}; there are {', '.join(names)}")
+    if isinstance(values.get("environment"), dict):  # a number is as good as its digits
+        values["environment"] = {name: str(value) for name, value in values["environment"].items()}
+    return values
+
+
+def _wrong(path: Path | None, fact: str) -> UserError:
+    if path is None:
+        return UserError(f"the cluster's options: {fact}")
+    return UserError(fact, field="cluster_config", value=path)

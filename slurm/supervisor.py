@@ -19,15 +19,17 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, NoReturn
+from typing import Any, NoReturn
 
 from jobs import stop
 from jobs.run import attempts
 from jobs.run.attempts import Attempt
+from jobs.run.state import State
 from slurm import controller, rank, resources
-from slurm.ranks import Ranks, mpirun
-from slurm.script import Shape, srun_command
+from slurm.ranks import Ranks
+from slurm.script import Shape, allocation
 from slurm.site import Site
+from slurm.starters import Starter, in_allocation
 
 _TICK = 0.5
 #: Seconds after a signal to this process after which the others are told, in case that they got none.
@@ -41,12 +43,6 @@ _STARTS, _JOIN = 3, 1200
 _FRUITLESS = 3
 #: Seconds to wait for Slurm to end a job that has ended its work because Slurm asked.
 _PATIENCE = 120
-Outcome = Literal["superseded", "stopped", "failed"]
-
-#: What srun says of a task that SIGUSR2 met before it could listen.
-_DIED_OF_USR2 = "User defined signal 2"
-#: What it says when the controller has given up a node: then Slurm ends the job and queues it again.
-_LOST_NODE = "Node failure"
 
 
 @dataclass(frozen=True)
@@ -83,7 +79,6 @@ class Supervised:
         self._conclude(attempt, ranks)
 
     def _start(self, attempt: Attempt, logs: Path) -> Ranks:
-        count = self.shape.nodes * self.shape.tasks_per_node
         threads = self.site.cpus_per_task or max(1, resources.cores() // self.shape.tasks_per_node)
         environment = {
             attempts.VARIABLE: str(attempt.path),
@@ -92,17 +87,16 @@ class Supervised:
             # The ranks meet when all have compiled what they need, which may take some of them minutes.
             "SLURM_PMIX_TIMEOUT": "3600",
         } | self.site.environment
-        starter = mpirun(count) if self._uses_mpirun and count > 1 else srun_command(self.site, self.shape)
-        return Ranks(self.job, count, environment, logs, starter=starter)
+        return Ranks(self.job, self._starter, environment, logs)
 
     @property
-    def _uses_mpirun(self) -> bool:
-        return self.site.launcher == "mpirun"
+    def _starter(self) -> Starter:
+        return in_allocation(self.site.launcher, allocation(self.site, self.shape))
 
     def _has_begun(self, attempt: Attempt, ranks: Ranks) -> bool:
         """False for ranks that crashed, or were given up, on their way into one world: MPI's start is not always sure,
         and nothing is lost by another."""
-        alone = self.shape.nodes * self.shape.tasks_per_node == 1
+        alone = self._starter.count == 1
         no_crash = ranks.status in (rank.DONE, rank.STOPPED, rank.HOPELESS, rank.SUPERSEDED)
         return alone or no_crash or attempt.joining_since is None or attempt.has_joined or stop.requested()
 
@@ -111,8 +105,7 @@ class Supervised:
         told_at: float | None = None
         end = asked_at = None
         while not ranks.wait(_TICK):
-            # Slurm warns the tasks of srun itself.
-            if self._uses_mpirun and (asked_at is None or time.monotonic() - asked_at > _ASK):
+            if not self._starter.is_warned and (asked_at is None or time.monotonic() - asked_at > _ASK):
                 asked_at = time.monotonic()
                 end = controller.end_of(os.environ["SLURM_JOB_ID"])
             if not attempt.is_newest or _is_overdue(attempt):
@@ -128,20 +121,19 @@ class Supervised:
         status, trouble = ranks.status, ranks.trouble()
         signals = {*ranks.stopped_by, stop.first_signal()}
         if not attempt.is_newest or status == rank.SUPERSEDED:
-            _end(attempt, "superseded", 0)
+            print(f"{attempt.name} superseded", flush=True)
+            sys.exit(0)
         if status == rank.DONE:
-            attempt.note(outcome="done")
+            attempt.note(outcome=State.DONE)
             return
-        if status != rank.STOPPED and trouble and _LOST_NODE in trouble:
-            attempt.note(outcome="stopped", message=trouble)
+        if ranks.has_lost_node:  # Slurm ends the job and queues it again
+            attempt.note(outcome=State.STOPPED, message=trouble)
             _sleep_until_killed(attempt)
             sys.exit(rank.FAILED)
-        if status != rank.STOPPED and trouble and _DIED_OF_USR2 in trouble:
-            signals.add("SIGUSR2")
-        elif status != rank.STOPPED and "SIGTERM" not in signals:
-            _end(attempt, "failed", rank.HOPELESS if status == rank.HOPELESS else rank.FAILED, message=trouble)
+        if status != rank.STOPPED and not ranks.died_of_warning and "SIGTERM" not in signals:
+            _end(attempt, State.FAILED, rank.HOPELESS if status == rank.HOPELESS else rank.FAILED, message=trouble)
         if "SIGTERM" in signals:
-            attempt.note(outcome="stopped", signal="SIGTERM")
+            attempt.note(outcome=State.STOPPED, signal="SIGTERM")
             _wait_for_slurm()
             sys.exit(rank.STOPPED)
         self._go_on_later(attempt, ranks.progressed)
@@ -150,14 +142,14 @@ class Supervised:
         """Puts this job back into the queue, unless that leads nowhere."""
         attempt.note(progressed=progressed)
         if not self.site.requeue:
-            _end(attempt, "stopped", rank.STOPPED, signal="SIGUSR2")
+            _end(attempt, State.STOPPED, rank.STOPPED, signal="SIGUSR2")
         if not progressed and _fruitless(attempt) >= _FRUITLESS:
             why = f"the last {_FRUITLESS} attempts ended before they had come any further; a longer --time may help"
-            _end(attempt, "failed", rank.FAILED, message=why)
-        attempt.note(outcome="requeued", signal="SIGUSR2")
+            _end(attempt, State.FAILED, rank.FAILED, message=why)
+        attempt.note(outcome=State.REQUEUED, signal="SIGUSR2")
         accepted, why = _requeue()
         if not accepted:
-            _end(attempt, "stopped", rank.STOPPED, message=f"could not be put back into the queue: {why}")
+            _end(attempt, State.STOPPED, rank.STOPPED, message=f"could not be put back into the queue: {why}")
         _sleep_until_killed(attempt)
         sys.exit(rank.STOPPED)
 
@@ -184,17 +176,14 @@ def _fruitless(attempt: Attempt) -> int:
     """Of the last attempts, how many in a row have come no further."""
     count = 0
     for each in reversed(attempts.every(attempt.folder, attempt.unit)):
-        if attempts.details(each).get("progressed") is not False:
+        if each.details.progressed is not False:
             break
         count += 1
     return count
 
 
-def _end(
-    attempt: Attempt, outcome: Literal["superseded", "stopped", "failed"], status: int, **details: Any
-) -> NoReturn:
-    if outcome != "superseded":
-        attempt.note(outcome=outcome, **details)
+def _end(attempt: Attempt, outcome: State, status: int, **details: Any) -> NoReturn:
+    attempt.note(outcome=outcome, **details)
     print(f"{attempt.name} {outcome}: {details.get('message') or ''}", flush=True)
     sys.exit(status)
 

@@ -12,14 +12,13 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable
 from multiprocessing.connection import Connection
-from typing import Any
 
 from ecgan import logs
 from ecgan.errors import UserError
 from jobs import stop
 from jobs.options import in_words
+from slurm.local import Job, Outcome
 
 #: Seconds a running job has to stop once the launcher is gone.
 _GRACE = 3
@@ -28,29 +27,28 @@ _GRACE = 3
 def main(descriptor: int) -> None:
     logs.show()
     connection = Connection(descriptor)
-    jobs: queue.Queue[Callable[[], Any] | None] = queue.Queue()
+    jobs: queue.Queue[Job | None] = queue.Queue()
     threading.Thread(target=_listen, args=(connection, jobs), daemon=True).start()
     stop.listen()
     while (job := jobs.get()) is not None:
         connection.send(_run(job))
 
 
-def _run(job: Callable[[], Any]) -> tuple[str, Any]:
-    """("done", result), ("stopped", None), ("hopeless", message) for an error that the user must mend, or
-    ("failed", message)."""
+def _run(job: Job) -> Outcome:
     try:
-        return "done", job()
+        job()
+        return Outcome("done")
     except stop.Stopped:
-        return "stopped", None
+        return Outcome("stopped")
     except UserError as error:
         print(in_words(error), flush=True)
-        return "hopeless", in_words(error)
+        return Outcome("hopeless", in_words(error))
     except Exception as error:
         traceback.print_exc()
-        return "failed", f"{type(error).__name__}: {error}"
+        return Outcome("failed", f"{type(error).__name__}: {error}")
 
 
-def _listen(connection: Connection, jobs: queue.Queue[Callable[[], Any] | None]) -> None:
+def _listen(connection: Connection, jobs: queue.Queue[Job | None]) -> None:
     try:
         while True:
             jobs.put(connection.recv())

@@ -17,8 +17,9 @@ MAY_IMPORT = {
     "slurm": {"slurm", "jobs", "ecgan"},
     "launch": set(PACKAGES),
 }
-#: What slurm/ may know of jobs: how to ask one to stop, which attempt at it is the newest, and how options are called.
-JOBS_INTERFACE = {"jobs", "jobs.run", "jobs.run.attempts", "jobs.stop", "jobs.options"}
+#: What slurm/ may know of jobs: how to ask one to stop, which attempt at it is the newest and how it may end, and how
+#: options are called.
+JOBS_INTERFACE = {"jobs", "jobs.run", "jobs.run.attempts", "jobs.run.state", "jobs.stop", "jobs.options"}
 
 
 def imports(path: Path) -> set[str]:

@@ -16,6 +16,7 @@ from ecgan.config import ModelConfig
 TINY = ModelConfig(128, 64, ngf=4, ndf=4, num_upsampling_layers="normal")
 
 
+@pytest.mark.slow
 def test_every_layer_is_counted_once() -> None:
     from arithmetic import layers
 
@@ -44,6 +45,7 @@ def test_every_layer_is_counted_once() -> None:
     assert all(layer.dense == layer.sparse for layer in layers(generator, Segmap(noise, TINY.semantic_nc, True)))
 
 
+@pytest.mark.process
 def test_benchmark_of_the_gpu_runs_up_to_the_gpu(tmp_path: Path) -> None:
     command = [sys.executable, str(ROOT / "bench/gpu.py"), "--device", "cpu", "--quick", "--out", str(tmp_path)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=600)
@@ -58,6 +60,7 @@ def test_benchmark_of_the_gpu_runs_up_to_the_gpu(tmp_path: Path) -> None:
     assert "greatest difference from the CPU" in table and done.stdout.endswith(table)
 
 
+@pytest.mark.process
 def test_part_of_the_gpus_benchmark_that_fails_is_told(tmp_path: Path) -> None:
     command = [sys.executable, str(ROOT / "bench/gpu.py"), "--quick", "--out", str(tmp_path), "--parts", "limits"]
     environment = {"PATH": "/usr/bin:/bin", "CUDA_VISIBLE_DEVICES": ""}

@@ -1,7 +1,7 @@
 """What model a checkpoint of the original holds: from its tensors, its opt.txt, options or defaults.
 
 The tensors say ngf, ndf, classes and the number of discriminators, but of size and upsampling
-only the product of the first feature map's sides (SPEC section 5).
+only the product of the first feature map's sides (docs/specification.md, section 5).
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ecgan.config import UPSAMPLINGS, ModelConfig
+from ecgan.config import UPSAMPLINGS, ModelConfig, Upsampling
 from ecgan.errors import UserError
 
 Shapes = Mapping[str, Mapping[str, tuple[int, ...]]]
@@ -22,7 +22,7 @@ class ModelOverrides:
     """What the user says about a checkpoint's model; None leaves it to the checkpoint."""
 
     size: tuple[int, int] | None = None
-    num_upsampling_layers: str | None = None
+    num_upsampling_layers: Upsampling | None = None
 
     def insist_on(self, model: ModelConfig, path: Path) -> None:
         """Raises UserError if a checkpoint that knows its model is told another one."""
@@ -48,7 +48,7 @@ def infer_model(
     source = f"size {size[0]}x{size[1]} from {size_source}, upsampling layers {upsampling!r} from {upsampling_source}"
     if options.get("no_instance") == "False":
         raise UserError(f"checkpoint {path}: opt.txt says it was trained with instance maps, which are not supported")
-    model = ModelConfig(width=size[0], height=size[1], num_upsampling_layers=upsampling, **values)  # type: ignore[arg-type]
+    model = ModelConfig(width=size[0], height=size[1], num_upsampling_layers=upsampling, **values)
 
     positions = generator["fc.weight"][0] // (16 * model.ngf)
     expected = model.latent_size[0] * model.latent_size[1]
@@ -104,11 +104,12 @@ def _size(options: Mapping[str, str], overrides: ModelOverrides) -> tuple[tuple[
 
 def _upsampling(
     generator: Mapping[str, tuple[int, ...]], options: Mapping[str, str], overrides: ModelOverrides
-) -> tuple[str, str]:
+) -> tuple[Upsampling, str]:
     if overrides.num_upsampling_layers:
         return overrides.num_upsampling_layers, "num_upsampling_layers"
     if "up_4.conv_0.weight_orig" in generator:
         return "most", "the tensors"
-    if options.get("num_upsampling_layers") in UPSAMPLINGS:
-        return options["num_upsampling_layers"], "opt.txt"
+    for name in UPSAMPLINGS:
+        if options.get("num_upsampling_layers") == name:
+            return name, "opt.txt"
     return ModelConfig.num_upsampling_layers, "the default"

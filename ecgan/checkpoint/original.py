@@ -1,7 +1,8 @@
-"""Reads checkpoints of the original: `latest_net_{G,D,E}.pkl` and the `opt.txt` beside them (SPEC section 5).
+"""Reads checkpoints of the original: `latest_net_{G,D,E}.pkl` and the `opt.txt` beside them.
 
 A pickle can run code when it is loaded. The unpickler here knows NumPy arrays and Jittor's
-variables and nothing else, so a file from the network can't.
+variables and nothing else, so a file from the network can't. docs/specification.md, section 5,
+has the format.
 """
 
 from __future__ import annotations

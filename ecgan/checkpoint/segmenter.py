@@ -8,14 +8,15 @@ from typing import Any
 
 import numpy as np
 
-from ecgan.checkpoint import STATES, list_states, native, torch_file
+from ecgan.checkpoint import STATES, list_states, native
+from ecgan.checkpoint.weights import insist_on_finite, read_weights
 from ecgan.config import ModelConfig, SegformerShape
 from ecgan.data.images import Size
 from ecgan.errors import UserError
 from ecgan.files import sha256_of
 
 #: The network's name among the files of a state of ours.
-PART = "S"
+SEGMENTER = "S"
 _FOREIGN = ("model.safetensors", "pytorch_model.bin")
 _UNUSED = ".num_batches_tracked"
 #: Sides of what the network sees are multiples of this.
@@ -46,7 +47,7 @@ def open_segmenter(path: Path) -> SegmenterFile:
         best = native.describe(states[-1])["about"].get("training", {}).get("best") or {}
         chosen = states[-1].with_name(f"step-{best['step']:08}") if "step" in best else states[-1]
         path = chosen if chosen in states else states[-1]
-    state = path.parent if path.name == f"{PART}.safetensors" else path
+    state = path.parent if path.name == f"{SEGMENTER}.safetensors" else path
     if (state / native.DESCRIPTION).is_file():
         return _open_state(state)
     if path.is_dir():
@@ -67,7 +68,7 @@ def fitting(size: Size) -> Size:
 
 def _open_state(folder: Path) -> SegmenterFile:
     description = native.describe(folder)
-    file = folder / f"{PART}.safetensors"
+    file = folder / f"{SEGMENTER}.safetensors"
     if file.name not in description["sha256"]:
         raise UserError(f"{folder} is a checkpoint, but not of a segmentation network (it has no {file.name})")
     model = ModelConfig.from_dict(description["model"])
@@ -78,14 +79,11 @@ def _open_state(folder: Path) -> SegmenterFile:
 
 
 def _read(path: Path) -> dict[str, np.ndarray]:
-    arrays = native.read(path) if path.suffix == ".safetensors" else torch_file.read_arrays(path)
-    return {name: array for name, array in arrays.items() if not name.endswith(_UNUSED)}
+    return {name: array for name, array in read_weights(path).items() if not name.endswith(_UNUSED)}
 
 
 def _shape(path: Path, arrays: dict[str, np.ndarray]) -> SegformerShape:
-    for name, array in arrays.items():
-        if not np.isfinite(array).all():
-            raise UserError(f"{path}: {name} is not finite everywhere: damaged")
+    insist_on_finite(path, arrays)
     try:
         shape = SegformerShape.of({name: array.shape for name, array in arrays.items()})
     except KeyError as name:

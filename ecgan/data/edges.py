@@ -1,4 +1,4 @@
-"""Edge maps of photos, which one of G's pictures learns from (SPEC section 3)."""
+"""Edge maps of photos, which one of G's pictures learns from (docs/specification.md, section 3)."""
 
 from __future__ import annotations
 

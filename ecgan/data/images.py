@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-from PIL import Image, ImageFile
+from PIL import Image, ImageFile, UnidentifiedImageError
 
 from ecgan import files
 from ecgan.config import ModelConfig
@@ -162,7 +162,7 @@ def _opened(
     try:
         with Image.open(io.BytesIO(content), formats=formats) as image:
             yield image
-    except Image.UnidentifiedImageError:
+    except UnidentifiedImageError:
         kind = next((kind for start, kind in _STARTS if re.match(start, content, re.DOTALL)), None)
         if kind is not None and kind.upper() not in formats:
             raise BadImage(f"{path}: its content is {kind}; {wanted}") from None

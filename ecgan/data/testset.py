@@ -1,4 +1,4 @@
-"""A test set: masks, and the photo whose style each shall take (SPEC section 1)."""
+"""A test set: masks, and the photo whose style each shall take (docs/specification.md, section 1)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ecgan.config import ModelConfig
 from ecgan.data.folders import MASK_SUFFIX, by_stem, is_ignored, is_usable, listing, printable, rename_it, with_suffix
 from ecgan.data.images import BadImage, Size, read_mask, read_photo, size_of
 from ecgan.errors import reason
-from ecgan.files import read_json
+from ecgan.files import read_any_json
 from ecgan.progress import progress_bar
 
 REFERENCES = "label_to_img.json"
@@ -192,7 +192,7 @@ def _read_references(path: Path) -> tuple[dict[str, str] | None, list[Fault]]:
         return dict(pairs)
 
     try:
-        references = read_json(path, object_pairs_hook=collect)
+        references = read_any_json(path, object_pairs_hook=collect)
     except OSError as error:
         return None, [Fault(None, f"{path}: {reason(error)}; it says which photo each mask takes its style from")]
     except ValueError as error:

@@ -1,4 +1,4 @@
-"""A training set: photos and masks that belong together by name (SPEC section 1)."""
+"""A training set: photos and masks that belong together by name (docs/specification.md, section 1)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Writes drawn scenes to disk in the contest's layout (SPEC section 1)."""
+"""Writes drawn scenes to disk in the contest's layout (docs/specification.md, section 1)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Discriminator D: patch critics at several scales, with their feature maps (SPEC section 2)."""
+"""Discriminator D: patch critics at several scales, with their feature maps (docs/specification.md, section 2)."""
 
 from __future__ import annotations
 

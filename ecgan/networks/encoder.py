@@ -1,4 +1,4 @@
-"""Style encoder E: photo -> mean and log variance of its style code (SPEC section 2)."""
+"""Style encoder E: photo -> mean and log variance of its style code (docs/specification.md, section 2)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Generator G: style code and semantic mask -> picture (SPEC section 2)."""
+"""Generator G: style code and semantic mask -> picture (docs/specification.md, section 2)."""
 
 from __future__ import annotations
 

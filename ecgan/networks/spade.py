@@ -1,4 +1,4 @@
-"""SPADE: normalisation whose scale and shift are painted by the semantic mask (SPEC section 2)."""
+"""SPADE: normalisation whose scale and shift are painted by the semantic mask (docs/specification.md, section 2)."""
 
 from __future__ import annotations
 

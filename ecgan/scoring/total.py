@@ -1,4 +1,7 @@
-"""The contest's score of its four terms (SPEC section 1), or what it would be if the missing one were known."""
+"""The contest's score of its four terms, or what it would be if the missing one were known.
+
+docs/specification.md, section 1.
+"""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Training ECGAN: losses and the two halves of a step (SPEC section 3)."""
+"""Training ECGAN: losses and the two halves of a step (docs/specification.md, section 3)."""

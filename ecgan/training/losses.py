@@ -1,4 +1,4 @@
-"""The loss terms of ECGAN, each as a function of network outputs (SPEC section 3).
+"""The loss terms of ECGAN, each as a function of network outputs (docs/specification.md, section 3).
 
 What D says of a picture is, for each scale, the list of its layers' outputs, the last being the
 logits; a term over scales is the mean of their terms.

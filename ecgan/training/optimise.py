@@ -1,4 +1,4 @@
-"""Adam for both sides of the game, with two time scales (SPEC section 3)."""
+"""Adam for both sides of the game, with two time scales (docs/specification.md, section 3)."""
 
 from __future__ import annotations
 

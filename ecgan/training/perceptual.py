@@ -1,4 +1,4 @@
-"""The perceptual loss: how far VGG19's features of two pictures are apart (SPEC section 3)."""
+"""The perceptual loss: how far VGG19's features of two pictures are apart (docs/specification.md, section 3)."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ecgan.checkpoint.segmenter import PART
+from ecgan.checkpoint.segmenter import SEGMENTER
 from ecgan.config import ModelConfig, SegformerShape
 from ecgan.networks import load_arrays, to_arrays
 from ecgan.networks.segformer import Segformer, enlarge
@@ -31,14 +31,14 @@ class SegmenterLearner:
         """Of `recipe` only Adam and the micro-batch count, of `model` the size and the classes."""
         self.model, self.recipe, self._world = model, recipe, world
         self.network = Segformer(SegformerShape(model.label_nc))
-        self.parts: dict[str, nn.Module] = {PART: self.network}
+        self.parts: dict[str, nn.Module] = {SEGMENTER: self.network}
         self._optimiser = Optimiser(self.parts, recipe.adam)
 
     def initialise(self, seed: int, init_type: InitType = "xavier", gain: float = 1.0) -> None:
-        initialise(self.network, PART, seed, init_type, gain)
+        initialise(self.network, SEGMENTER, seed, init_type, gain)
 
     def start_from(self, arrays: Mapping[str, dict[str, np.ndarray]], what: str) -> None:
-        load_arrays(self.network, arrays[PART], f"network {PART} of {what}")
+        load_arrays(self.network, arrays[SEGMENTER], f"network {SEGMENTER} of {what}")
 
     def step(self, samples: Sequence[LoadedSample], rate: float) -> dict[str, float]:
         """One step on this rank's part of the batch. Returns the cross-entropy in nats a pixel."""
@@ -71,16 +71,16 @@ class SegmenterLearner:
 
     def to_arrays(self) -> dict[str, dict[str, np.ndarray]]:
         """The whole state by network; `counters` belong to it."""
-        return {PART: to_arrays(self.network), f"adam_{PART}": self._optimiser.to_arrays()}
+        return {SEGMENTER: to_arrays(self.network), f"adam_{SEGMENTER}": self._optimiser.to_arrays()}
 
     @property
     def counters(self) -> dict[str, int]:
-        return {f"adam_{PART}": self._optimiser.steps}
+        return {f"adam_{SEGMENTER}": self._optimiser.steps}
 
     def load(self, read: Callable[[str], dict[str, np.ndarray]], counters: Mapping[str, Any], what: str) -> None:
         """Takes a whole state. `read` gives the arrays of a network by name; errors begin with `what`."""
-        load_arrays(self.network, read(PART), f"network {PART} of {what}")
-        name = f"adam_{PART}"
+        load_arrays(self.network, read(SEGMENTER), f"network {SEGMENTER} of {what}")
+        name = f"adam_{SEGMENTER}"
         self._optimiser.load(read(name), int(counters[name]), f"{name} of {what}")
         jt.sync_all()
 

@@ -1,4 +1,7 @@
-"""One training step: G and E learn from what D says, then D from pictures generated anew (SPEC section 3)."""
+"""One training step: G and E learn from what D says, then D from pictures generated anew.
+
+docs/specification.md, section 3.
+"""
 
 from __future__ import annotations
 

@@ -13,7 +13,9 @@ from jobs.generate import merge, records
 from jobs.generate.plan import Plan
 from jobs.generate.prepare import Generation
 from jobs.generate.settings import GenerateSettings
+from jobs.run import record
 from jobs.run.folder import RunDir
+from jobs.run.state import State
 
 _NAMES_SHOWN = 20
 
@@ -40,7 +42,7 @@ class Finish:
         run, plan = RunDir(self.run_dir), Plan.load(RunDir(self.run_dir).plan)
         merge.restore(run, self.results)
         if merge.is_complete(self.results, plan):  # started again after it had done its work
-            run.write_status("done", total=len(plan.tasks), done=len(plan.tasks), failed=0)
+            record.update(run, State.DONE, done=len(plan.tasks), failed=0)
             return len(self.skipped)
         run.clear_temporaries()  # a worker that was killed may have left one
         gathered = records.gather(run)
@@ -49,12 +51,12 @@ class Finish:
         if gaps:
             self._report(run, plan, gaps)
             made = len(plan.tasks) - len(gaps)
-            run.write_status("incomplete", total=len(plan.tasks), done=made, missing=len(gaps), failed=failures)
+            record.update(run, State.INCOMPLETE, done=made, missing=len(gaps), failed=failures)
             return len(gaps)
         merge.insist_on_replaceable(self.results, plan, self.settings.overwrite)
         merge.write_manifest(run, plan, gathered, dataclasses.asdict(self.settings))
         merge.swap_in(run, self.results)
-        run.write_status("done", total=len(plan.tasks), done=len(plan.tasks), failed=0)
+        record.update(run, State.DONE, done=len(plan.tasks), failed=0)
         print(f"done: {len(plan.tasks)} pictures, verified, in {self.results}", flush=True)
         return len(self.skipped)
 

@@ -24,7 +24,8 @@ from ecgan.files import sha256_of, write_json
 from ecgan.progress import progress_bar
 from jobs.generate.plan import Plan, Task, differences
 from jobs.generate.records import Record, made
-from jobs.run.folder import RunDir, now
+from jobs.run.clock import now
+from jobs.run.folder import RunDir
 
 MANIFEST = "manifest.json"
 

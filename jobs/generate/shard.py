@@ -32,6 +32,7 @@ from jobs.generate.records import Record
 from jobs.run import attempts
 from jobs.run.folder import RunDir
 from jobs.run.progress import Progress
+from jobs.run.state import State
 
 _READERS = 2
 #: Batches that are read ahead of the network, and that may wait behind it to be written.
@@ -54,15 +55,15 @@ class GenerateShard:
         plan = Plan.load(run.plan)
         tasks = plan.of_shard(self.shard)
         try:
-            progress = Progress(run.shards / f"{self.shard}.json", len(tasks))
+            progress = Progress(run.shards, self.shard, len(tasks))
             try:
                 finished = self._make(run, plan, tasks, progress)
             except attempts.Superseded:
                 raise
             except Exception as error:
-                progress.enter("failed", str(error))
+                progress.enter(State.FAILED, str(error))
                 raise
-            progress.enter("done" if finished else "stopped")
+            progress.enter(State.DONE if finished else State.STOPPED)
         except OSError as error:
             where = error.filename or run.path
             raise UserError(f"{where}: {error.strerror}; finished pictures are kept, run again") from error
@@ -74,7 +75,7 @@ class GenerateShard:
         made = records.made(run.images, plan, tasks, records.gather(run))
         progress.start_from(len(made))
         painter = _load_painter(plan.painting, plan.batch)
-        progress.enter("running")
+        progress.enter(State.RUNNING)
         shard = _Shard(run, plan, self.shard, progress, painter)
         return shard.make([task for task in tasks if task.name not in made])
 

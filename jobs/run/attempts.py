@@ -7,7 +7,7 @@ can have made, and whoever writes results looks first whether a later one exists
 
 from __future__ import annotations
 
-import json
+import dataclasses
 import os
 import re
 from dataclasses import dataclass
@@ -15,8 +15,12 @@ from pathlib import Path
 from typing import Any, Literal
 
 from ecgan.files import write_json
-from jobs.run.folder import now
+from jobs.run import values
+from jobs.run.clock import now
+from jobs.run.state import State
 
+#: The unit of what comes after all shards.
+MERGE = "merge"
 #: Names the attempt's file in the environment of every process that belongs to it.
 VARIABLE = "ECGAN_ATTEMPT"
 
@@ -25,9 +29,34 @@ class Superseded(Exception):
     """A later attempt at the same job has begun: this one must not write any more."""
 
 
+def shard_unit(number: int) -> str:
+    return f"shard-{number}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Details:
+    """What is known of an attempt. `job`, `restarts`, `nodes`, `host`: in the scheduler's words.
+
+    Once it has ended: `outcome` (DONE, FAILED, STOPPED or REQUEUED), `message` and `signal` that say why, and whether a
+    stopped one had `progressed`.
+    """
+
+    started: str | None = None
+    updated: str | None = None
+    job: str | None = None
+    restarts: int | None = None
+    nodes: str | None = None
+    host: str | None = None
+    log: str | None = None
+    outcome: State | None = None
+    message: str | None = None
+    signal: str | None = None
+    progressed: bool | None = None
+
+
 @dataclass(frozen=True)
 class Attempt:
-    """Attempt number `number` (from 1) at `unit`: "training", "shard-3", "merge"."""
+    """Attempt number `number` (from 1) at `unit`: "training", MERGE or a shard's."""
 
     folder: Path
     unit: str
@@ -60,9 +89,17 @@ class Attempt:
         """Its ranks begin anew to look for each other."""
         self.path.with_suffix(".joining").unlink(missing_ok=True)
 
-    def note(self, **details: Any) -> None:
-        """Adds to what is known of this attempt: how it ended, say."""
-        write_json(self.path, _read(self.path) | details | {"updated": now()})
+    @property
+    def details(self) -> Details:
+        try:
+            return Details(**values.fitting(Details, values.read_object(self.path)))
+        except (OSError, ValueError):  # just made, or being replaced
+            return Details()
+
+    def note(self, **changes: Any) -> None:
+        """Adds to what is known of it, values of the fields of Details: how it ended, say."""
+        known = dataclasses.replace(self.details, updated=now(), **changes)
+        write_json(self.path, {name: value for name, value in vars(known).items() if value is not None})
 
 
 def begin(folder: Path, unit: str, **about: Any) -> Attempt:
@@ -88,11 +125,6 @@ def every(folder: Path, unit: str | None = None) -> list[Attempt]:
         if match and unit in (None, match[1]):
             found.append(Attempt(folder, match[1], int(match[2])))
     return sorted(found, key=lambda attempt: (attempt.unit, attempt.number))
-
-
-def details(attempt: Attempt) -> dict[str, Any]:
-    """What is known of it: started, job, nodes, log, and once it has ended outcome and message."""
-    return _read(attempt.path)
 
 
 def current() -> Attempt | None:
@@ -123,10 +155,3 @@ def _time_of(path: Path) -> float | None:
         return path.stat().st_mtime
     except OSError:
         return None
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        return dict(json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError):  # just made, or being replaced
-        return {}

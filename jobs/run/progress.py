@@ -2,77 +2,94 @@
 
 from __future__ import annotations
 
-import json
+import dataclasses
 import os
 import socket
+import threading
 import time
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from ecgan.files import write_json
-from jobs.run.folder import now
+from jobs.run import values
+from jobs.run.clock import now
+from jobs.run.state import State
 
 #: Seconds between two writes while nothing but counts changes.
 _INTERVAL = 0.5
 
 
-class Progress:
-    """Counts of one shard, kept in a small JSON file.
+@dataclass(frozen=True, kw_only=True)
+class Shard:
+    """How far shard `number` is: `done` and `failed` of `total` pictures.
 
-    States: starting, running, then done, stopped or failed.
+    `state`: STARTING, RUNNING, then DONE, STOPPED or FAILED. `requeues`: how often the scheduler has started it again.
     """
 
-    def __init__(self, path: Path, total: int) -> None:
-        self._path = path
+    number: int
+    state: State
+    done: int = 0
+    failed: int = 0
+    total: int = 0
+    host: str | None = None
+    error: str | None = None
+    started: str | None = None
+    updated: str | None = None
+    requeues: int = 0
+
+
+class Progress:
+    """The counts of a shard while it runs, kept in a small JSON file. Any of its threads may count."""
+
+    def __init__(self, folder: Path, number: int, total: int) -> None:
+        self._path = folder / f"{number}.json"
+        self._changing = threading.Lock()
         self._written = 0.0
         self._first = 0
-        self._values: dict[str, Any] = {
-            "state": "starting",
-            "done": 0,
-            "failed": 0,
-            "total": total,
-            "started": now(),
-            "pid": os.getpid(),
-            "host": socket.gethostname(),
-        }
+        self._shard = Shard(number=number, state=State.STARTING, total=total, host=socket.gethostname(), started=now())
         self._write()
 
     def start_from(self, done: int) -> None:
         """So many were done already."""
-        self._first = self._values["done"] = done
+        self._first = done
+        self._shard = dataclasses.replace(self._shard, done=done)
 
     @property
     def has_moved(self) -> bool:
         """Whether anything was counted since."""
-        return bool(self._values["done"] > self._first or self._values["failed"])
+        return self._shard.done > self._first or self._shard.failed > 0
 
     def count(self, done: int = 0, failed: int = 0) -> None:
-        self._values["done"] += done
-        self._values["failed"] += failed
-        if time.monotonic() - self._written >= _INTERVAL:
-            self._write()
+        with self._changing:
+            shard = self._shard
+            self._shard = dataclasses.replace(shard, done=shard.done + done, failed=shard.failed + failed)
+            if time.monotonic() - self._written >= _INTERVAL:
+                self._write()
 
-    def enter(self, state: str, error: str | None = None) -> None:
-        self._values["state"] = state
-        if error is not None:
-            self._values["error"] = error
-        self._write()
+    def enter(self, state: State, error: str | None = None) -> None:
+        with self._changing:
+            self._shard = dataclasses.replace(self._shard, state=state, error=error)
+            self._write()
 
     @property
     def failed(self) -> int:
-        return int(self._values["failed"])
+        return self._shard.failed
 
     def _write(self) -> None:
-        write_json(self._path, self._values | {"updated": now()})
+        told = {name: value for name, value in vars(self._shard).items() if value is not None}
+        del told["number"], told["requeues"]
+        write_json(self._path, told | {"pid": os.getpid(), "updated": now()})
         self._written = time.monotonic()
 
 
-def read_all(folder: Path) -> list[dict[str, Any]]:
-    """The progress of every shard in `folder` that has written any."""
+def read_shards(folder: Path) -> list[Shard]:
+    """The shards in `folder` that have written any progress, by number."""
+    paths = [path for path in folder.glob("*.json") if path.stem.isdecimal()]
     found = []
-    for path in folder.glob("*.json"):
+    for path in sorted(paths, key=lambda path: int(path.stem)):
         try:
-            found.append(dict(json.loads(path.read_text())))
+            known = values.read_object(path)
         except (OSError, ValueError):
             continue  # replaced or removed while we looked
+        found.append(Shard(**{"state": State.UNREADABLE} | values.fitting(Shard, known) | {"number": int(path.stem)}))
     return found

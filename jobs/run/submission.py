@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from ecgan.errors import UserError
-from ecgan.files import write_json
-from jobs.run.folder import now
+from ecgan.files import read_json, write_json
+from jobs.run.clock import now
 
 
 @dataclass(frozen=True)
@@ -40,10 +38,6 @@ class Submission:
 def read_submission(path: Path) -> Submission | None:
     """None if nothing was submitted. Raises UserError if the file is not one of ours."""
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-        jobs = tuple(SubmittedJob(**job) for job in values["jobs"])
-        return Submission(jobs, str(values["submitted"]), values["cancelled"])
+        return read_json(path, Submission, "a submission")
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise UserError(f"{path}: can't be read as a submission ({error})") from None

@@ -19,7 +19,10 @@ from ecgan.scoring import frechet, total
 from ecgan.scoring.agreement import Agreement
 from ecgan.scoring.frechet import Gaussian, Moments
 from ecgan.scoring.style import DEFAULT, VARIANTS
-from jobs.run.folder import RunDir, now
+from jobs.run import record
+from jobs.run.clock import now
+from jobs.run.folder import RunDir
+from jobs.run.state import State
 from jobs.score import parts, statistics
 from jobs.score.parts import Measurements
 from jobs.score.plan import ScorePlan
@@ -46,7 +49,7 @@ class ScoreFinish:
         gone = [part for part in plan.parts if found[part.key] is None]
         if gone:
             lacking = sum(len(part.subjects) for part in gone)
-            run.write_status("incomplete", kind="scoring", total=plan.total, done=plan.total - lacking, missing=lacking)
+            record.update(run, State.INCOMPLETE, done=plan.total - lacking, missing=lacking)
             raise UserError(f"{lacking} of {plan.total} pictures are not measured yet: the same command goes on")
         pictures = [measured for part in plan.of_kind("pictures") if (measured := found[part.key])]
         photos = [measured for part in plan.of_kind("photos") if (measured := found[part.key])]
@@ -60,9 +63,7 @@ class ScoreFinish:
         score["not_scored"] = [{"name": name, "reason": reason} for name, reason in (*plan.missing, *failures)]
         write_atomically(run.path / IMAGES, _csv(records))
         write_json(run.path / SCORE, score)
-        run.write_status(
-            "done", kind="scoring", total=plan.total, done=plan.total - len(failures), failed=len(failures)
-        )
+        record.update(run, State.DONE, done=plan.total - len(failures), failed=len(failures))
         print("\n".join(table(score)), flush=True)
         print(f"\n{run.path / SCORE}, picture by picture in {run.path / IMAGES}", flush=True)
         for name, reason in failures[:20]:
@@ -202,8 +203,8 @@ def _csv(records: list[dict[str, Any]]) -> str:
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
     writer.writerow(header)
-    for record in records:
-        writer.writerow([_cell(record[name]) for name in header])
+    for measured in records:
+        writer.writerow([_cell(measured[name]) for name in header])
     return buffer.getvalue()
 
 

@@ -23,6 +23,7 @@ from jobs import stop
 from jobs.run import attempts
 from jobs.run.folder import RunDir
 from jobs.run.progress import Progress
+from jobs.run.state import State
 from jobs.score import parts
 from jobs.score.parts import Measurements
 from jobs.score.plan import Judges, Part, ScorePlan, Subject
@@ -46,15 +47,15 @@ class ScoreShard:
         plan = ScorePlan.load(run.plan)
         mine = plan.of_shard(self.shard)
         try:
-            progress = Progress(run.shards / f"{self.shard}.json", sum(len(part.subjects) for part in mine))
+            progress = Progress(run.shards, self.shard, sum(len(part.subjects) for part in mine))
             try:
                 finished = self._measure(run, plan, mine, progress)
             except attempts.Superseded:
                 raise
             except Exception as error:
-                progress.enter("failed", str(error))
+                progress.enter(State.FAILED, str(error))
                 raise
-            progress.enter("done" if finished else "stopped")
+            progress.enter(State.DONE if finished else State.STOPPED)
         except OSError as error:
             where = error.filename or run.path
             raise UserError(f"{where}: {error.strerror}; what is measured is kept, run again") from error
@@ -67,7 +68,7 @@ class ScoreShard:
         todo = [part for part in mine if not parts.is_whole(run, part)]
         progress.start_from(sum(len(part.subjects) for part in mine if part not in todo))
         measurer = _load_measurer(plan.judges)
-        progress.enter("running")
+        progress.enter(State.RUNNING)
         with ThreadPoolExecutor(_READERS) as readers:
             for part in todo:
                 measured = measurer.measure(part, plan, readers, progress)

@@ -12,6 +12,7 @@ from ecgan.warm import warm_scoring, warm_segmenter, warm_training
 from jobs import stop
 from jobs.run import attempts
 from jobs.run.folder import RunDir
+from jobs.run.state import State
 from jobs.train.plan import TrainPlan
 
 
@@ -78,10 +79,10 @@ def _train(run: RunDir, plan: TrainPlan) -> None:
             if over:
                 break
             if asked:
-                training.enter("stopped")
+                training.enter(State.STOPPED)
                 world.wait()  # the first rank to leave ends the others
                 raise stop.Stopped
     except Diverged as error:
         raise UserError(training.give_up(error)) from None
-    training.enter("done")
+    training.enter(State.DONE)
     world.wait()

@@ -14,7 +14,8 @@ import numpy as np
 from ecgan.contact_sheet import contact_sheet
 from ecgan.data.images import Size
 from ecgan.files import TEMPORARY_SUFFIX, write_atomically
-from jobs.run.folder import RunDir, now
+from jobs.run.clock import now
+from jobs.run.folder import RunDir
 from jobs.train import metrics
 from jobs.train.metrics import History, Line
 from jobs.train.samples_page import Sheet, samples_page

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from ecgan.checkpoint import open_checkpoint
-from ecgan.checkpoint.segmenter import PART, open_segmenter
+from ecgan.checkpoint.segmenter import SEGMENTER, open_segmenter
 from ecgan.checkpoint.vgg import read_vgg19
 from ecgan.errors import UserError
 from ecgan.training import samples, state
@@ -21,8 +21,10 @@ from ecgan.training.loader import LoadedSample
 from ecgan.training.loop import Diverged, Step
 from ecgan.training.segmenter import SegmenterLearner
 from ecgan.training.world import World
-from jobs.run import attempts
-from jobs.run.folder import RunDir, now
+from jobs.run import attempts, record
+from jobs.run.clock import duration, now
+from jobs.run.folder import RunDir
+from jobs.run.state import State
 from jobs.train.evaluation import evaluation, judged_by
 from jobs.train.pace import Pace
 from jobs.train.plan import TrainPlan
@@ -44,15 +46,6 @@ class Training:
         self._measured: dict[str, float] = {}  # when they were measured last, with the step
         self._pace = Pace(plan.settings.batch_size)
         self._recorder: Recorder | None = None
-        self._status: dict[str, Any] = {
-            "kind": "training",
-            "step": 0,
-            "total": plan.steps,
-            "epochs": plan.settings.schedule.epochs,
-            "ranks": world.size,
-            "device": plan.device,
-            "hosts": list(dict.fromkeys(world.hosts)),
-        }
         self._status_written = self._saved_at = self._clock = time.monotonic()
         self._seconds = 0.0  # of training, in all
         self._last_state: str | None = None
@@ -66,7 +59,10 @@ class Training:
     def restore(self) -> int:
         """Loads the newest whole state, or begins. Returns how many steps have been taken."""
         plan, world, settings = self._plan, self._world, self._plan.settings
-        self._update_status("starting", step=0)
+        if world.is_first:
+            known = {"ranks": world.size, "device": plan.device, "hosts": tuple(dict.fromkeys(world.hosts))}
+            known |= {"step": 0, "total": plan.steps, "epochs": settings.schedule.epochs}
+            record.begin(self._run, record.TRAINING, State.STARTING, **known)
         found = world.from_first(state.newest(self._run.states, self._say) if world.is_first else None)
         step = 0
         if found is not None:
@@ -94,7 +90,7 @@ class Training:
                 f"{plan.steps} steps in all, batch {settings.batch_size} on {world.size} rank(s) "
                 f"({plan.device}, {hosts}; gradients through {world.transport})"
             )
-        self._update_status("starting", step=step)
+        self._update_status(State.STARTING, step=step)
         self._clock = self._saved_at = time.monotonic()
         return step
 
@@ -155,7 +151,7 @@ class Training:
         if settings.display_every_steps and (is_last or step.taken % settings.display_every_steps == 0):
             self._recorder.samples(step.taken, self.learner.paint(self._samples), self.learner.headings)
         if is_last or time.monotonic() - self._status_written >= _STATUS_INTERVAL:
-            self._update_status("running", **self._progress(step))
+            self._update_status(State.RUNNING, **self._progress(step))
 
     def save(self, step: Step, must_succeed: bool) -> None:
         """Writes the state. If it can't be written, training goes on with the one before, unless it is the last."""
@@ -177,12 +173,12 @@ class Training:
             if must_succeed:
                 raise UserError(f"{message}; make room in {self._run.states}, and run the same command again") from None
             self._say(f"{message}: going on; the last one is {self._last_state or 'none'}")
-            self._update_status("running", warning=message)
+            self._update_status(State.RUNNING, warning=message)
             return
         self._last_state, self._best_saved = str(saved.path), self._best
         self._clock = time.monotonic()
         self._say(f"saved {saved.path}")
-        self._update_status("running", warning=None, **self._progress(step))
+        self._update_status(State.RUNNING, warning=None, **self._progress(step))
 
     def give_up(self, error: Diverged) -> str:
         """Notes which samples a loss became not finite on; returns what to tell the user."""
@@ -193,7 +189,7 @@ class Training:
                 file.write(json.dumps(entry) + "\n")
         return f"{message}; the batch's names are in {self._run.failures}. A lower --lr may help"
 
-    def enter(self, state: str) -> None:
+    def enter(self, state: State) -> None:
         self._update_status(state)
         if self._recorder is not None:
             self._recorder.close()
@@ -212,7 +208,8 @@ class Training:
         self._recorder.losses(step.taken, step.epoch, losses, step.rate, speed)
         shown = "  ".join(f"{name} {value:.4g}" for name, value in losses.items())
         expected = self._expected(step)
-        left = _duration(self._pace.seconds_for(expected - step.taken))
+        seconds = self._pace.seconds_for(expected - step.taken)
+        left = "?" if seconds is None else duration(seconds)
         self._say(
             f"epoch {step.epoch}/{self._plan.settings.schedule.epochs}  step {step.taken}/{expected}  "
             f"{speed:.2f} images/s  {left} left  lr {step.rate:.3g}  {shown}"
@@ -237,13 +234,10 @@ class Training:
             "losses": step.losses,
         }
 
-    def _update_status(self, state: str, **details: Any) -> None:
-        if not self._world.is_first:
-            return
-        attempts.insist_on_newest()
-        self._status |= {"last_state": self._last_state} | details
-        self._run.write_status(state, **self._status)
-        self._status_written = time.monotonic()
+    def _update_status(self, state: State, **details: Any) -> None:
+        if self._world.is_first:
+            record.update(self._run, state, last_state=self._last_state, **details)
+            self._status_written = time.monotonic()
 
     @staticmethod
     def _say(message: str) -> None:
@@ -263,15 +257,6 @@ def _initial(plan: TrainPlan, parts: list[str]) -> dict[str, dict[str, np.ndarra
     """Tensors of the checkpoint to start from, by network."""
     assert plan.init is not None
     if plan.settings.trains_segmenter:
-        return {PART: open_segmenter(Path(plan.init)).arrays()}
+        return {SEGMENTER: open_segmenter(Path(plan.init)).arrays()}
     checkpoint = open_checkpoint(Path(plan.init), plan.settings.which_epoch)
     return {name: checkpoint.arrays(name) for name in parts if name in checkpoint.files}
-
-
-def _duration(seconds: float | None) -> str:
-    if seconds is None:
-        return "?"
-    minutes, hours = round(seconds / 60), round(seconds / 3600)
-    if seconds < 120:
-        return f"{seconds:.0f} s"
-    return f"{minutes} min" if minutes < 120 else f"{hours} h" if hours < 72 else f"{hours / 24:.0f} d"

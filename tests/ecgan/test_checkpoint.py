@@ -93,6 +93,7 @@ def test_shapes_tell_dont_care_class_and_upsampling() -> None:
     assert "the tensors" in source and "512x384 from the default" in source
 
 
+@pytest.mark.process
 def test_converting_keeps_every_tensor(as_original: Path, tmp_path: Path, tiny_checkpoint: Path) -> None:
     pickles = sorted(map(str, as_original.glob("*.pkl")))
     command = [sys.executable, str(ROOT / "launch" / "convert.py"), *pickles, str(tmp_path / "out")]

@@ -198,6 +198,7 @@ def test_one_operator_does_what_several_do(doubled: bool, activated: bool) -> No
         assert one.shape == several.shape and np.abs(one - several).max() < 1e-5 * np.abs(several).max()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("doubled", [False, True], ids=["same size", "doubled"])
 @pytest.mark.parametrize("mask", MASKS, ids=NAMES)
 def test_gradients_are_those_of_the_dense_form(mask: Callable[[], np.ndarray], doubled: bool) -> None:

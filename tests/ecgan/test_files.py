@@ -1,18 +1,75 @@
-"""Reading what somebody else has written, within bounds."""
+"""Reading what somebody else has written, within bounds; records in JSON: what is written comes back as it was."""
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Literal
 
 import pytest
 from conftest import ROOT
 
-from ecgan.files import read_bytes, read_json, read_text, sha256_of
+from ecgan.errors import UserError
+from ecgan.files import read_any_json, read_bytes, read_json, read_text, sha256_of, write_json
+
+
+@dataclass(frozen=True)
+class Inner:
+    name: str
+    size: tuple[int, int] | None = None
+
+
+@dataclass(frozen=True)
+class Outer:
+    inner: tuple[Inner, ...]
+    path: Path
+    state: Literal["new", "done"]
+    rate: float = 1.0
+
+
+RECORD = Outer((Inner("a", (1, 2)), Inner("b")), Path("x/y"), "done", 2)
+
+
+def save(file: Path, **changes: Any) -> Path:
+    write_json(file, dataclasses.asdict(RECORD) | {"path": str(RECORD.path)} | changes)
+    return file
+
+
+def test_what_is_written_comes_back(tmp_path: Path) -> None:
+    assert read_json(save(tmp_path / "r.json", later="a field of a newer version"), Outer, "a record") == RECORD
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"state": "old"}, r"\$\.state"),
+        ({"inner": [{}]}, r"name.*\$\.inner\[0\]"),
+        ({"rate": "fast"}, r"\$\.rate"),
+        ({"path": 7}, "path"),
+    ],
+)
+def test_anything_else_is_refused_and_named(tmp_path: Path, changes: dict[str, Any], told: str) -> None:
+    path = save(tmp_path / "r.json", **changes)
+    with pytest.raises(UserError, match=rf"r\.json is not a record that this version can read.*{told}"):
+        read_json(path, Outer, "a record")
+
+
+@pytest.mark.parametrize("content", [b"", b"[]", b"\xff", b"[" * 100_000, json.dumps("x").encode()])
+def test_what_is_no_record_at_all(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "r.json").write_bytes(content)
+    with pytest.raises(UserError, match="is not a record"):
+        read_json(tmp_path / "r.json", Outer, "a record")
+
+
+def test_a_file_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        read_json(tmp_path / "r.json", Outer, "a record")
 
 
 @pytest.mark.parametrize(
@@ -33,7 +90,7 @@ from ecgan.files import read_bytes, read_json, read_text, sha256_of
 def test_json_that_can_not_be_used_is_a_value_error(tmp_path: Path, text: str) -> None:
     (tmp_path / "x.json").write_text(text)
     with pytest.raises(ValueError, match="."):
-        read_json(tmp_path / "x.json")
+        read_any_json(tmp_path / "x.json")
 
 
 @pytest.mark.parametrize(
@@ -42,10 +99,10 @@ def test_json_that_can_not_be_used_is_a_value_error(tmp_path: Path, text: str) -
 @pytest.mark.parametrize("mark", ["", "\ufeff"])
 def test_json_is_read_as_it_was_written(tmp_path: Path, value: object, mark: str) -> None:
     (tmp_path / "x.json").write_text(mark + json.dumps(value, ensure_ascii=False), encoding="utf-8")
-    assert read_json(tmp_path / "x.json") == value
+    assert read_any_json(tmp_path / "x.json") == value
 
 
-@pytest.mark.parametrize("read", [read_bytes, read_text, read_json])
+@pytest.mark.parametrize("read", [read_bytes, read_text])
 def test_no_more_is_read_than_is_allowed(tmp_path: Path, read: Callable[..., object]) -> None:
     (tmp_path / "x").write_text("[123]")
     assert read(tmp_path / "x", 5)
@@ -53,8 +110,9 @@ def test_no_more_is_read_than_is_allowed(tmp_path: Path, read: Callable[..., obj
         read(tmp_path / "x", 4)
     with open(tmp_path / "x", "wb") as file:
         file.truncate(1 << 40)  # a disk full, of which nothing is stored
-    with pytest.raises(OSError, match="at most"):
-        read(tmp_path / "x")
+    for reading in (read, read_any_json):
+        with pytest.raises(OSError, match="at most"):
+            reading(tmp_path / "x")
 
 
 def test_other_encodings_are_told(tmp_path: Path) -> None:
@@ -69,6 +127,7 @@ def test_names_that_no_file_can_have(tmp_path: Path, name: str) -> None:
         read_bytes(tmp_path / name)
 
 
+@pytest.mark.process
 def test_digests_wait_for_no_fifo(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     program = (

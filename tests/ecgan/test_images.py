@@ -325,6 +325,7 @@ def test_damaged_files_raise_nothing_else(tmp_path: Path) -> None:
                 read(tmp_path / "p.png")
 
 
+@pytest.mark.process
 def test_large_pictures_are_read_without_a_word(tmp_path: Path) -> None:
     Image.new("1", (9500, 9500)).save(tmp_path / "p.png")  # more than Pillow takes without one
     program = "import pathlib, sys; from ecgan.data.images import size_of; size_of(pathlib.Path(sys.argv[1]))"

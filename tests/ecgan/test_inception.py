@@ -31,6 +31,7 @@ def features() -> dict[str, np.ndarray]:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["a", "b"])
 def test_features_are_those_of_pytorch_fid(features: dict[str, np.ndarray], name: str) -> None:
     """Small pictures, which are enlarged, and such of nearly the network's size."""
@@ -40,6 +41,7 @@ def test_features_are_those_of_pytorch_fid(features: dict[str, np.ndarray], name
     assert features[name].sum(axis=1) == pytest.approx(wanted["sums"], rel=1e-4)
 
 
+@pytest.mark.slow
 def test_the_distance_is_that_of_pytorch_fid(features: dict[str, np.ndarray]) -> None:
     """Its matrix root of singular covariances says itself that it is inexact."""
     gaussians = []

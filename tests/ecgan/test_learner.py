@@ -64,6 +64,7 @@ def test_first_weights_are_a_function_of_the_seed() -> None:
     assert np.allclose(rows @ rows.T, np.eye(len(rows)), atol=1e-4)
 
 
+@pytest.mark.slow
 def test_micro_batches_add_up_to_the_batch() -> None:
     """Of equal samples BatchNorm sees the same statistics in a micro-batch as in the batch, so nothing may differ."""
     from ecgan.training.step import Batch, generator_losses
@@ -84,6 +85,7 @@ def test_micro_batches_add_up_to_the_batch() -> None:
     assert all(distance <= 0.01 * norm + 1e-5 * largest for distance, norm in distances)
 
 
+@pytest.mark.slow
 def test_the_average_follows_slowly() -> None:
     learner = make()
     before = weights(learner)
@@ -98,6 +100,7 @@ def test_the_average_follows_slowly() -> None:
     assert learner.counters == {"adam_GE": 3, "adam_D": 3}
 
 
+@pytest.mark.slow
 def test_d_may_take_more_steps_than_g() -> None:
     learner = make(dataclasses.replace(RECIPE, d_steps_per_g=2))
     losses = [set(learner.step([sample(0), sample(1)], 1e-4)) for _ in range(3)]
@@ -106,6 +109,7 @@ def test_d_may_take_more_steps_than_g() -> None:
     assert learner.counters == {"adam_GE": 2, "adam_D": 3}
 
 
+@pytest.mark.slow
 def test_the_fakes_of_the_g_step_may_serve_the_d_step(monkeypatch: pytest.MonkeyPatch) -> None:
     from ecgan.networks import Generator
 
@@ -123,6 +127,7 @@ def test_the_fakes_of_the_g_step_may_serve_the_d_step(monkeypatch: pytest.Monkey
     assert len(painted) == 4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mode", ["ls", "original", "w"])
 def test_every_gan_mode_trains(mode: Any) -> None:
     learner = make(Recipe(LossWeights(gan_mode=mode, lambda_vgg=0.0)))
@@ -134,6 +139,7 @@ def test_every_gan_mode_trains(mode: Any) -> None:
         assert np.isfinite(after[name]).all() and not np.array_equal(before[name], after[name])
 
 
+@pytest.mark.slow
 def test_spectral_normalisation_is_real_when_asked_for() -> None:
     model = dataclasses.replace(MODEL, spectral_norm=True)
     learner = make(model=model)
@@ -150,6 +156,7 @@ def test_spectral_normalisation_is_real_when_asked_for() -> None:
     assert np.linalg.svd(raw.reshape(len(raw), -1), compute_uv=False)[0] != pytest.approx(1.0, abs=0.3)
 
 
+@pytest.mark.slow
 def test_a_saved_training_goes_on_to_the_bit(tmp_path: Path) -> None:
     from ecgan.training import state
 

@@ -1,4 +1,4 @@
-"""Agreement with what the original's own code computed (SPEC section 7)."""
+"""Agreement with what the original's own code computed (docs/specification.md, section 7)."""
 
 from __future__ import annotations
 

@@ -15,6 +15,8 @@ from made_up_cuda import cudnn, driver, nvcc, toolkit
 from ecgan import runtime
 from ecgan.errors import UserError
 
+pytestmark = pytest.mark.process
+
 
 def python(program: str, **environment: str) -> subprocess.CompletedProcess[str]:
     environment = os.environ | environment

@@ -1,4 +1,7 @@
-"""Losses and one step of training against the original's own (SPEC section 7), and the modes it never ran."""
+"""Losses and one step of training against the original's own, and the modes it never ran.
+
+docs/specification.md, section 7.
+"""
 
 from __future__ import annotations
 
@@ -72,6 +75,7 @@ def test_losses_agree_with_the_original(original: Path, expected: dict[str, Any]
         assert computed[name].item() == pytest.approx(value, rel=1e-4), name
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("spade", get_args(Spade))
 def test_one_step_changes_the_weights_as_the_original_does(
     original: Path, expected: dict[str, Any], spade: Spade
@@ -103,6 +107,7 @@ def test_one_step_changes_the_weights_as_the_original_does(
     assert np.mean(close) >= 0.99, np.mean(close)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("side", ["G and E", "D"])
 def test_nothing_is_lost_by_what_is_saved(side: str) -> None:
     """Losses and gradients of the step as it is worded, every picture judged and looked at anew, are the same."""

@@ -8,17 +8,18 @@ from pathlib import Path
 import pytest
 
 from jobs.run import attempts
+from jobs.run.state import State
 
 
 def test_each_start_has_a_number_of_its_own(tmp_path: Path) -> None:
     first = attempts.begin(tmp_path / "attempts", "training", job="7")
-    assert first.number == 1 and first.is_newest and attempts.details(first)["job"] == "7"
+    assert first.number == 1 and first.is_newest and first.details.job == "7"
     second = attempts.begin(tmp_path / "attempts", "training")
     other = attempts.begin(tmp_path / "attempts", "shard-3")
     assert (second.number, other.number) == (2, 1)
     assert not first.is_newest and second.is_newest and other.is_newest
-    second.note(outcome="done")
-    assert attempts.details(second)["outcome"] == "done"
+    second.note(outcome=State.DONE)
+    assert second.details.outcome is State.DONE
     assert [each.name for each in attempts.every(tmp_path / "attempts")] == [
         "shard-3-0001",
         "training-0001",

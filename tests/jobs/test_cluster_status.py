@@ -9,10 +9,15 @@ from typing import Any
 
 import pytest
 
-from jobs.run import attempts
-from jobs.run.folder import RunDir, now
-from jobs.run.status import Status, describe, read_status
+from jobs.run import attempts, record
+from jobs.run.attempts import MERGE, shard_unit
+from jobs.run.clock import now
+from jobs.run.folder import RunDir
+from jobs.run.record import TRAINING
+from jobs.run.state import State
+from jobs.run.status import Status, read_status
 from jobs.run.submission import Submission, SubmittedJob
+from jobs.run.words import describe
 
 
 class Run:
@@ -24,8 +29,8 @@ class Run:
         kinds = [("10", "training", 1)] if training else [("10", "shards", 2), ("11", "merge", 1)]
         self.submission = Submission(tuple(SubmittedJob(*job) for job in kinds))
         self.submission.save(self.dir.submission)
-        kind = "training" if training else "generation"
-        self.dir.write_status("submitted", kind=kind, total=10, done=2, before=2, step=0)
+        kind = TRAINING if training else "generation"
+        record.begin(self.dir, kind, State.SUBMITTED, total=10, done=2, before=2, step=0)
 
     def attempt(self, unit: str, job: str, **details: Any) -> attempts.Attempt:
         return attempts.begin(self.dir.attempts, unit, job=job, log=f"/logs/{unit}", **details)
@@ -51,54 +56,54 @@ def training(tmp_path: Path) -> Run:
 
 def test_a_generation_from_submission_to_the_end(generation: Run) -> None:
     assert generation.status().state == "submitted" and not generation.status().is_over
-    first = generation.attempt("shard-0", "10_0")
+    first = generation.attempt(shard_unit(0), "10_0")
     generation.shard(0, done=3)
     status = generation.status()
     assert (status.state, status.done, status.total, status.jobs) == ("running", 5, 10, ("10", "11"))
-    first.note(outcome="requeued")
+    first.note(outcome=State.REQUEUED)
     assert generation.status().state == "requeued"
-    generation.attempt("shard-0", "10_0").note(outcome="done")
+    generation.attempt(shard_unit(0), "10_0").note(outcome=State.DONE)
     generation.shard(0, done=4, state="done")
-    generation.attempt("shard-1", "10_1").note(outcome="failed", message="no room")
+    generation.attempt(shard_unit(1), "10_1").note(outcome=State.FAILED, message="no room")
     status = generation.status()
     assert [shard.requeues for shard in status.shards] == [1]
     assert status.error == "no room" and status.log == "/logs/shard-1"
-    generation.attempt("merge", "11")
+    generation.attempt(MERGE, "11")
     assert generation.status().state == "merging"
-    generation.dir.write_status("incomplete", total=10, done=6)
+    record.update(generation.dir, State.INCOMPLETE, done=6)
     status = generation.status()
     assert (status.state, status.done, status.is_over) == ("incomplete", 6, True)
     assert any("no room" in line for line in describe(status))
 
 
 def test_long_work_is_not_silence(generation: Run) -> None:
-    generation.attempt("shard-0", "10_0")
+    generation.attempt(shard_unit(0), "10_0")
     generation.shard(0, done=1, ago=-3600)  # its last word is an hour after all others
     assert generation.status(later=3600).state == "running"
     assert generation.status(later=2 * 3600).state == "silent"
 
 
 def test_attempts_of_an_earlier_submission_do_not_count(training: Run) -> None:
-    training.attempt("training", "3").note(outcome="failed", message="old")
+    training.attempt(TRAINING, "3").note(outcome=State.FAILED, message="old")
     status = training.status()
     assert (status.state, status.error, status.requeues) == ("submitted", None, 0)
 
 
 def test_a_training_that_is_requeued_and_fails(training: Run) -> None:
-    first = training.attempt("training", "10")
+    first = training.attempt(TRAINING, "10")
     assert training.status().state == "starting"
-    training.dir.write_status("running", kind="training", step=4, total=10)
+    record.update(training.dir, State.RUNNING, step=4)
     assert (training.status().state, training.status().done) == ("running", 4)
-    first.note(outcome="stopped", signal="SIGTERM")
+    first.note(outcome=State.STOPPED, signal="SIGTERM")
     assert training.status().state == "stopped"
-    training.attempt("training", "10").note(outcome="failed", message="rank 1 was killed")
+    training.attempt(TRAINING, "10").note(outcome=State.FAILED, message="rank 1 was killed")
     status = training.status()
     assert (status.state, status.requeues, status.error) == ("failed", 1, "rank 1 was killed")
 
 
 def test_cancelled_unless_it_was_done_before(training: Run) -> None:
-    training.attempt("training", "10").note(outcome="stopped")
+    training.attempt(TRAINING, "10").note(outcome=State.STOPPED)
     Submission(training.submission.jobs, cancelled=now()).save(training.dir.submission)
     assert training.status().state == "cancelled" and training.status().is_over
-    training.dir.write_status("done", kind="training", step=10, total=10)
+    record.update(training.dir, State.DONE, step=10)
     assert training.status().state == "done"

@@ -16,6 +16,8 @@ from ecgan.config import ModelConfig
 from ecgan.palette import class_name
 from jobs.results.gallery.page import Entry, gallery
 
+pytestmark = pytest.mark.process
+
 ROWS = 1000
 #: What a person does, step by step; the page is given time to draw after each.
 ACTIONS = """

@@ -16,6 +16,7 @@ from ecgan.files import sha256_of
 from jobs.generate import merge, records
 from jobs.generate.plan import Painting, Plan, Task, differences, split_into_shards
 from jobs.generate.records import Record
+from jobs.run import lock
 from jobs.run.folder import RunDir
 
 SIZE = (32, 32)
@@ -160,8 +161,8 @@ def test_lock_is_free_again_when_its_holder_is_gone(tmp_path: Path) -> None:
 
     run = RunDir(tmp_path / "run")
     run.create(run.shards, run.images)
-    first = run.lock()
+    first = lock.take(run)
     with pytest.raises(UserError, match=f"in use by process {os.getpid()}"):
-        run.lock()
+        lock.take(run)
     os.close(first)
-    os.close(run.lock())
+    os.close(lock.take(run))

@@ -15,13 +15,18 @@ import pytest
 from conftest import ROOT, wait_until
 
 from ecgan.errors import UserError
+from jobs.run import record
+from jobs.run.clock import duration
+from jobs.run.find import find_runs, runs_here
 from jobs.run.folder import RunDir
 from jobs.run.progress import Progress
-from jobs.run.status import describe, duration, find_runs, read_status, runs_here
+from jobs.run.state import State
+from jobs.run.status import read_status
+from jobs.run.words import describe
 
 HOLD = (
-    "import sys; from pathlib import Path; from jobs.run.folder import RunDir\n"
-    "RunDir(Path(sys.argv[1])).lock(); print('held', flush=True); sys.stdin.read()\n"
+    "import sys; from pathlib import Path; from jobs.run import lock; from jobs.run.folder import RunDir\n"
+    "lock.take(RunDir(Path(sys.argv[1]))); print('held', flush=True); sys.stdin.read()\n"
 )
 TRAINING: dict[str, Any] = {
     "kind": "training",
@@ -35,8 +40,12 @@ TRAINING: dict[str, Any] = {
     "losses": {"GAN": 0.5, "VGG": 8.25},
     "ranks": 4,
     "device": "cuda",
-    "hosts": ["node1", "node2"],
+    "hosts": ("node1", "node2"),
 }
+
+
+def write(run: RunDir, state: str, kind: str = "generation", **known: Any) -> None:
+    record.begin(run, kind, State(state), **known)
 
 
 @pytest.fixture
@@ -65,7 +74,7 @@ def holder(run: RunDir) -> Iterator[subprocess.Popen[str]]:
 def test_running_training(run: RunDir, holder: subprocess.Popen[str]) -> None:
     saved = run.states / "step-00001000"
     saved.mkdir()
-    run.write_status("running", **TRAINING, last_state=str(saved))
+    write(run, "running", **TRAINING, last_state=str(saved))
     status = read_status(run.path)
     assert (status.kind, status.state, status.is_over) == ("training", "running", False)
     assert (status.done, status.total, status.epoch, status.hosts) == (1200, 5000, 3, ("node1", "node2"))
@@ -80,7 +89,7 @@ def test_running_training(run: RunDir, holder: subprocess.Popen[str]) -> None:
 
 
 def test_looking_lets_go_of_the_lock(run: RunDir) -> None:
-    run.write_status("running", **TRAINING)
+    write(run, "running", **TRAINING)
     (run.path / "lock").touch()
     assert read_status(run.path).state == "died"
     child = hold(run)  # it would not get it, had we kept it
@@ -90,7 +99,7 @@ def test_looking_lets_go_of_the_lock(run: RunDir) -> None:
 
 
 def test_killed_run_is_reported_dead(run: RunDir, holder: subprocess.Popen[str]) -> None:
-    run.write_status("running", **TRAINING)
+    write(run, "running", **TRAINING)
     assert read_status(run.path).state == "running"
     holder.kill()
     holder.wait()
@@ -103,13 +112,13 @@ def test_killed_run_is_reported_dead(run: RunDir, holder: subprocess.Popen[str])
 
 
 def test_run_that_begins_again_is_starting(run: RunDir, holder: subprocess.Popen[str]) -> None:
-    run.write_status("stopped", **TRAINING)
+    write(run, "stopped", **TRAINING)
     assert read_status(run.path).state == "starting"
-    run.write_status("done", **TRAINING)
+    write(run, "done", **TRAINING)
     assert read_status(run.path).state == "done"
     holder.kill()
     holder.wait()
-    run.write_status("stopped", **TRAINING)
+    write(run, "stopped", **TRAINING)
     wait_until(lambda: read_status(run.path).state == "stopped")
     assert "run the same command again" in describe(read_status(run.path))[0]
 
@@ -126,7 +135,7 @@ def test_run_without_a_word_yet(run: RunDir) -> None:
 
 
 def test_run_on_another_machine_is_not_declared_dead_at_once(run: RunDir) -> None:
-    run.write_status("running", **TRAINING)
+    write(run, "running", **TRAINING)
     (run.path / "lock").write_text(json.dumps({"pid": 1, "host": "elsewhere", "since": "…"}))
     assert read_status(run.path).state == "running"
     later = datetime.now(timezone.utc) + timedelta(hours=1)
@@ -136,16 +145,16 @@ def test_run_on_another_machine_is_not_declared_dead_at_once(run: RunDir) -> Non
 
 
 def test_failure_names_its_log(run: RunDir) -> None:
-    run.write_status("failed", **TRAINING, error="GAN is nan", log=str(run.logs / "rank-0.log"))
+    write(run, "failed", **TRAINING, error="GAN is nan", log=str(run.logs / "rank-0.log"))
     lines = describe(read_status(run.path))
     assert "  error     GAN is nan" in lines and f"  log       {run.logs / 'rank-0.log'}" in lines
     (run.logs / "train.log").write_text("…")
-    run.write_status("failed", **TRAINING, error="GAN is nan")
+    write(run, "failed", **TRAINING, error="GAN is nan")
     assert f"  log       {run.logs}" in describe(read_status(run.path))
 
 
 def test_warning_and_state_that_is_gone(run: RunDir) -> None:
-    run.write_status("done", **TRAINING, warning="could not be saved", last_state=str(run.states / "step-1"))
+    write(run, "done", **TRAINING, warning="could not be saved", last_state=str(run.states / "step-1"))
     lines = describe(read_status(run.path))
     assert "  warning   could not be saved" in lines
     assert "  saved     states/step-1, which is no longer there" in lines
@@ -155,9 +164,9 @@ def generation(path: Path) -> RunDir:
     run = RunDir(path)
     run.create(run.shards, run.images)
     for number in (0, 1, 10):
-        progress = Progress(run.shards / f"{number}.json", 50)
+        progress = Progress(run.shards, number, 50)
         progress.count(done=20, failed=number)
-        progress.enter("running" if number else "done")
+        progress.enter(State.RUNNING if number else State.DONE)
     return run
 
 
@@ -167,7 +176,7 @@ def test_generation_has_a_line_for_each_shard(tmp_path: Path) -> None:
         entry = json.loads(path.read_text())
         begun = datetime.fromisoformat(entry["updated"]) - timedelta(seconds=30)
         path.write_text(json.dumps(entry | {"started": begun.isoformat()}))
-    run.write_status("running", total=150, done=60, failed=11)
+    write(run, "running", total=150, done=60, failed=11)
     child = hold(run)
     status = read_status(run.path)
     assert (status.kind, status.state, status.done, status.failed) == ("generation", "running", 60, 11)
@@ -187,12 +196,12 @@ def test_generation_has_a_line_for_each_shard(tmp_path: Path) -> None:
 
 def test_generation_says_what_failed(tmp_path: Path) -> None:
     run = generation(tmp_path / "results.run")
-    run.write_status("incomplete", total=150, missing=2, failed=2)
+    write(run, "incomplete", total=150, missing=2, failed=2)
     run.failures.write_text('{"name": "a", "reason": "no"}\n{"name": "b", "reason": "unreadable"}\n')
     (run.logs / "worker-0.log").touch()
     lines = describe(read_status(run.path))
     assert f"  error     b: unreadable (2 such in {run.failures})" in lines and f"  log       {run.logs}" in lines
-    Progress(run.shards / "1.json", 50).enter("failed", "no space left")
+    Progress(run.shards, 1, 50).enter(State.FAILED, "no space left")
     assert "  error     shard 1: no space left" in describe(read_status(run.path))
 
 
@@ -205,7 +214,7 @@ def test_broken_status_is_said(run: RunDir, text: str) -> None:
 
 def test_values_of_wrong_types_are_left_out(run: RunDir) -> None:
     odd = dict.fromkeys(TRAINING, "odd") | {"kind": "training", "losses": {"GAN": None, "VGG": math.inf}}
-    run.write_status("done", **odd, last_state=7)
+    run.status.write_text(json.dumps(odd | {"state": "done", "last_state": 7}))
     status = read_status(run.path)
     assert status.total is None and status.last_state is None and status.losses == {"VGG": math.inf}
     assert describe(status)
@@ -216,7 +225,7 @@ def test_finding_runs(tmp_path: Path) -> None:
     names = ["runs/ecgan", "runs/more/deep", "results.run", "runs/ecgan/before-1", "other/x"]
     for name in names:
         RunDir(tmp_path / name).create()
-        RunDir(tmp_path / name).write_status("done")
+        write(RunDir(tmp_path / name), "done")
     (tmp_path / "runs/none").mkdir()
     found = [str(path.relative_to(tmp_path)) for path in runs_here(tmp_path)]
     assert found == ["results.run", "runs/ecgan", "runs/more/deep"]

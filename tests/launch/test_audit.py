@@ -85,6 +85,7 @@ def faulty(tmp_path: Path) -> Path:
     return data
 
 
+@pytest.mark.process
 def test_every_kind_of_fault_is_found(faulty: Path, tmp_path: Path) -> None:
     output = tmp_path / "audit"
     job = audit(faulty, output)
@@ -117,6 +118,7 @@ def test_a_border_that_jpeg_smeared(tmp_path: Path, side: int) -> None:
     assert border.detail.endswith(f"at the {['top', 'right', 'bottom', 'left'][side]} is of one colour")
 
 
+@pytest.mark.process
 def test_the_user_says_what_is_listed(faulty: Path, tmp_path: Path) -> None:
     output = tmp_path / "audit"
     assert audit(faulty, output, "--exclude", "grey").returncode == 0
@@ -186,6 +188,7 @@ def test_nothing_of_pillow_is_on_the_screen(tmp_path: Path) -> None:
     assert job.returncode == 0 and "arning" not in job.stderr + job.stdout, job.stderr
 
 
+@pytest.mark.process
 def test_real_photos(landscape_mini: Path, tmp_path: Path) -> None:
     """Ten grey photos of a pier, and near copies of four others, were put among the 160."""
     output = tmp_path / "audit"
@@ -199,6 +202,7 @@ def test_real_photos(landscape_mini: Path, tmp_path: Path) -> None:
     assert found.keys() == {"grey", "near_duplicate"}
 
 
+@pytest.mark.process
 def test_mistakes_are_named(tmp_path: Path) -> None:
     data = write_pairs(tmp_path / "set", 1)
     (tmp_path / "file").touch()
@@ -214,6 +218,7 @@ def test_mistakes_are_named(tmp_path: Path) -> None:
     assert audit(data, tmp_path / "a").returncode == 0  # a single pair is a set
 
 
+@pytest.mark.process
 def test_it_can_be_interrupted(tmp_path: Path) -> None:
     data = write_pairs(tmp_path / "set", 1)
     mask = Image.fromarray(draw_mask(0)).resize((4096, 3072), Image.Resampling.NEAREST)

@@ -57,6 +57,7 @@ def first_on_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
+@pytest.mark.process
 def test_this_machine_can_generate_and_train() -> None:
     result = doctor()
     assert result.returncode == 0, result.stdout + result.stderr
@@ -70,6 +71,7 @@ def test_this_machine_can_generate_and_train() -> None:
     assert "Traceback" not in result.stdout + result.stderr
 
 
+@pytest.mark.process
 def test_no_compiler(tmp_path: Path) -> None:
     result = doctor("--warm", PATH=path_without(tmp_path / "bin", "g++"), cc_path="")
     assert result.returncode == 1 and result.stderr == ""
@@ -79,6 +81,7 @@ def test_no_compiler(tmp_path: Path) -> None:
     assert "warming up" not in result.stdout  # it could only fail
 
 
+@pytest.mark.process
 def test_hardly_any_program_and_no_place_to_write(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     result = doctor(PATH=str(tmp_path), ECGAN_CACHE=str(tmp_path / "file" / "cache"), cc_path="/nowhere/g++")
@@ -105,6 +108,7 @@ def compiler_that(folder: Path, compiles: str) -> dict[str, str]:
     return {"cc_path": str(folder / "g++"), "ECGAN_CACHE": str(folder / "cache")}
 
 
+@pytest.mark.process
 def test_warming_that_fails_is_told_in_the_table(tmp_path: Path) -> None:
     result = doctor("--warm", **compiler_that(tmp_path, "echo 'fatal error: no space left' >&2\nexit 1"))
     assert result.returncode == 1
@@ -113,6 +117,7 @@ def test_warming_that_fails_is_told_in_the_table(tmp_path: Path) -> None:
     assert "Traceback" not in result.stdout + result.stderr
 
 
+@pytest.mark.process
 def test_warming_that_is_stopped_ends_its_compilers(tmp_path: Path) -> None:
     environment = compiler_that(
         tmp_path, f"echo $$ >{tmp_path}/pid.new\nmv {tmp_path}/pid.new {tmp_path}/pid\nexec sleep 300"
@@ -129,6 +134,7 @@ def test_warming_that_is_stopped_ends_its_compilers(tmp_path: Path) -> None:
     wait_until(lambda: not compiler.exists() or not compiler.read_bytes(), seconds=10)  # gone, or dead and not reaped
 
 
+@pytest.mark.process
 @pytest.mark.skipif(not runtime.is_compiled("cpu"), reason="Jittor is not compiled here, which takes minutes")
 def test_warming_what_is_warm() -> None:
     result = doctor("--warm")
@@ -137,6 +143,7 @@ def test_warming_what_is_warm() -> None:
     assert line_of(result, "compiled Jittor").startswith("ok")
 
 
+@pytest.mark.process
 def test_cuda_that_is_asked_for_in_vain(tmp_path: Path) -> None:
     result = doctor("--device", "cuda", PATH=path_without(tmp_path / "bin", "nvidia-smi", "nvcc"))
     if runtime.gpu_count():
@@ -146,6 +153,7 @@ def test_cuda_that_is_asked_for_in_vain(tmp_path: Path) -> None:
     assert line_of(result, "generating:").startswith("generating: can't run here: GPU: none")
 
 
+@pytest.mark.process
 def test_driver_without_nvidia_smi(tmp_path: Path) -> None:
     driver(tmp_path)
     result = doctor(PATH=path_without(tmp_path / "bin", "nvidia-smi"), LD_LIBRARY_PATH=str(tmp_path))
@@ -244,6 +252,7 @@ def test_convolution_is_held_against_the_cpu() -> None:
         assert convolution_error() == 0
 
 
+@pytest.mark.process
 def test_slurm_that_fails(first_on_path: Path) -> None:
     program(first_on_path, "sinfo", "echo 'slurm_load_partitions: Unable to contact slurm controller' >&2; exit 1")
     result = doctor()
@@ -286,6 +295,7 @@ def test_what_stops_ranks_stops_nothing_else() -> None:
     assert generating.can_run and training.can_run and not ranks.can_run and "mpirun" in ranks.reason
 
 
+@pytest.mark.process
 def test_wrong_usage() -> None:
     no_warm = doctor("--checkpoint", "anything")
     assert no_warm.returncode == 2 and "--warm" in no_warm.stderr
@@ -293,6 +303,7 @@ def test_wrong_usage() -> None:
     assert nothing_there.returncode == 2 and "/no/such/checkpoint does not exist" in nothing_there.stderr
 
 
+@pytest.mark.process
 def test_python_without_the_project() -> None:
     answer = subprocess.run([sys.executable, "-I", "-S", str(DOCTOR)], capture_output=True, text=True, timeout=60)
     assert answer.returncode == 1 and answer.stdout == ""

@@ -43,6 +43,7 @@ def shown(page: Path) -> dict[str, Any]:
     return dict(json.loads(match[1]))
 
 
+@pytest.mark.process
 def test_a_page_of_a_scored_folder(data: Path) -> None:
     job = launch(data, "gallery")
     assert job.returncode == 0 and f"{data / 'results.html'}: 6 pictures" in job.stdout, job.stderr
@@ -54,6 +55,7 @@ def test_a_page_of_a_scored_folder(data: Path) -> None:
     assert [row["numbers"][3] for row in page["rows"]] == pytest.approx(means, abs=1e-4)
 
 
+@pytest.mark.process
 def test_two_folders_side_by_side(data: Path) -> None:
     """The second has never been scored and lacks a picture."""
     other = Path(shutil.copytree(data / "results", data / "elsewhere/results"))
@@ -66,6 +68,7 @@ def test_two_folders_side_by_side(data: Path) -> None:
     assert page["rows"][3]["pictures"][3] == "" and all(page["rows"][2]["pictures"])
 
 
+@pytest.mark.process
 def test_folders_of_the_same_name_are_told_apart(data: Path) -> None:
     other = data / "other/copy <1> & 100%/results"
     shutil.copytree(data / "results", other)
@@ -76,6 +79,7 @@ def test_folders_of_the_same_name_are_told_apart(data: Path) -> None:
     assert len(page["numbers"]) == 8 and len(set(page["columns"])) == 4
 
 
+@pytest.mark.process
 def test_numbers_of_a_picture_that_changed_are_not_shown(data: Path) -> None:
     Image.fromarray(draw_photo(9)).save(data / "results/m002.jpg")
     job = launch(data, "gallery")
@@ -86,6 +90,7 @@ def test_numbers_of_a_picture_that_changed_are_not_shown(data: Path) -> None:
     assert picked.returncode == 2 and "m002.jpg changed after it was scored" in picked.stderr
 
 
+@pytest.mark.process
 def test_numbers_that_are_none_are_named(data: Path) -> None:
     (data / "results.score/images.csv").write_text("name,other\nm000,1\n")
     for command in ("gallery", "pick"):
@@ -93,6 +98,7 @@ def test_numbers_that_are_none_are_named(data: Path) -> None:
         assert job.returncode == 2 and "images.csv can't be read as numbers" in job.stderr, job.stderr
 
 
+@pytest.mark.process
 def test_folders_that_were_never_scored_can_be_looked_at(data: Path) -> None:
     shutil.rmtree(data / "results.score")
     assert launch(data, "gallery").returncode == 0 and shown(data / "results.html")["numbers"] == []
@@ -100,6 +106,7 @@ def test_folders_that_were_never_scored_can_be_looked_at(data: Path) -> None:
     assert job.returncode == 2 and "has not been scored: run launch/score.py" in job.stderr
 
 
+@pytest.mark.process
 @pytest.mark.parametrize(
     "command, options, told",
     [
@@ -122,6 +129,7 @@ def test_wrong_options_are_named(scored: ScoreFolder, command: str, options: tup
     assert job.returncode == 2 and told in job.stderr and "Traceback" not in job.stderr
 
 
+@pytest.mark.process
 def test_the_best_are_picked_and_shown(data: Path) -> None:
     best = launch(data, "pick", "--variety", 0, "--count", 2)
     assert best.returncode == 0, best.stderr
@@ -137,6 +145,7 @@ def test_the_best_are_picked_and_shown(data: Path) -> None:
     assert sheet.width > 3 * 384 and 2 * 288 < sheet.height < 3 * 288
 
 
+@pytest.mark.process
 def test_a_picture_that_has_gone_is_named(data: Path) -> None:
     (data / "results/m002.jpg").unlink()
     job = launch(data, "pick")
@@ -167,6 +176,7 @@ def test_variety_by_hand() -> None:
     assert choose([first, first], 2, variety=0.5) == [first, first]
 
 
+@pytest.mark.process
 def test_masks_that_are_broken_are_shown_as_missing(data: Path) -> None:
     (data / "data/test/val_B_labels_resized/m001.png").write_bytes(b"no mask")
     Image.fromarray(draw_mask(0) * 0 + 99).save(data / "data/test/val_B_labels_resized/m002.png")

@@ -15,6 +15,8 @@ import pytest
 from conftest import DataFolder, draw_mask, fill, wait_until
 from PIL import Image
 
+pytestmark = pytest.mark.process
+
 Folder = Callable[[int], DataFolder]
 
 

@@ -13,6 +13,8 @@ from pathlib import Path
 import pytest
 from conftest import ROOT, DataFolder, TrainFolder, wait_until
 
+pytestmark = pytest.mark.process
+
 #: Notes its words and what it is given; takes jobs unless told otherwise; sbatch numbers them from 100.
 FAKE = """#!/bin/sh
 here="$(dirname "$0")"

@@ -14,6 +14,8 @@ import pytest
 from conftest import ROOT, draw_photo
 from PIL import Image
 
+pytestmark = pytest.mark.process
+
 SIZE = (64, 48)
 
 

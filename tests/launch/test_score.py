@@ -20,6 +20,8 @@ from safetensors.numpy import save_file
 
 from ecgan.scoring.total import total
 
+pytestmark = pytest.mark.process
+
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Callable[[int], ScoreFolder]:

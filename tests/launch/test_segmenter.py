@@ -19,6 +19,8 @@ from ecgan.checkpoint.segmenter import open_segmenter
 from ecgan.palette import COLOURS
 from ecgan.scoring.total import total
 
+pytestmark = pytest.mark.process
+
 #: Of 64x32 photos.
 SIZE, STEPS = (64, 32), 30
 

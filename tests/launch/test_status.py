@@ -14,13 +14,18 @@ from pathlib import Path
 import pytest
 from conftest import ROOT, DataFolder
 
+from jobs.run import record
 from jobs.run.folder import RunDir
+from jobs.run.state import State
+
+pytestmark = pytest.mark.process
 
 STATUS = ROOT / "launch" / "status.py"
 HOLD = (
-    "import sys; from pathlib import Path; from jobs.run.folder import RunDir\n"
-    "run = RunDir(Path(sys.argv[1])); run.lock(); run.write_status('running', kind='training', step=1, total=9)\n"
-    "print('held', flush=True); sys.stdin.read(); run.write_status('done', kind='training', step=9, total=9)\n"
+    "import sys; from pathlib import Path; from jobs.run import lock, record; from jobs.run.folder import RunDir\n"
+    "from jobs.run.state import State; run = RunDir(Path(sys.argv[1])); lock.take(run)\n"
+    "record.begin(run, 'training', State.RUNNING, step=1, total=9); print('held', flush=True); sys.stdin.read()\n"
+    "record.update(run, State.DONE, step=9)\n"
 )
 
 
@@ -29,10 +34,10 @@ def status(folder: Path, *options: object) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=60)
 
 
-def made(path: Path, state: str = "done") -> RunDir:
+def made(path: Path, state: State = State.DONE) -> RunDir:
     run = RunDir(path)
     run.create()
-    run.write_status(state, kind="training", step=5, total=10)
+    record.begin(run, "training", state, step=5, total=10)
     return run
 
 
@@ -57,9 +62,9 @@ def watch(folder: Path, *options: str) -> subprocess.Popen[str]:
 
 def test_all_runs_of_a_folder(tmp_path: Path) -> None:
     made(tmp_path / "runs" / "a")
-    made(tmp_path / "runs" / "b", "running")  # by nobody
+    made(tmp_path / "runs" / "b", State.RUNNING)  # by nobody
     (tmp_path / "runs" / "b" / "lock").touch()
-    made(tmp_path / "results.run", "stopped")
+    made(tmp_path / "results.run", State.STOPPED)
     result = status(tmp_path)
     assert result.returncode == 0 and not result.stderr
     heads = [line for line in result.stdout.splitlines() if line and not line.startswith(" ")]

@@ -24,6 +24,7 @@ from ecgan.checkpoint.vgg import shapes
 Folder = Callable[[int], TrainFolder]
 
 
+@pytest.mark.process
 def test_a_training_leaves_all_that_is_promised(train_folder: Folder) -> None:
     data = train_folder(6)
     job = data.train("--display_every_steps", 3, "--ema_decay", 0.9, "--save_every_steps", 4)
@@ -51,6 +52,7 @@ def test_a_training_leaves_all_that_is_promised(train_folder: Folder) -> None:
     assert [line["step"] for line in data.metrics()] == [1, 2, 3, 4, 5, 6]
 
 
+@pytest.mark.process
 def test_two_ranks_train_as_one_does(train_folder: Folder) -> None:
     """Adam with beta1 0 makes a step of rounding where a gradient is zero: losses drift apart slowly, no more."""
     data = train_folder(8)
@@ -68,6 +70,7 @@ def test_two_ranks_train_as_one_does(train_folder: Folder) -> None:
     assert micro[0]["GAN_Feat"] != pytest.approx(one[0]["GAN_Feat"], rel=1e-6)  # BatchNorm saw other statistics
 
 
+@pytest.mark.process
 def test_the_perceptual_loss_counts(train_folder: Folder, tmp_path: Path) -> None:
     weights = tmp_path / "vgg19.safetensors"
     random = np.random.default_rng(0)
@@ -79,6 +82,7 @@ def test_the_perceptual_loss_counts(train_folder: Folder, tmp_path: Path) -> Non
     assert all(line["VGG"] > 0 for line in data.metrics())
 
 
+@pytest.mark.process
 def test_it_ends_and_saves_by_time(train_folder: Folder) -> None:
     data = train_folder(4)
     options = ("--max_steps", 5000, "--max_minutes", 0.1, "--save_every_minutes", 0.05, "--keep_states", 9)
@@ -115,6 +119,7 @@ def disturb(data: TrainFolder, folder: Path) -> tuple[str, ...]:
     )
 
 
+@pytest.mark.process
 def test_killed_at_random_and_resumed_it_ends_the_same(unkilled: TrainFolder, tmp_path: Path) -> None:
     seed = int.from_bytes(os.urandom(4), "little")
     chance = random.Random(seed)
@@ -142,6 +147,7 @@ def newest(folder: Path) -> int:
     return max((int(path.name.split("-")[1]) for path in (folder / "run/states").glob("step-*")), default=0)
 
 
+@pytest.mark.process
 @pytest.mark.parametrize(("sent", "status"), [(signal.SIGTERM, 75), (signal.SIGUSR2, 75), (signal.SIGINT, 130)])
 def test_asked_to_stop_it_saves_and_goes_on(
     unkilled: TrainFolder, tmp_path: Path, sent: signal.Signals, status: int
@@ -163,6 +169,7 @@ def test_asked_to_stop_it_saves_and_goes_on(
     assert json.loads(state.read_text())["sha256"] == unkilled.digests()
 
 
+@pytest.mark.process
 def test_ranks_may_change_between_resumes(unkilled: TrainFolder, tmp_path: Path) -> None:
     options = disturb(unkilled, tmp_path / "run")
     first = subprocess.run(unkilled.command(*options, "--max_steps", 3), capture_output=True, text=True, timeout=200)
@@ -175,6 +182,7 @@ def test_ranks_may_change_between_resumes(unkilled: TrainFolder, tmp_path: Path)
         assert ours["GAN_Feat"] == pytest.approx(theirs["GAN_Feat"], rel=0.05)
 
 
+@pytest.mark.process
 def test_no_rank_outlives_a_launcher_that_is_killed(train_folder: Folder) -> None:
     data = train_folder(6)
     job = data.start("--ranks", 2, "--max_steps", 5000)
@@ -189,6 +197,7 @@ def test_no_rank_outlives_a_launcher_that_is_killed(train_folder: Folder) -> Non
     assert data.train("--ranks", 2, "--max_steps", step + 1).returncode == 0
 
 
+@pytest.mark.process
 def test_a_second_launcher_is_kept_out(train_folder: Folder) -> None:
     data = train_folder(6)
     first = data.start("--max_steps", 5000)
@@ -200,6 +209,7 @@ def test_a_second_launcher_is_kept_out(train_folder: Folder) -> None:
     assert first.returncode == 75
 
 
+@pytest.mark.process
 def test_mistakes_are_named_before_anything_runs(train_folder: Folder, tmp_path: Path) -> None:
     data = train_folder(3)
     weights, page = tmp_path / "no.pth", tmp_path / "page.pkl"
@@ -227,6 +237,7 @@ def test_mistakes_are_named_before_anything_runs(train_folder: Folder, tmp_path:
     assert not (data.path / "run").exists()
 
 
+@pytest.mark.process
 def test_bad_pictures_stop_it_or_are_left_out(train_folder: Folder) -> None:
     data = train_folder(5)
     (data.data / "imgs/p1.jpg").write_bytes(b"broken")
@@ -243,6 +254,7 @@ def test_bad_pictures_stop_it_or_are_left_out(train_folder: Folder) -> None:
     assert job.returncode == 0 and "2 left out by the list" in job.stdout and not (data.path / "other").exists()
 
 
+@pytest.mark.process
 def test_a_picture_that_breaks_while_training_is_named(train_folder: Folder) -> None:
     data = train_folder(6)
     assert data.train("--max_steps", 2).returncode == 0
@@ -257,6 +269,7 @@ def test_a_picture_that_breaks_while_training_is_named(train_folder: Folder) -> 
     assert data.states() == ["step-00000002"]
 
 
+@pytest.mark.process
 def test_a_training_that_diverges_keeps_its_last_good_state(train_folder: Folder) -> None:
     data = train_folder(6)
     assert data.train("--max_steps", 2).returncode == 0
@@ -271,6 +284,7 @@ def test_a_training_that_diverges_keeps_its_last_good_state(train_folder: Folder
     assert data.train("--max_steps", 3).returncode == 0
 
 
+@pytest.mark.process
 def test_another_training_is_not_continued_by_accident(train_folder: Folder) -> None:
     data = train_folder(6)
     assert data.train("--max_steps", 1).returncode == 0
@@ -287,6 +301,7 @@ def test_another_training_is_not_continued_by_accident(train_folder: Folder) -> 
     assert len(aside) == 1 and (aside[0] / "states/step-00000001/G.safetensors").is_file()
 
 
+@pytest.mark.process
 def test_a_damaged_state_is_passed_over(train_folder: Folder) -> None:
     data = train_folder(6)
     assert data.train("--max_steps", 2, "--save_every_steps", 1).returncode == 0
@@ -297,6 +312,7 @@ def test_a_damaged_state_is_passed_over(train_folder: Folder) -> None:
     assert "step-00000002/G.safetensors is damaged" in log and "going on after step 1" in log
 
 
+@pytest.mark.process
 def test_a_full_disk_does_not_end_a_training(train_folder: Folder, mount: Callable[[int], Path]) -> None:
     data, disk = train_folder(6), mount(120)
     options = ("--run_dir", disk / "run", "--save_every_steps", 2, "--keep_states", 1, "--max_steps", 5000)
@@ -315,6 +331,7 @@ def test_a_full_disk_does_not_end_a_training(train_folder: Folder, mount: Callab
     assert job.returncode == 75, errors
 
 
+@pytest.mark.process
 def test_lonely_ranks_do_not_train(train_folder: Folder) -> None:
     """A rank that was started without MPI must not take itself for the whole world."""
     data = train_folder(6)
@@ -326,6 +343,7 @@ def test_lonely_ranks_do_not_train(train_folder: Folder) -> None:
     assert "2 ranks were asked for, but this process is in a world of 1" in (logs / "rank-0.outcome").read_text()
 
 
+@pytest.mark.process
 def test_weights_of_the_original_are_a_place_to_start(original: Path, train_folder: Folder) -> None:
     data = train_folder(3)
     job = data.train("--init_checkpoint", original, "--batch_size", 1)
@@ -341,6 +359,7 @@ def test_defaults_are_those_of_the_preset() -> None:
     assert listed.keys() == {name for name in vars(TrainSettings()) if name != "dry_run"}
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("preset", ["ecgan", "recommended", "rtx3090"])
 def test_presets_can_be_used(train_folder: Folder, preset: str) -> None:
     data = train_folder(9)

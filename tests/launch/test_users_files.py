@@ -13,6 +13,8 @@ import pytest
 from conftest import DataFolder, ScoreFolder, TrainFolder, draw_mask
 from PIL import Image
 
+pytestmark = pytest.mark.process
+
 Spoil = Callable[[Path], None]
 
 

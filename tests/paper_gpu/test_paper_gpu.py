@@ -13,6 +13,8 @@ from conftest import ROOT
 
 from paper_gpu import build
 
+pytestmark = pytest.mark.process
+
 
 @pytest.fixture
 def paper(tmp_path: Path) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 
@@ -12,10 +13,12 @@ from conftest import commands, wait_until, write_pairs
 from ecgan.errors import UserError
 from slurm.rank import DONE, FAILED, STOPPED, in_a_line
 from slurm.ranks import Ranks
+from slurm.starters import Allocation, here, in_allocation
 
 ENVIRONMENT = {"PYTHONPATH": str(Path(__file__).parent), "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
 
 
+@pytest.mark.process
 def test_gradients_of_the_first_step_are_those_of_one_process(tmp_path: Path) -> None:
     from rank_jobs import GradientJob
 
@@ -24,7 +27,7 @@ def test_gradients_of_the_first_step_are_those_of_one_process(tmp_path: Path) ->
     for count in (1, 2, 4):
         output = tmp_path / f"{count}.npz"
         (tmp_path / f"logs{count}").mkdir()
-        ranks = Ranks(GradientJob(tmp_path / "set", output, count), count, ENVIRONMENT, tmp_path / f"logs{count}")
+        ranks = Ranks(GradientJob(tmp_path / "set", output, count), here(count), ENVIRONMENT, tmp_path / f"logs{count}")
         wait_until(lambda ranks=ranks: ranks.wait(1), 300)
         assert ranks.status == DONE, ranks.trouble()
         found[count] = dict(np.load(output))
@@ -39,6 +42,7 @@ def test_gradients_of_the_first_step_are_those_of_one_process(tmp_path: Path) ->
             assert (apart <= 0.02 * sizes + 1e-6 * sizes.max()).all(), (count, part)
 
 
+@pytest.mark.process
 @pytest.mark.parametrize(
     ("what", "message"),
     [
@@ -50,17 +54,18 @@ def test_gradients_of_the_first_step_are_those_of_one_process(tmp_path: Path) ->
 def test_one_rank_that_fails_ends_all_and_says_why(tmp_path: Path, what: str, message: str) -> None:
     from rank_jobs import OddJob
 
-    ranks = Ranks(OddJob(what), 3, ENVIRONMENT, tmp_path)
+    ranks = Ranks(OddJob(what), here(3), ENVIRONMENT, tmp_path)
     wait_until(lambda: ranks.wait(0.5), 50)
     assert ranks.status not in (None, DONE, STOPPED)
     assert re.fullmatch(message, ranks.trouble() or "")
     wait_until(lambda: not [c for _, c in commands() if "slurm.rank" in c and str(tmp_path) in c], 5)
 
 
+@pytest.mark.process
 def test_ranks_with_other_weights_do_not_begin(tmp_path: Path) -> None:
     from rank_jobs import StrangersJob
 
-    ranks = Ranks(StrangersJob(), 2, ENVIRONMENT, tmp_path)
+    ranks = Ranks(StrangersJob(), here(2), ENVIRONMENT, tmp_path)
     wait_until(lambda: ranks.wait(0.5), 60)
     assert "the ranks do not start from the same weights: rank 1" in (ranks.trouble() or "")
 
@@ -75,11 +80,12 @@ def test_no_two_ranks_share_a_gpu() -> None:
         _insist_on_devices([("a", 1, 1), ("b", 2, 0)])
 
 
+@pytest.mark.process
 def test_all_can_be_ended_at_once(tmp_path: Path) -> None:
     from rank_jobs import OddJob
 
-    ranks = Ranks(OddJob("mistake"), 1, ENVIRONMENT | {"OMPI_COMM_WORLD_RANK": "0"}, tmp_path)
-    several = Ranks(OddJob("sleep"), 1, ENVIRONMENT | {"OMPI_COMM_WORLD_RANK": "2"}, tmp_path)
+    ranks = Ranks(OddJob("mistake"), here(1), ENVIRONMENT | {"OMPI_COMM_WORLD_RANK": "0"}, tmp_path)
+    several = Ranks(OddJob("sleep"), here(1), ENVIRONMENT | {"OMPI_COMM_WORLD_RANK": "2"}, tmp_path)
     wait_until(lambda: len([c for _, c in commands() if "slurm.rank" in c and str(tmp_path) in c]) >= 2, 20)
     for each in (ranks, several):
         each.kill()
@@ -87,16 +93,24 @@ def test_all_can_be_ended_at_once(tmp_path: Path) -> None:
     assert ranks.trouble() == "the job was killed by SIGKILL (out of memory?)"
 
 
-def test_tasks_that_left_no_word_have_not_done_their_job(tmp_path: Path) -> None:
+@pytest.mark.process
+@pytest.mark.parametrize(
+    ("said", "what"), [("Node failure on n1", "has_lost_node"), ("task 1: User defined signal 2", "died_of_warning")]
+)
+def test_tasks_that_left_no_word_have_not_done_their_job(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: str, what: str
+) -> None:
     """srun ends with 0 when it has lost a node."""
     from rank_jobs import Nothing
 
     srun = tmp_path / "srun"
-    srun.write_text("#!/bin/sh\necho 'srun: error: Node failure on n1'\n")
+    srun.write_text(f"#!/bin/sh\necho 'srun: error: {said}'\n")
     srun.chmod(0o755)
-    ranks = Ranks(Nothing(), 2, ENVIRONMENT, tmp_path, starter=[str(srun)])
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    ranks = Ranks(Nothing(), in_allocation("srun", Allocation(nodes=2)), ENVIRONMENT, tmp_path)
     wait_until(lambda: ranks.wait(1))
-    assert ranks.status == FAILED and ranks.trouble() == "srun: error: Node failure on n1"
+    assert ranks.status == FAILED and ranks.trouble() == f"srun: error: {said}"
+    assert getattr(ranks, what) and ranks.has_lost_node != ranks.died_of_warning
 
 
 def test_an_error_is_told_in_a_line() -> None:

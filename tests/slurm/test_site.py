@@ -12,8 +12,8 @@ from conftest import ROOT
 
 from ecgan.errors import UserError
 from slurm import script
+from slurm.sbatch import insist_on_usable, sbatch_text
 from slurm.site import Site, read_site, seconds_of
-from slurm.submit import insist_on_usable, sbatch_text
 
 SITES = sorted((ROOT / "configs/cluster").glob("*.yaml"))
 
@@ -135,15 +135,6 @@ def test_the_merge_waits_for_the_array_whatever_becomes_of_it() -> None:
     assert "#SBATCH --dependency=afterany:17\n" in text and "#SBATCH --partition=cpu\n" in text
     assert "gpus" not in text and "--array" not in text
     assert "#SBATCH --no-requeue\n" in text
-
-
-def test_srun_starts_the_ranks_of_a_training_as_one_world() -> None:
-    site = Site(nodes=2, gpus_per_node=4, cpus_per_task=6, srun_args=["--cpu-bind=none"])
-    command = script.srun_command(site, script.training(site, "t", {}))
-    assert command[0] == "srun" and command[-1] == "--cpu-bind=none"
-    assert {"--nodes=2", "--ntasks=8", "--ntasks-per-node=4", "--cpus-per-task=6", "--mpi=pmix"} <= set(command)
-    assert "--kill-on-bad-exit=1" in command
-    assert "--mpi=none" in script.srun_command(site, script.shard(site, "s", {}))
 
 
 @pytest.mark.parametrize("name", ["50%", "back\\slash", "new\nline"])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import pickle
 import signal
@@ -17,9 +16,13 @@ from conftest import wait_until
 from supervised_jobs import Job
 
 from jobs.run import attempts
+from jobs.run.attempts import Details
+from jobs.run.state import State
 from slurm.script import Shape
 from slurm.site import Site
 from slurm.supervisor import Supervised
+
+pytestmark = pytest.mark.process
 
 #: Starts one task here; and notes what it is asked.
 SRUN = """#!/bin/sh
@@ -70,8 +73,8 @@ class Stand:
         path = self.bin / "asked"
         return path.read_text().splitlines() if path.exists() else []
 
-    def last(self) -> dict[str, Any]:
-        return attempts.details(attempts.every(self.run / "attempts")[-1])
+    def last(self) -> Details:
+        return attempts.every(self.run / "attempts")[-1].details
 
     def process(self, number: int = 1) -> int:
         """The one that computes, once it does."""
@@ -88,7 +91,7 @@ def stand(tmp_path: Path) -> Iterator[Stand]:
 def test_done(stand: Stand) -> None:
     job = stand.start("done")
     assert job.wait(30) == 0
-    assert stand.last()["outcome"] == "done" and stand.last()["job"] == "7" and not stand.asked
+    assert stand.last().outcome is State.DONE and stand.last().job == "7" and not stand.asked
 
 
 def test_told_ahead_of_the_time_limit_it_goes_back_into_the_queue(stand: Stand) -> None:
@@ -98,14 +101,14 @@ def test_told_ahead_of_the_time_limit_it_goes_back_into_the_queue(stand: Stand) 
     assert stand.asked == ["requeue 7"] and job.poll() is None  # it waits to be ended by Slurm
     job.terminate()
     job.wait(10)
-    assert (stand.last()["outcome"], stand.last()["signal"]) == ("requeued", "SIGUSR2")
+    assert (stand.last().outcome, stand.last().signal) == (State.REQUEUED, "SIGUSR2")
 
 
 def test_told_to_end_it_never_goes_back_by_itself(stand: Stand) -> None:
     job = stand.start("work")
     os.kill(stand.process(), signal.SIGTERM)
     assert job.wait(30) == 75
-    assert stand.last()["outcome"] == "stopped" and not any("requeue" in words for words in stand.asked)
+    assert stand.last().outcome is State.STOPPED and not any("requeue" in words for words in stand.asked)
 
 
 def test_while_it_is_preempted_it_does_not_end_by_itself(stand: Stand) -> None:
@@ -115,7 +118,7 @@ def test_while_it_is_preempted_it_does_not_end_by_itself(stand: Stand) -> None:
     job = stand.start("work")
     os.kill(stand.process(), signal.SIGTERM)
     wait_until(lambda: len(stand.asked) >= 3)
-    assert job.poll() is None and stand.last()["outcome"] == "stopped"
+    assert job.poll() is None and stand.last().outcome is State.STOPPED
     (stand.bin / "state").write_text("COMPLETING")
     assert job.wait(30) == 75
 
@@ -124,7 +127,7 @@ def test_a_signal_to_the_batch_step_alone_is_passed_on(stand: Stand) -> None:
     job = stand.start("work")
     stand.process()
     os.kill(job.pid, signal.SIGTERM)
-    assert job.wait(30) == 75 and stand.last()["outcome"] == "stopped"
+    assert job.wait(30) == 75 and stand.last().outcome is State.STOPPED
 
 
 def test_three_attempts_that_lead_nowhere_end_it(stand: Stand) -> None:
@@ -136,21 +139,21 @@ def test_three_attempts_that_lead_nowhere_end_it(stand: Stand) -> None:
             job.terminate()
         job.wait(30)
     assert job.returncode == 1 and len(stand.asked) == 2
-    assert stand.last()["outcome"] == "failed" and "longer --time" in stand.last()["message"]
+    assert stand.last().outcome is State.FAILED and "longer --time" in stand.last().message
 
 
 def test_where_requeueing_is_off_it_stops(stand: Stand) -> None:
     job = stand.start("work", requeue=False)
     os.kill(stand.process(), signal.SIGUSR2)
-    assert job.wait(30) == 75 and stand.last()["outcome"] == "stopped" and not stand.asked
+    assert job.wait(30) == 75 and stand.last().outcome is State.STOPPED and not stand.asked
 
 
 @pytest.mark.parametrize(("conduct", "status"), [("mistake", 2), ("crash", 1)])
 def test_what_went_wrong_is_noted(stand: Stand, conduct: str, status: int) -> None:
     job = stand.start(conduct)
     assert job.wait(30) == status
-    assert stand.last()["outcome"] == "failed" and conduct in stand.last()["message"]
-    assert Path(stand.last()["log"]).is_dir()
+    assert stand.last().outcome is State.FAILED and conduct in stand.last().message
+    assert Path(stand.last().log).is_dir()
 
 
 def test_a_later_attempt_ends_this_one(stand: Stand) -> None:
@@ -158,5 +161,5 @@ def test_a_later_attempt_ends_this_one(stand: Stand) -> None:
     stand.process()
     later = attempts.begin(stand.run / "attempts", "training")
     assert job.wait(150) == 0
-    first = json.loads((stand.run / "attempts/training-0001.json").read_text())
-    assert "outcome" not in first and later.is_newest
+    first = attempts.every(stand.run / "attempts")[0].details
+    assert first.outcome is None and later.is_newest

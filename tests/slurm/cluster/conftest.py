@@ -27,6 +27,12 @@ if os.environ.get("ECGAN_TEST_SLURM") != "1":
     collect_ignore_glob = ["test_*.py"]  # they need root and Slurm: make test-slurm
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.path.is_relative_to(Path(__file__).parent):
+            item.add_marker(pytest.mark.slurm)
+
+
 class Stage:
     """The cluster, data to work on, and the commands of the project and of Slurm."""
 

@@ -1,4 +1,4 @@
-"""Handing jobs to Slurm, through submitit."""
+"""Handing jobs to sbatch, through submitit."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from slurm.script import Shape, parameters
 from slurm.site import Site
 
 
-def submit(folder: Path, site: Site, shape: Shape, jobs: Sequence[Callable[[], Any]]) -> str:
-    """Submits one job, or several as an array, and returns its id. submitit's files and the logs go to `folder`.
+def enqueue(folder: Path, site: Site, shape: Shape, jobs: Sequence[Callable[[], Any]]) -> str:
+    """Puts one job into the queue, or several as an array; returns its id. submitit's files and logs go to `folder`.
 
     Raises UserError with sbatch's own words if it is refused.
     """
@@ -34,7 +34,7 @@ def submit(folder: Path, site: Site, shape: Shape, jobs: Sequence[Callable[[], A
 
 
 def sbatch_text(folder: Path, site: Site, shape: Shape, count: int) -> str:
-    """What `submit` would hand to sbatch for `count` jobs."""
+    """What `enqueue` would hand to sbatch for `count` jobs."""
     insist_on_usable(folder)
     command = f"{shlex.quote(sys.executable)} -u -m submitit.core._submit {shlex.quote(str(folder))}"
     array = count if count > 1 else None

@@ -1,0 +1,42 @@
+"""Which folders are runs, and where runs lie."""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+
+from jobs.run.folder import RunDir
+
+#: How deep runs may lie below a folder.
+_DEPTH = 3
+
+
+def is_run(path: Path) -> bool:
+    run = RunDir(path)
+    return run.status.is_file() or run.plan.is_file()
+
+
+def run_of(folder: Path) -> Path:
+    """The run that makes the results folder `folder`, known by its name even before that is there; else `folder`."""
+    whole = folder.absolute()
+    beside = whole.with_name(f"{whole.name}.run") if whole.name else whole
+    if is_run(folder) or not is_run(beside):
+        return folder
+    return folder.with_name(beside.name) if folder.name else beside
+
+
+def runs_here(folder: Path) -> list[Path]:
+    """Where commands that are started in `folder` put their runs by default: NAME.run, NAME.score, and below runs/."""
+    beside = [*folder.glob("*.run"), *folder.glob("*.score")]
+    return [*sorted(path for path in beside if is_run(path)), *find_runs(folder / "runs")]
+
+
+def find_runs(folder: Path, depth: int = _DEPTH) -> list[Path]:
+    """`folder` if it is a run, else those below it. What lies inside a run is its own."""
+    if is_run(folder):
+        return [folder]
+    found: list[Path] = []
+    with contextlib.suppress(OSError):  # not a folder, or none that we may look into
+        for path in sorted(folder.iterdir()) if depth else ():
+            found += find_runs(path, depth - 1)
+    return found

@@ -1,0 +1,100 @@
+"""The run's record: one small file, status.json, that says what the run is and how it stands, in its own words.
+
+Whoever begins a run begins its record; whoever knows more afterwards, on whatever machine, updates it, and what is not
+told stays. How a run really stands (it may have been killed) is `jobs.run.status`'s to find out.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+from dataclasses import dataclass
+from typing import Any
+
+from ecgan.files import write_json
+from jobs.run import attempts, values
+from jobs.run.clock import now
+from jobs.run.folder import RunDir
+from jobs.run.state import State
+
+#: The kind of a training, and the unit of its attempts.
+TRAINING = "training"
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunRecord:
+    """What a run says of itself; None: not known (yet).
+
+    `kind`: training, generation, scoring, …. `total`: its steps if it is a training, else its pictures, of which `done`
+    and `failed` are so many, `before` of those done when it was begun, and `missing` at its end. Of a training
+    `step` is how many of the steps are taken, and `done` counts pictures that were trained with.
+    """
+
+    kind: str
+    state: State
+    total: int | None = None
+    done: int | None = None
+    failed: int | None = None
+    missing: int | None = None
+    before: int | None = None
+    step: int | None = None
+    epoch: int | None = None
+    epochs: int | None = None
+    images_per_second: float | None = None
+    eta_seconds: float | None = None
+    losses: dict[str, float] | None = None
+    ranks: int | None = None
+    device: str | None = None
+    hosts: tuple[str, ...] = ()
+    last_state: str | None = None
+    warning: str | None = None
+    error: str | None = None
+    log: str | None = None
+    updated: str | None = None
+
+    @property
+    def unit(self) -> str:
+        """What `total` counts."""
+        return "step" if self.kind == TRAINING else "picture"
+
+
+def begin(run: RunDir, kind: str, state: State, **known: Any) -> RunRecord:
+    """A new record, whatever was there. `known`: values of RunRecord's fields. Raises Superseded like `update`."""
+    return _write(run, RunRecord(kind=kind, state=state, **known))
+
+
+def update(run: RunDir, state: State | None = None, **changes: Any) -> RunRecord:
+    """Changes the record; fields that are not named stay as they are, None forgets one.
+
+    A disk too full for it is no reason to stop: who writes results will say so. Raises Superseded if this process
+    belongs to an attempt that must not write any more.
+    """
+    known = read(run)
+    if known.state is State.UNREADABLE:
+        known = RunRecord(kind=_kind(run), state=State.PLANNED)
+    return _write(run, dataclasses.replace(known, state=state or known.state, **changes))
+
+
+def read(run: RunDir) -> RunRecord:
+    """What the run has said: PLANNED if nothing yet, UNREADABLE if it can't be understood."""
+    try:
+        known = {"kind": _kind(run)} | values.fitting(RunRecord, values.read_object(run.status))
+        return RunRecord(**known)
+    except FileNotFoundError:
+        return RunRecord(kind=_kind(run), state=State.PLANNED)
+    except (OSError, ValueError, TypeError):
+        return RunRecord(kind="run", state=State.UNREADABLE, error=f"{run.status} can't be read as a run's status")
+
+
+def _write(run: RunDir, record: RunRecord) -> RunRecord:
+    attempts.insist_on_newest()
+    record = dataclasses.replace(record, updated=now())
+    told = {name: value for name, value in vars(record).items() if value is not None and value != ()}
+    with contextlib.suppress(OSError):
+        write_json(run.status, told)
+    return record
+
+
+def _kind(run: RunDir) -> str:
+    """What a run that has not said it is, by its folders."""
+    return TRAINING if run.states.is_dir() else "generation"
