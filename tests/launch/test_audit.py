@@ -132,6 +132,7 @@ def test_the_user_says_what_is_listed(faulty: Path, tmp_path: Path) -> None:
     assert "1 line(s) of the exclusion list fit nothing in the set: framed.gif" in job.stdout
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("options", [(), ("--exclude", "grey", "--label_nc", 78), ("--exclude_list", "known.txt")])
 def test_the_command_that_is_printed_runs(faulty: Path, tmp_path: Path, options: tuple[object, ...]) -> None:
     """On a set with unpaired files, a doubled photo, odd names and faults of every kind, in a path with blanks."""
@@ -154,6 +155,7 @@ def test_the_command_that_is_printed_runs(faulty: Path, tmp_path: Path, options:
     assert f"{left} pairs, " in training.stdout and "fit nothing" not in training.stdout
 
 
+@pytest.mark.process
 def test_a_set_without_strays_needs_no_more_words(tmp_path: Path) -> None:
     job = audit(write_pairs(tmp_path / "set", 4), tmp_path / "audit", "--exclude", "")
     assert command_in(job.stdout)[2:] == [
@@ -161,11 +163,13 @@ def test_a_set_without_strays_needs_no_more_words(tmp_path: Path) -> None:
     ]  # fmt: skip
 
 
+@pytest.mark.process
 def test_nothing_is_left(tmp_path: Path) -> None:
     job = audit(write_pairs(tmp_path / "set", 1), tmp_path / "audit", "--size", "100x100")
     assert job.returncode == 0 and "train.py" not in job.stdout and "no pair without one" in job.stdout
 
 
+@pytest.mark.process
 def test_kinds_of_fault_do_not_depend_on_names(tmp_path: Path) -> None:
     data = write_pairs(tmp_path / "a class of classes", 3)
     (data / "labels/p0.png").write_bytes(b"cut")
@@ -178,6 +182,7 @@ def test_kinds_of_fault_do_not_depend_on_names(tmp_path: Path) -> None:
     assert "classes" not in findings(tmp_path / "audit")
 
 
+@pytest.mark.process
 def test_nothing_of_pillow_is_on_the_screen(tmp_path: Path) -> None:
     data = write_pairs(tmp_path / "set", 2)
     see_through = Image.fromarray(draw_photo(0)).quantize(16)
