@@ -5,6 +5,7 @@ python launch/audit.py --input_path data/train
 
 from __future__ import annotations
 
+import runpy
 import shlex
 import shutil
 import sys
@@ -14,7 +15,8 @@ try:
     from jobs.audit import EXCLUDE, SUMMARY, Audit, AuditSettings, audit, summary, write
     from launch.command import DONE, parse, run
 except ModuleNotFoundError as missing:
-    sys.exit(f"error: {missing}: run `make setup` once, then .venv/bin/python launch/audit.py")
+    runpy.run_path(str(Path(__file__).with_name("missing.py")))["exit_if_not_installed"](missing)
+    raise
 
 
 def main() -> int:

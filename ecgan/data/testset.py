@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
+import hashlib
 import os
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +13,7 @@ from typing import Any
 
 from ecgan.config import ModelConfig
 from ecgan.data.folders import MASK_SUFFIX, by_stem, is_ignored, is_usable, listing, printable, rename_it, with_suffix
-from ecgan.data.images import BadImage, Size, read_mask, read_photo, size_of
+from ecgan.data.images import BadImage, Size, read_bytes, read_mask, read_photo
 from ecgan.errors import reason
 from ecgan.files import read_any_json
 from ecgan.progress import progress_bar
@@ -21,6 +21,8 @@ from ecgan.progress import progress_bar
 REFERENCES = "label_to_img.json"
 _MASK_FOLDERS = ("val_B_labels_resized", "labels", "lables")
 _CHECKERS = min(8, 2 * (os.cpu_count() or 1))
+#: Decodes a file whose bytes are at hand; raises BadImage.
+_Reader = Callable[[Path, bytes], object]
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,16 @@ class TestSet:
 
     items: tuple[Item, ...]
     faults: tuple[Fault, ...]
+
+
+@dataclass(frozen=True)
+class Checked:
+    """`faults`: what can't be used, by item name. `digests`: SHA-256 of each of the other files, masks and photos;
+    `sizes`: of the masks among them."""
+
+    faults: tuple[Fault, ...]
+    digests: dict[Path, bytes]
+    sizes: dict[Path, Size]
 
 
 def find_test_set(input_path: Path, img_path: Path) -> TestSet:
@@ -92,54 +104,52 @@ def find_test_set(input_path: Path, img_path: Path) -> TestSet:
     return TestSet(tuple(items), tuple(faults))
 
 
-def check_pictures(items: Iterable[Item], model: ModelConfig) -> list[Fault]:
-    """Opens every mask and every reference once, in parallel; returns what can't be used, by item name."""
+def check_pictures(items: Iterable[Item], model: ModelConfig) -> Checked:
+    """Opens every mask and every reference once, in parallel."""
     items = list(items)
     by_reference: dict[Path, list[Item]] = {}
     for item in items:
         by_reference.setdefault(item.reference, []).append(item)
 
-    def check_mask(item: Item) -> list[Fault]:
-        return _faults([item], lambda: read_mask(item.mask, model))
+    sizes: dict[Path, Size] = {}
 
-    def check_reference(path: Path) -> list[Fault]:
-        return _faults(by_reference[path], lambda: read_photo(path))
+    def read_labels(path: Path, content: bytes) -> None:
+        height, width = read_mask(path, model, content).shape
+        sizes[path] = width, height
+
+    files: list[tuple[Path, list[Item], _Reader]] = [
+        *((item.mask, [item], read_labels) for item in items),
+        *((path, of, read_photo) for path, of in by_reference.items()),
+    ]
+
+    def check(file: tuple[Path, list[Item], _Reader]) -> tuple[bytes | None, list[Fault]]:
+        path, of, read = file
+        try:
+            content = read_bytes(path)
+            read(path, content)
+        except BadImage as error:
+            return None, [Fault(item.name, str(error)) for item in of]
+        return hashlib.sha256(content).digest(), []
 
     faults: list[Fault] = []
-    with (
-        ThreadPoolExecutor(_CHECKERS) as pool,
-        progress_bar(len(items) + len(by_reference), "checking input", "file") as bar,
-    ):
+    digests: dict[Path, bytes] = {}
+    with ThreadPoolExecutor(_CHECKERS) as pool, progress_bar(len(files), "checking input", "file") as bar:
         try:
-            for results in (pool.map(check_mask, items), pool.map(check_reference, by_reference)):
-                for result in results:
-                    faults += result
-                    bar.update()
+            for (path, _, _), (digest, found) in zip(files, pool.map(check, files), strict=True):
+                faults += found
+                if digest is not None:
+                    digests[path] = digest
+                bar.update()
         except BaseException:  # interrupted: leaving the pool would read all that is left
             pool.shutdown(wait=False, cancel_futures=True)
             raise
-    return faults
+    return Checked(tuple(faults), digests, sizes)
 
 
-def squeezed(masks: Iterable[Path], size: Size, tolerance: float = 0.05) -> list[tuple[Path, Size]]:
-    """Those masks, with their sizes, whose aspect ratio differs from that of `size`, at which networks see them, by
-    more than `tolerance`. What can't be read is left out."""
-    found = []
-    for mask in masks:
-        with contextlib.suppress(BadImage):
-            width, height = size_of(mask)
-            ratio = width / height / (size[0] / size[1])
-            if max(ratio, 1 / ratio) > 1 + tolerance:
-                found.append((mask, (width, height)))
-    return found
-
-
-def _faults(items: list[Item], read: Callable[[], object]) -> list[Fault]:
-    try:
-        read()
-    except BadImage as error:
-        return [Fault(item.name, str(error)) for item in items]
-    return []
+def squeezed(sizes: Mapping[Path, Size], to: Size, tolerance: float = 0.05) -> list[Path]:
+    """Masks whose aspect ratio differs from that of `to`, at which the network sees them, by more than `tolerance`."""
+    ratios = {mask: width / height / (to[0] / to[1]) for mask, (width, height) in sizes.items()}
+    return [mask for mask, ratio in sorted(ratios.items()) if max(ratio, 1 / ratio) > 1 + tolerance]
 
 
 def _find_masks(input_path: Path) -> tuple[Path | None, list[Fault]]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,6 +14,7 @@ import pytest
 from PIL import Image
 
 from ecgan.config import ModelConfig
+from ecgan.data import images, testset
 from ecgan.data.testset import Fault, check_pictures, find_test_set, squeezed
 
 MODEL = ModelConfig()
@@ -114,7 +117,7 @@ def test_a_map_that_can_not_be_used_is_one_fault(tmp_path: Path, spoil: Callable
         (folder / f"m{index}.png").write_bytes((folder / "a.png").read_bytes())
     spoil(test / "label_to_img.json")
     found = find_test_set(test, photos)
-    faults = [*found.faults, *check_pictures(found.items, MODEL)]
+    faults = [*found.faults, *check_pictures(found.items, MODEL).faults]
     assert len(faults) == 1 and "label_to_img.json" in faults[0].reason and told in faults[0].reason
 
 
@@ -170,7 +173,7 @@ def test_a_mask_that_can_not_be_opened_is_a_fault_of_its_own(tmp_path: Path, tol
     (test / "label_to_img.json").write_text('{"a.png": "p.jpg", "b.png": "p.jpg"}')
     found = find_test_set(test, photos)
     assert not found.faults
-    [fault] = check_pictures(found.items, MODEL)
+    [fault] = check_pictures(found.items, MODEL).faults
     assert fault.name == "b" and f"b.png: {told}" in fault.reason.replace("can't be read (", "")
 
 
@@ -181,7 +184,7 @@ def test_a_photo_that_can_not_be_opened_is_told(tmp_path: Path, spoil: Callable[
     test, photos = write_set(tmp_path)
     spoil(photos / "p.jpg")
     found = find_test_set(test, photos)
-    [fault] = found.faults or check_pictures(found.items, MODEL)
+    [fault] = found.faults or check_pictures(found.items, MODEL).faults
     assert fault.name == "a" and "p.jpg" in fault.reason and told in fault.reason
 
 
@@ -195,11 +198,15 @@ def test_a_fault_is_one_line_whatever_is_named(tmp_path: Path, name: str) -> Non
 
 
 def test_masks_that_are_squeezed_are_found(tmp_path: Path) -> None:
-    for name, size in (("wide", (512, 384)), ("near", (500, 384)), ("tall", (384, 512)), ("square", (400, 400))):
-        Image.new("L", size).save(tmp_path / f"{name}.png")
-    masks = [*sorted(tmp_path.iterdir()), tmp_path / "none.png"]
-    found = [(path.stem, size) for path, size in squeezed(masks, (512, 384))]
-    assert found == [("square", (400, 400)), ("tall", (384, 512))]
+    test, photos = write_set(tmp_path)
+    folder = test / "val_B_labels_resized"
+    for name, size in (("near", (80, 58)), ("tall", (60, 80)), ("square", (40, 40))):
+        Image.new("L", size).save(folder / f"{name}.png")
+    names = [path.name for path in folder.iterdir()]
+    (test / "label_to_img.json").write_text(json.dumps(dict.fromkeys(names, "p.jpg")))
+    checked = check_pictures(find_test_set(test, photos).items, MODEL)
+    assert checked.sizes[folder / "tall.png"] == (60, 80) and len(checked.sizes) == 4
+    assert [path.stem for path in squeezed(checked.sizes, (512, 384))] == ["square", "tall"]
 
 
 def test_every_picture_of_a_broken_reference_is_named(tmp_path: Path) -> None:
@@ -208,12 +215,32 @@ def test_every_picture_of_a_broken_reference_is_named(tmp_path: Path) -> None:
     (folder / "b.png").write_bytes((folder / "a.png").read_bytes())
     (test / "label_to_img.json").write_text(json.dumps({"a.png": "p.jpg", "b.png": "p.jpg"}))
     (photos / "p.jpg").write_bytes((photos / "p.jpg").read_bytes()[:-30])
-    faults = check_pictures(find_test_set(test, photos).items, MODEL)
+    faults = check_pictures(find_test_set(test, photos).items, MODEL).faults
     assert sorted(fault.name or "" for fault in faults) == ["a", "b"]
     assert all("p.jpg: unreadable or truncated" in fault.reason for fault in faults)
+
+
+def test_every_file_is_opened_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    test, photos = write_set(tmp_path)
+    folder = test / "val_B_labels_resized"
+    (folder / "b.png").write_bytes((folder / "a.png").read_bytes())
+    (test / "label_to_img.json").write_text(json.dumps({"a.png": "p.jpg", "b.png": "p.jpg"}))
+    items, opened = find_test_set(test, photos).items, Counter[Path]()
+    read = images.read_bytes
+
+    def counting(path: Path) -> bytes:
+        opened[path] += 1
+        return read(path)
+
+    monkeypatch.setattr(testset, "read_bytes", counting)
+    monkeypatch.setattr(images, "read_bytes", counting)
+    checked = check_pictures(items, MODEL)
+    files = [folder / "a.png", folder / "b.png", photos / "p.jpg"]
+    assert opened == dict.fromkeys(files, 1) and not checked.faults
+    assert checked.digests == {path: hashlib.sha256(read(path)).digest() for path in files}
 
 
 def test_real_test_set_has_no_faults(landscape_mini: Path) -> None:
     found = find_test_set(landscape_mini / "test", landscape_mini / "train" / "imgs")
     assert len(found.items) == 1000 and not found.faults
-    assert not check_pictures(found.items[:50], MODEL)
+    assert not check_pictures(found.items[:50], MODEL).faults
