@@ -14,6 +14,7 @@ from pathlib import Path
 try:
     import yaml
 
+    from ecgan.data.exclusion import no_effect
     from ecgan.errors import UserError
     from ecgan.files import write_atomically
     from ecgan.progress import progress_bar
@@ -94,9 +95,10 @@ def submit(request: TrainRequest, site: Site, shape: Shape, options: SlurmOption
 def print_plan(request: TrainRequest, site: Site | None, why: str) -> None:
     plan, settings, trainable = request.plan, request.plan.settings, request.plan.settings.trainable
     model, held_out, resumption = settings.model, len(plan.held_out), request.resumption
-    left_out = f", {request.excluded} left out by the list" if request.excluded else ""
+    left_out = f", {len(request.excluded.names)} left out by the list" if request.excluded.names else ""
     in_parts = f", in micro-batches of {plan.at_once}" if plan.at_once < plan.share else ""
     rows = [("training set", f"{settings.input_path}: {len(plan.pairs)} pairs{left_out}")]
+    rows += [("note", no_effect(request.excluded.unknown))] if request.excluded.unknown else []
     rows += [("skipped", fault.reason) for fault in request.skipped]
     rows += [
         ("model", f"{model.width}x{model.height}, {trainable.widths(settings)}, {model.label_nc} classes"),

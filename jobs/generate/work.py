@@ -48,6 +48,7 @@ class Generation(Work):
             ("checkpoint", f"{checkpoint.path}{epoch} ({checkpoint.model_source})"),
             ("pictures", f"{self.total}: {self.done} made already, {todo} to do"),
             *(("skipped", fault.reason) for fault in self.request.skipped),
+            *(("note", remark) for remark in self.request.remarks),
             ("shards", f"{self.shards}{asked}"),
             *where,
             ("size", f"{painting.size[0]}x{painting.size[1]} {painting.format}"),
