@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import wait_until
+from conftest import commands, wait_until
 from supervised_jobs import Job
 
 from jobs.run import attempts
@@ -78,9 +78,11 @@ class Stand:
 
     def process(self, number: int = 1) -> int:
         """The one that computes, once it does."""
-        begun = self.run / f"logs/training-{number:04}/rank-0.log"
+        logs = self.run / f"logs/training-{number:04}"
+        begun = logs / "rank-0.log"
         wait_until(lambda: begun.exists() and "working" in begun.read_text())
-        return int(begun.with_suffix(".pid").read_text())
+        ranks = [pid for pid, command in commands() if "-m slurm.rank " in command and f"{logs} " in command]
+        return max(ranks)  # the stand-in for srun was there before
 
 
 @pytest.fixture
