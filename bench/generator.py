@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 from measure import Times, in_child, masks, matrix_product_peak, options, peak_memory, side_by_side, write
 
-from ecgan import runtime
 from ecgan.config import ModelConfig
 from ecgan.memory import painting_memory
+from ecgan.runtime import starting
 
 FORMS = ("dense", "exact-sparse")
 
@@ -26,7 +26,7 @@ def main() -> None:
     asked = parser.parse_args()
     model = ModelConfig(256, 192, ngf=16, ndf=16) if asked.quick else ModelConfig()
     repeats = asked.repeats or (3 if asked.quick else 5)
-    device = runtime.start()
+    device = starting.start()
     figures: dict[str, Any] = {
         "device": device,
         "size": f"{model.width}x{model.height}",
@@ -192,7 +192,7 @@ def _memory(model: ModelConfig, folder: Path | None) -> dict[str, int]:
 
 
 def _peak_of_painting(model: ModelConfig, folder: Path | None, form: str) -> int:
-    runtime.start()
+    starting.start()
     paint = painter(make_generator(model), masks(folder, (model.width, model.height), 1)[0][None], form)
     for _ in range(2):
         paint()

@@ -23,6 +23,8 @@ import gpu_parts
 from gpu_parts import FORMS, PRECISIONS, Setting
 from measure import ROOT
 
+from ecgan.runtime.devices import Device
+
 BATCHES = (1, 2, 4, 8)
 TRAINING_BATCHES = (1, 2, 4)
 #: Seconds after which a part counts as hung; the first of its kind compiles its operators.
@@ -72,7 +74,7 @@ def _options() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def plan(device: str, quick: bool) -> list[Task]:
+def plan(device: Device, quick: bool) -> list[Task]:
     """In the order of what one wants to know first, should time run out."""
     batches, of_training = (BATCHES[:1], TRAINING_BATCHES[:1]) if quick else (BATCHES, TRAINING_BATCHES)
     precisions = list(PRECISIONS) if device == "cuda" else ["fp32"]

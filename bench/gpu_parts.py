@@ -18,8 +18,9 @@ from typing import Any
 import numpy as np
 from measure import Times, peak_memory
 
-from ecgan import cuda, runtime
 from ecgan.config import ModelConfig
+from ecgan.runtime import cuda, starting
+from ecgan.runtime.devices import Device, gpu_archs
 
 #: Name -> environment and flags of Jittor. cuDNN by itself takes TF32 where the card has it; products stay float32.
 PRECISIONS: dict[str, tuple[dict[str, str], dict[str, int]]] = {
@@ -41,7 +42,7 @@ _CARD_OF_INTEREST = 24 << 30
 class Setting:
     """`quick`: tiny networks and two repeats. `precision`: of PRECISIONS."""
 
-    device: str
+    device: Device
     quick: bool
     precision: str = "default"
     form: str = "exact-sparse"
@@ -58,7 +59,7 @@ class Setting:
 
 def begin(setting: Setting) -> None:
     """Starts Jittor, which compiles on all cores, before anything else can; the precision's environment is set."""
-    runtime.start(setting.device, parallel_compiler=True)  # type: ignore[arg-type]
+    starting.start(setting.device, parallel_compiler=True)
     from ecgan.runtime import jt
 
     for flag, value in PRECISIONS[setting.precision][1].items():
@@ -73,8 +74,8 @@ def machine(setting: Setting) -> dict[str, Any]:
     if toolkit is not None:
         found |= {name: part.version for name, part in toolkit.parts.items() if part.version}
     if setting.device == "cuda" and toolkit is not None:
-        found["overlays"] = [overlay.what for overlay in cuda.overlays(toolkit, runtime.gpu_archs())]
-        found["compute capability"] = [arch / 10 for arch in runtime.gpu_archs()]
+        found["overlays"] = [overlay.what for overlay in cuda.overlays(toolkit, gpu_archs())]
+        found["compute capability"] = [arch / 10 for arch in gpu_archs()]
         found["memory"] = memory_of_card()[1]
     return found
 

@@ -18,10 +18,10 @@ import numpy as np
 from measure import ROOT, Times, elapsed, in_child, masks, options, write
 from PIL import Image
 
-from ecgan import runtime
 from ecgan.checkpoint import open_checkpoint
 from ecgan.config import ModelConfig
 from ecgan.drawn import draw
+from ecgan.runtime import starting
 
 SHARDS = (1, 2, 4, 8)
 
@@ -86,7 +86,7 @@ def _start(folder: Path, repeats: int) -> dict[str, Any]:
 
 
 def _seconds_of_networks(folder: Path, repeats: int) -> float:
-    runtime.start("cpu")
+    starting.start("cpu")
     from ecgan.synthesis import Synthesiser
 
     painter = Synthesiser(open_checkpoint(folder / "model"))

@@ -19,11 +19,11 @@ import numpy as np
 import plain_step
 from measure import ROOT, Times, in_child, masks, options, peak_memory, side_by_side, write
 
-from ecgan import runtime
 from ecgan.checkpoint.vgg import shapes
 from ecgan.config import ModelConfig
 from ecgan.data.edges import edge_map
 from ecgan.drawn import draw, write_training_set
+from ecgan.runtime import starting
 from ecgan.training.loader import LoadedSample
 from ecgan.training.recipe import Recipe
 
@@ -40,7 +40,7 @@ def main() -> None:
     asked = options(__doc__).parse_args()
     model = ModelConfig(256, 192, ngf=16, ndf=16) if asked.quick else ModelConfig()
     repeats = asked.repeats or 3
-    device = runtime.start()
+    device = starting.start()
     figures: dict[str, Any] = {"device": device, "size": f"{model.width}x{model.height}", "ngf": model.ngf}
     print(f"{device}, {figures['size']}, ngf {model.ngf}, batch 1\n")
     figures["step"] = steps(model, asked.masks, repeats)
@@ -145,7 +145,7 @@ def parts(model: ModelConfig, folder: Path | None, repeats: int) -> dict[str, di
 
 
 def _peak_of_steps(model: ModelConfig, folder: Path | None, form: str) -> int:
-    runtime.start()
+    starting.start()
     learner = make_learner(model)
     for sample in make_samples(model, folder, 2):
         step(learner, sample, form)

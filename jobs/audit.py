@@ -18,6 +18,7 @@ from ecgan.errors import UserError
 from ecgan.files import write_atomically, write_json
 from ecgan.palette import NAMES
 from ecgan.progress import progress_bar
+from jobs.bounds import at_least, between, insist_on_bounds
 from jobs.options import option, parse_size
 
 #: What can't be trained on is always left out; of the rest the user chooses.
@@ -35,19 +36,18 @@ class AuditSettings:
     size: str = option("512x384", "WIDTHxHEIGHT that photos and masks should have the aspect of")
     chroma: float = option(Limits.chroma, "a photo is grey if its channels differ by less, of 255")
     border: float = option(Limits.border, "share of a side from which on a border of one colour counts")
-    distance: int = option(Limits.distance, "bits of 64 in which the hashes of near duplicates differ at most")
+    distance: int = option(
+        Limits.distance, "bits of 64 in which the hashes of near duplicates differ at most", between(0, 64)
+    )
     label_nc: int = option(29, "classes of the masks")
     contain_dontcare_label: bool = option(False, "mask value 255 is one class more")
-    workers: int | None = option(None, "threads; by default two for each core")
+    workers: int | None = option(None, "threads; by default two for each core", at_least(1))
 
     def __post_init__(self) -> None:
         unknown = self.excluded - set(_CHOICE)
         if unknown:
             raise UserError(f"--exclude: {min(unknown)!r} is none of {', '.join(_CHOICE)}")
-        if self.workers is not None and self.workers < 1:
-            raise UserError(f"--workers is {self.workers}; it must be at least 1")
-        if not 0 <= self.distance <= 64:
-            raise UserError(f"--distance is {self.distance}; it must be 0 to 64")
+        insist_on_bounds(self)
         self.model, self.limits  # noqa: B018  # raise now if they are malformed
 
     @property

@@ -11,11 +11,14 @@ import yaml
 
 from ecgan.data.images import Size
 from ecgan.errors import MachineError, UserError
+from jobs.bounds import Bounds
 
 
-def option(default: Any, help: str, positional: bool = False) -> Any:
-    """A field with its help text. `positional`: a list of one or more words without a name."""
-    return field(default=default, metadata={"help": help, "positional": positional})
+def option(default: Any, help: str, bounds: Bounds | None = None, *, positional: bool = False, **marks: Any) -> Any:
+    """A field with its help text. `bounds`: which numbers it may be. `positional`: a list of one or more words without
+    a name, which may be left out if `default` has any. `marks`: what else its command wants to know of it, kept in the
+    field's metadata."""
+    return field(default=default, metadata={"help": help, "bounds": bounds, "positional": positional, **marks})
 
 
 class _Loader(yaml.SafeLoader):

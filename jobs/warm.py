@@ -4,21 +4,23 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ecgan import runtime
 from ecgan.config import ModelConfig
-from ecgan.warm import warm_painting
+from ecgan.runtime.cache import cache_dir
+from ecgan.runtime.compiling import compile_core
+from ecgan.runtime.devices import Device
+from ecgan.runtime.warming import warm_painting
 
 
 @dataclass(frozen=True)
 class Warm:
     """Compiles Jittor's core for `device`, and what painting with `model` needs; picklable, called on a node."""
 
-    device: str
+    device: Device
     model: ModelConfig | None
 
     def __call__(self) -> None:
         """Raises UserError naming the log if that fails."""
-        runtime.compile_core(self.device)  # type: ignore[arg-type]
+        compile_core(self.device)
         if self.model is not None:
             warm_painting(self.model, self.device)
-        print(f"compiled for {self.device}, in {runtime.cache_dir()}", flush=True)
+        print(f"compiled for {self.device}, in {cache_dir()}", flush=True)

@@ -5,13 +5,15 @@ python launch/audit.py --input_path data/train
 
 from __future__ import annotations
 
-import sys
+import runpy
+from pathlib import Path
 
 try:
     from jobs.audit import EXCLUDE, SUMMARY, AuditSettings, audit, summary, write
     from launch.command import DONE, parse, run
 except ModuleNotFoundError as missing:
-    sys.exit(f"error: {missing}: run `make setup` once, then .venv/bin/python launch/audit.py")
+    runpy.run_path(str(Path(__file__).with_name("missing.py")))["exit_if_not_installed"](missing)
+    raise
 
 
 def main() -> int:

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import runpy
 import signal
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,7 +24,8 @@ try:
     from launch.command import DONE, parse, run
     from slurm import controller
 except ModuleNotFoundError as missing:
-    sys.exit(f"error: {missing}: run `make setup` once, then .venv/bin/python launch/cancel.py")
+    runpy.run_path(str(Path(__file__).with_name("missing.py")))["exit_if_not_installed"](missing)
+    raise
 
 
 @dataclass(frozen=True)

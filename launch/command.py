@@ -71,7 +71,10 @@ def _add_options(parser: ArgumentParser, cls: type) -> None:
     for field in (field for field in dataclasses.fields(cls) if field.metadata):
         how: dict[str, Any] = {"default": field.default, "help": field.metadata["help"]}
         if field.metadata["positional"]:
-            parser.add_argument(field.name, nargs="+", type=str, help=field.metadata["help"])
+            words = parser.add_argument(field.name, nargs="+", type=str, help=field.metadata["help"])
+            if how["default"]:  # with nargs="*" no words would mean none, whatever the file has
+                words.required = False
+                parser.set_defaults({field.name: list(how["default"])})
             continue
         if hints[field.name] is bool:  # one that is on by default is switched off with --no_NAME
             how |= {"action": ActionYesNo(no_prefix="no_") if field.default else "store_true"}

@@ -5,7 +5,7 @@ python launch/convert.py latest_net_G.pkl latest_net_E.pkl latest_net_D.pkl OUT
 
 from __future__ import annotations
 
-import sys
+import runpy
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +16,8 @@ try:
     from jobs.options import option, parse_size
     from launch.command import DONE, parse, run
 except ModuleNotFoundError as missing:
-    sys.exit(f"error: {missing}: run `make setup` once, then .venv/bin/python launch/convert.py")
+    runpy.run_path(str(Path(__file__).with_name("missing.py")))["exit_if_not_installed"](missing)
+    raise
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ other masks in 4 shards, scores them, and puts masks, references and results sid
 
 from __future__ import annotations
 
+import runpy
 import shlex
 import subprocess
 import sys
@@ -22,7 +23,8 @@ try:
     from ecgan.palette import colourise
     from launch.command import DONE, run
 except ModuleNotFoundError as missing:
-    sys.exit(f"error: {missing}: run `make setup` once, then .venv/bin/python launch/demo.py")
+    runpy.run_path(str(Path(__file__).with_name("missing.py")))["exit_if_not_installed"](missing)
+    raise
 
 FOLDER, CONFIG = Path("demo"), "configs/demo.yaml"
 PICTURES, PAIRS = 8, 120

@@ -5,27 +5,31 @@ python launch/doctor.py --warm
 
 from __future__ import annotations
 
-import sys
+import runpy
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 try:
-    from ecgan import runtime
     from ecgan.checkpoint import open_checkpoint
     from ecgan.errors import UserError
+    from ecgan.runtime.devices import DeviceChoice, choose_device
     from jobs.options import option
-    from launch import checks, cuda_checks, warm_on_slurm
+    from launch.checks import compiled, cuda, mpi, requirements, room, slurm
+    from launch.checks.rows import Row
+    from launch.checks.verdicts import verdicts
     from launch.command import DONE, SOME_FAILED, parse_both, run, use_cache
     from launch.slurm_options import SlurmOptions, site_for
+    from launch.warming import warm_here, warm_on_slurm
 except ModuleNotFoundError as missing:
-    sys.exit(f"error: {missing}: run `make setup` once, then .venv/bin/python launch/doctor.py")
+    runpy.run_path(str(Path(__file__).with_name("missing.py")))["exit_if_not_installed"](missing)
+    raise
 
 
 @dataclass(frozen=True)
 class DoctorSettings:
-    device: runtime.Device = option("auto", "what is to be computed on")
+    device: DeviceChoice = option("auto", "what is to be computed on")
     cache_dir: str | None = option(None, "folder of compiled code; by default ECGAN_CACHE or ~/.cache/ecgan")
     warm: bool = option(False, "compile Jittor now instead of on the first run (about 3 minutes on 2 cores, once)")
     checkpoint: str | None = option(None, "with --warm: folder or .pkl whose model's operators are compiled, too")
@@ -45,28 +49,27 @@ def main() -> int:
     model = open_checkpoint(Path(settings.checkpoint).expanduser()).model if settings.checkpoint else None
     site, _ = site_for(settings.cluster, options, dry_run=False)
     if site is not None:
-        return warm_on_slurm.warm(settings.device, model, site, options)
-    device: str = settings.device if settings.device != "auto" else runtime.choose_device("auto")
+        return warm_on_slurm(settings.device, model, site, options)
+    device = choose_device("auto") if settings.device == "auto" else settings.device
 
-    rows = checks.requirements() + cuda_checks.cuda_parts(settings.device)
+    rows = requirements.rows() + cuda.rows(settings.device)
     if settings.warm and all(row.state != "missing" for row in rows):
-        row, used = checks.warm(settings.device, model)
+        row, used = warm_here(settings.device, model)
         rows.append(row)
         device = used or device
-    compiled = checks.compiled(device)
-    if device == "cuda" and compiled.state == "ok":
-        rows.append(cuda_checks.convolution())
-    rows += [compiled, *checks.mpi_parts(), *checks.slurm_parts(), *checks.room()]
+    core = compiled.core(device)
+    if device == "cuda" and core.state == "ok":
+        rows.append(cuda.convolution())
+    rows += [core, *mpi.rows(), *slurm.rows(), *room.rows()]
     print_table(rows)
 
-    where = f"on {device}" if compiled.state == "ok" else f"on {device} once Jittor is compiled"
-    verdicts = checks.verdicts(rows, where)
-    print(*verdicts, sep="\n")
-    generating, training, _ = verdicts
+    said = verdicts(rows, f"on {device}" if core.state == "ok" else f"on {device} once Jittor is compiled")
+    print(*said, sep="\n")
+    generating, training, _ = said
     return DONE if generating.can_run and training.can_run else SOME_FAILED
 
 
-def print_table(rows: Sequence[checks.Row]) -> None:
+def print_table(rows: Sequence[Row]) -> None:
     width = max(len(row.name) for row in rows)
     for row in rows:
         print(f"{row.state:<7}  {row.name:<{width}}  {row.found}")

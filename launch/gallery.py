@@ -5,13 +5,16 @@ python launch/gallery.py --results results
 
 from __future__ import annotations
 
+import runpy
 import sys
+from pathlib import Path
 
 try:
     from jobs.results.gallery.make import GallerySettings, make
     from launch.command import DONE, SOME_FAILED, parse, run
 except ModuleNotFoundError as missing:
-    sys.exit(f"error: {missing}: run `make setup` once, then .venv/bin/python launch/gallery.py")
+    runpy.run_path(str(Path(__file__).with_name("missing.py")))["exit_if_not_installed"](missing)
+    raise
 
 _SHOWN = 10
 

@@ -1,38 +1,36 @@
-"""What sending a run to Slurm takes, whatever the run is: code, submission, dry run, waiting."""
+"""What sending a run to Slurm takes, whatever the run is: submission, dry run, waiting."""
 
 from __future__ import annotations
 
 import dataclasses
 import shlex
-import shutil
 import sys
 import time
 from collections.abc import Sequence
-from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 import yaml
 
-from ecgan import runtime
 from ecgan.errors import UserError
-from ecgan.files import TEMPORARY_SUFFIX, write_atomically
+from ecgan.files import write_atomically
 from ecgan.progress import progress_bar
+from ecgan.runtime.devices import Device, DeviceChoice
 from jobs.run import record
 from jobs.run.folder import RunDir
 from jobs.run.state import State
 from jobs.run.status import Status, read_status
 from jobs.run.submission import Submission, SubmittedJob, read_submission
+from launch import snapshot
 from launch.command import DONE, INTERRUPTED, SOME_FAILED, STOPPED, Terminated
 from launch.scheduler import with_scheduler
 from launch.slurm_options import SlurmOptions
 from slurm import controller
 from slurm.sbatch import enqueue, insist_on_usable, sbatch_text
-from slurm.script import Shape, code_environment
+from slurm.script import Shape
 from slurm.site import Site
 from slurm.supervisor import Supervised
 
-_PACKAGES = ("ecgan", "jobs", "slurm", "launch")
 #: Seconds between two looks at the run's files, and at the scheduler.
 _TICK, _ASK = 1.0, 10.0
 #: Looks at the scheduler that must all find no job before the run is given up.
@@ -66,34 +64,17 @@ def forget_submission(run: RunDir) -> None:
     run.submission.unlink(missing_ok=True)
 
 
-def take_snapshot(run: RunDir) -> None:
-    """Copies the project's packages into the run's code/, so that later edits change nothing."""
-    new = run.path / f".code{TEMPORARY_SUFFIX}"
-    shutil.rmtree(new, ignore_errors=True)
-    root = Path(__file__).resolve().parent.parent
-    for package in _PACKAGES:
-        shutil.copytree(root / package, new / package, ignore=shutil.ignore_patterns("__pycache__", ".*"))
-    shutil.rmtree(run.code, ignore_errors=True)
-    new.rename(run.code)
-
-
-def environment_of(run: RunDir, options: SlurmOptions) -> dict[str, str]:
-    """What jobs of the run have in their environment beside the site's."""
-    return code_environment(run.code if options.snapshot else None)
-
-
-def device(asked: runtime.Device, site: Site) -> str:
+def device(asked: DeviceChoice, site: Site) -> Device:
     """What computes there: this machine's own devices do not count."""
     if asked != "auto":
         return asked
     return "cuda" if site.gpus_per_node else "cpu"
 
 
-def lay_out(run: RunDir, site: Site, options: SlurmOptions) -> None:
-    """Writes what jobs need beside their plan."""
+def equip(run: RunDir, site: Site, options: SlurmOptions) -> None:
+    """Gives the run what its jobs need beside their plan: code, and a note of where they go."""
     insist_on_usable(run.slurm)
-    if options.snapshot:
-        take_snapshot(run)
+    snapshot.take(run, options)
     write_atomically(run.path / "cluster.yaml", yaml.safe_dump(dataclasses.asdict(site), sort_keys=False))
 
 

@@ -32,7 +32,7 @@ class SlurmOptions:
     )
     array_parallelism: int | None = option(None, "Slurm: shards that run at the same time at most")
     wait: bool = option(False, "Slurm: stay and show how far it is; else submit and end")
-    snapshot: bool = option(True, "Slurm: run a copy of the code as it is now, whatever is edited later")
+    snapshot: bool = option(True, "run a copy of the code as it is now, whatever is edited later")
     typed: frozenset[str] = field(default=frozenset())
 
 

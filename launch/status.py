@@ -8,6 +8,7 @@ python launch/status.py runs/ecgan --watch
 from __future__ import annotations
 
 import json
+import runpy
 import sys
 import time
 from dataclasses import dataclass
@@ -22,7 +23,8 @@ try:
     from launch.command import DONE, parse, run
     from launch.scheduler import with_scheduler
 except ModuleNotFoundError as missing:
-    sys.exit(f"error: {missing}: run `make setup` once, then .venv/bin/python launch/status.py")
+    runpy.run_path(str(Path(__file__).with_name("missing.py")))["exit_if_not_installed"](missing)
+    raise
 
 _INTERVAL = 2.0
 #: Moves to the upper left corner and clears what is below.
@@ -32,17 +34,14 @@ _CLEAR = "\033[H\033[J"
 @dataclass(frozen=True)
 class StatusSettings:
     run_dirs: tuple[str, ...] = option(
-        (), "folders of runs, or folders with runs below; by default this folder: runs/ and *.run", positional=True
+        (".",), "folders of runs, or folders with runs below; by default this folder: runs/ and *.run", positional=True
     )
     watch: bool = option(False, "show it anew every 2 seconds until all runs are over")
     json: bool = option(False, "print JSON: a list with an object for each run; with --watch one line each time")
 
 
 def main() -> int:
-    arguments = sys.argv[1:]
-    if all(argument.startswith("-") for argument in arguments):
-        arguments.append(".")
-    settings = parse(StatusSettings, "Shows how runs stand. Reads files alone, so it works while they run.", arguments)
+    settings = parse(StatusSettings, "Shows how runs stand. Reads files alone, so it works while they run.")
     try:
         statuses = look(settings)
         show(statuses, settings)

@@ -6,7 +6,9 @@ python launch/train.py --input_path data/train --run_dir runs/NAME
 from __future__ import annotations
 
 import dataclasses
+import runpy
 import sys
+from pathlib import Path
 
 try:
     import yaml
@@ -14,15 +16,16 @@ try:
     from ecgan.errors import UserError
     from ecgan.files import write_atomically
     from ecgan.progress import progress_bar
+    from ecgan.runtime.devices import Device
     from jobs.run import lock, record
     from jobs.run.folder import RunDir
     from jobs.run.record import TRAINING
     from jobs.run.state import State
     from jobs.run.submission import Submission
     from jobs.train.job import TrainJob, prepare_code
-    from jobs.train.prepare import Request, begin, check
+    from jobs.train.request import TrainRequest, check, lay_out
     from jobs.train.settings import TrainSettings
-    from launch import on_slurm
+    from launch import on_slurm, snapshot
     from launch.command import DONE, INTERRUPTED, SOME_FAILED, STOPPED, Terminated, parse_both, run, use_cache
     from launch.slurm_options import SlurmOptions, site_for
     from slurm import rank, resources, script, starters
@@ -31,9 +34,9 @@ try:
     from slurm.site import Site
     from slurm.supervisor import Supervised
 except ModuleNotFoundError as missing:
-    sys.exit(f"error: {missing}: run `make setup` once, then .venv/bin/python launch/train.py")
+    runpy.run_path(str(Path(__file__).with_name("missing.py")))["exit_if_not_installed"](missing)
+    raise
 
-_PAINT = "paint with\n  python launch/generate.py --checkpoint"
 #: Seconds between two looks at the status.
 _TICK = 0.5
 
@@ -45,7 +48,7 @@ def main() -> int:
     site, why = site_for(settings.cluster, options, settings.dry_run)
     request = check(settings, elsewhere(settings, site) if site else None)
     print_plan(request, site, why)
-    environment = on_slurm.environment_of(request.run, options)
+    environment = snapshot.environment(request.run, options)
     shape = script.training(site, f"ecgan-{request.run.path.name}", environment) if site else None
     if settings.dry_run:
         if site and shape:
@@ -55,7 +58,9 @@ def main() -> int:
     request.run.create()
     with lock.held(request.run) as held:
         on_slurm.forget_submission(request.run)
-        begin(request)
+        aside = lay_out(request)
+        if aside is not None:
+            print(f"--no-resume: what was there is now in {aside}")
         config = yaml.safe_dump(dataclasses.asdict(settings), sort_keys=False)
         write_atomically(request.run.config, config)
         if not site or not shape:
@@ -66,7 +71,7 @@ def main() -> int:
     return on_slurm.wait(request.run, submission, "training") if options.wait else DONE
 
 
-def elsewhere(settings: TrainSettings, site: Site) -> tuple[str, int]:
+def elsewhere(settings: TrainSettings, site: Site) -> tuple[Device, int]:
     """Device and number of ranks on a cluster. Raises UserError if --ranks says otherwise."""
     if settings.ranks not in (None, site.ranks):
         raise UserError(
@@ -76,52 +81,49 @@ def elsewhere(settings: TrainSettings, site: Site) -> tuple[str, int]:
     return on_slurm.device(settings.device, site), site.ranks
 
 
-def submit(request: Request, site: Site, shape: Shape, options: SlurmOptions) -> Submission:
+def submit(request: TrainRequest, site: Site, shape: Shape, options: SlurmOptions) -> Submission:
     run_dir = request.run
-    on_slurm.lay_out(run_dir, site, options)
-    record.begin(run_dir, TRAINING, State.SUBMITTED, total=request.plan.steps, step=request.resumed_step or 0)
+    on_slurm.equip(run_dir, site, options)
+    record.begin(run_dir, TRAINING, State.SUBMITTED, total=request.plan.steps, step=request.first_step)
     job = Supervised(run_dir.path, TRAINING, TrainJob(run_dir.path), site, shape)
     with on_slurm.Sending(run_dir, site) as sending:
         sending.send("training", shape, [job])
     return sending.submission
 
 
-def print_plan(request: Request, site: Site | None, why: str) -> None:
-    plan, settings = request.plan, request.plan.settings
+def print_plan(request: TrainRequest, site: Site | None, why: str) -> None:
+    plan, settings, trainable = request.plan, request.plan.settings, request.plan.settings.trainable
+    model, held_out, resumption = settings.model, len(plan.held_out), request.resumption
     left_out = f", {request.excluded} left out by the list" if request.excluded else ""
-    share = settings.batch_size // plan.ranks
-    micro = settings.micro_batch or share
-    model = settings.model
-    print(f"training set  {settings.input_path}: {len(plan.pairs)} pairs{left_out}")
-    for fault in request.skipped:
-        print(f"skipped       {fault.reason}")
-    widths = "SegFormer-B0" if settings.trains_segmenter else f"ngf {model.ngf}, ndf {model.ndf}"
-    print(f"model         {model.width}x{model.height}, {widths}, {model.label_nc} classes")
-    print(
-        f"batch         {settings.batch_size}: {plan.ranks} rank(s) x {share}"
-        + (f", in micro-batches of {micro}" if micro < share else "")
-    )
-    print(f"steps         {plan.steps}, {plan.sampler.steps_per_epoch} an epoch")
-    if not settings.trains_segmenter:
-        print(f"perceptual    {plan.vgg or 'off'}")
-    if plan.held_out:
-        judges = "".join(f", {path}" for path in (plan.segmenter, plan.inception) if path)
-        print(f"held out      {len(plan.held_out)} pairs to measure with{judges}")
+    in_parts = f", in micro-batches of {plan.at_once}" if plan.at_once < plan.share else ""
+    rows = [("training set", f"{settings.input_path}: {len(plan.pairs)} pairs{left_out}")]
+    rows += [("skipped", fault.reason) for fault in request.skipped]
+    rows += [
+        ("model", f"{model.width}x{model.height}, {trainable.widths(settings)}, {model.label_nc} classes"),
+        ("batch", f"{settings.batch_size}: {plan.ranks} rank(s) x {plan.share}{in_parts}"),
+        ("steps", f"{plan.steps}, {plan.sampler.steps_per_epoch} an epoch"),
+        *trainable.rows(plan),
+    ]
+    if held_out:
+        rows.append(("held out", ", ".join([f"{held_out} pairs to measure with", *map(str, plan.files.judges)])))
     if site:
-        print(f"where         Slurm: {site.nodes} node(s) x {site.ranks_per_node} rank(s), {plan.device}; {why}")
+        where = f"Slurm: {site.nodes} node(s) x {site.ranks_per_node} rank(s), {plan.device}"
     else:
-        print(f"where         this machine ({plan.device}), {_threads(plan.ranks)} thread(s) a rank; {why}")
-    if request.resumed_step is not None:
-        print(f"goes on       after step {request.resumed_step} (--no-resume begins anew)")
-    for change in request.changed:
-        print(f"changed       {change}")
-    print(f"run           {request.run.path}", flush=True)
+        where = f"this machine ({plan.device}), {_threads(plan.ranks)} thread(s) a rank"
+    rows.append(("where", f"{where}; {why}"))
+    if resumption is not None:
+        rows.append(("goes on", f"after step {resumption.step} (--no-resume begins anew)"))
+        rows += [("changed", change) for change in resumption.changed]
+        rows += [("ignored", option) for option in resumption.ignored]
+    rows.append(("run", str(request.run.path)))
+    for title, text in rows:
+        print(f"{title:<14}{text}", flush=True)
 
 
-def train(request: Request, held: int) -> int:
+def train(request: TrainRequest, held: int) -> int:
     """Runs the ranks and shows how far they are, until they have ended."""
     run_dir, plan = request.run, request.plan
-    record.begin(run_dir, TRAINING, State.STARTING, total=plan.steps, step=request.resumed_step or 0)
+    record.begin(run_dir, TRAINING, State.STARTING, total=plan.steps, step=request.first_step)
     threads = str(_threads(plan.ranks))
     environment = {"OMP_NUM_THREADS": threads, "OPENBLAS_NUM_THREADS": "1"}
     ranks = Ranks(TrainJob(run_dir.path), starters.here(plan.ranks), environment, run_dir.logs, keep_open=[held])
@@ -132,12 +134,12 @@ def train(request: Request, held: int) -> int:
     except BaseException:
         ranks.kill()
         raise
-    return report(run_dir, ranks, plan.settings.trains_segmenter)
+    return report(run_dir, ranks, plan.settings.trainable.use)
 
 
-def watch(request: Request, ranks: Ranks) -> None:
+def watch(request: TrainRequest, ranks: Ranks) -> None:
     """One bar over all steps, from the status that rank 0 writes."""
-    plan, first = request.plan, request.resumed_step or 0
+    plan, first = request.plan, request.first_step
     with progress_bar(plan.steps, "training", "step", initial=first) as bar:
         while not ranks.wait(_TICK):
             told = record.read(request.run)
@@ -152,7 +154,7 @@ def watch(request: Request, ranks: Ranks) -> None:
                 bar.update(told.step - bar.n)
 
 
-def stop(request: Request, ranks: Ranks, by_user: bool) -> int:
+def stop(request: TrainRequest, ranks: Ranks, by_user: bool) -> int:
     """Lets the ranks finish their step and save; a second signal ends them at once."""
     run_dir, plan = request.run, request.plan
     print("\nstopping: finishing the step and saving the state (again: end at once)", file=sys.stderr, flush=True)
@@ -165,15 +167,14 @@ def stop(request: Request, ranks: Ranks, by_user: bool) -> int:
         record.update(run_dir, State.STOPPED)
         print("ended at once; the same command goes on from the last state that was saved", file=sys.stderr)
         return INTERRUPTED if by_user else STOPPED
-    status = report(run_dir, ranks, plan.settings.trains_segmenter)
+    status = report(run_dir, ranks, plan.settings.trainable.use)
     return INTERRUPTED if by_user and status == STOPPED else status
 
 
-def report(run_dir: RunDir, ranks: Ranks, is_segmenter: bool) -> int:
+def report(run_dir: RunDir, ranks: Ranks, use: str) -> int:
     """Says how it ended; returns the exit status."""
     told = record.read(run_dir)
     if ranks.status == rank.DONE:
-        use = "score with\n  python launch/score.py --segmenter" if is_segmenter else _PAINT
         print(f"done: {told.last_state}; {use} {run_dir.path}")
         return DONE
     if ranks.status == rank.STOPPED:

@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 import traceback
+from dataclasses import dataclass
 from multiprocessing.connection import Connection
 
 from ecgan import logs
@@ -48,10 +49,28 @@ def _run(job: Job) -> Outcome:
         return Outcome("failed", f"{type(error).__name__}: {error}")
 
 
+def _receive(connection: Connection) -> Job:
+    """The next job. One whose code is not to be found here fails when it is run, as any other."""
+    try:
+        return connection.recv()
+    except (EOFError, OSError):
+        raise
+    except Exception as error:
+        return _Unreadable(error)
+
+
+@dataclass(frozen=True)
+class _Unreadable:
+    error: Exception
+
+    def __call__(self) -> None:
+        raise self.error
+
+
 def _listen(connection: Connection, jobs: queue.Queue[Job | None]) -> None:
     try:
         while True:
-            jobs.put(connection.recv())
+            jobs.put(_receive(connection))
     except (EOFError, OSError):
         pass
     jobs.put(None)

@@ -47,7 +47,7 @@ def tiny_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from ecgan.checkpoint import open_checkpoint
     from ecgan.config import ModelConfig
     from ecgan.random_model import save_random
-    from ecgan.warm import warm_painting
+    from ecgan.runtime.warming import warm_painting
 
     folder = tmp_path_factory.mktemp("tiny") / "checkpoint"
     save_random(folder, ModelConfig(*TINY_SIZE, ngf=4, ndf=4, num_upsampling_layers="normal"), seed=1)

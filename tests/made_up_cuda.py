@@ -6,7 +6,7 @@ import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
-from ecgan import runtime
+from ecgan.runtime.toolchain import find_compiler
 
 #: Part -> the header it is known by.
 HEADERS = {
@@ -88,7 +88,7 @@ int cuDeviceTotalMem_v2(size_t* bytes, int) { *bytes = size_t(24) << 30; return 
 
 def driver(folder: Path, version: int = 12040, gpus: int = 2) -> None:
     """Puts a libcuda.so.1 with GPUs of compute capability 8.6 into `folder`, to be on LD_LIBRARY_PATH."""
-    compiler = runtime.find_compiler()
+    compiler = find_compiler()
     assert compiler is not None
     command = [compiler, "-shared", "-fPIC", f"-DVERSION={version}", f"-DGPUS={gpus}", "-x", "c++", "-"]
     subprocess.run([*command, "-o", str(folder / "libcuda.so.1")], input=_DRIVER, text=True, check=True)

@@ -49,7 +49,23 @@ def test_only_the_runtime_imports_jittor() -> None:
     for package in PACKAGES:
         for path in sources(package):
             if any(name.split(".")[0].startswith("jittor") for name in imports(path)):
-                assert path == ROOT / "ecgan" / "runtime.py"
+                assert path == ROOT / "ecgan/runtime/starting.py"
+
+
+@pytest.mark.parametrize(
+    ("module", "unwanted"),
+    [
+        ("cache", {"ctypes", "subprocess", "signal", "ecgan.runtime.starting"}),
+        ("toolchain", {"ctypes", "subprocess", "ecgan.runtime.starting"}),
+        ("devices", {"subprocess", "ecgan.runtime.starting", "ecgan.runtime.compiling"}),
+        ("stamps", {"subprocess", "ecgan.runtime.starting", "ecgan.runtime.compiling"}),
+    ],
+)
+def test_who_does_not_start_jittor_does_not_import_what_does(module: str, unwanted: set[str]) -> None:
+    program = f"import sys; before = set(sys.modules); import ecgan.runtime.{module}; print(*set(sys.modules) - before)"
+    command = [sys.executable, "-c", program]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert not unwanted & set(done.stdout.split())
 
 
 @pytest.mark.parametrize(

@@ -63,7 +63,7 @@ def test_benchmark_of_the_gpu_runs_up_to_the_gpu(tmp_path: Path) -> None:
 @pytest.mark.process
 def test_part_of_the_gpus_benchmark_that_fails_is_told(tmp_path: Path) -> None:
     command = [sys.executable, str(ROOT / "bench/gpu.py"), "--quick", "--out", str(tmp_path), "--parts", "limits"]
-    environment = {"PATH": "/usr/bin:/bin", "CUDA_VISIBLE_DEVICES": ""}
+    environment = {"PATH": "/usr/bin:/bin", "CUDA_VISIBLE_DEVICES": "", "PYTHONPATH": str(ROOT)}
     done = subprocess.run(command, capture_output=True, text=True, timeout=300, env=environment)
     assert done.returncode == 1
     assert "failed: limits, fp32" in done.stdout and "no GPU answers" in done.stdout

@@ -123,12 +123,22 @@ def open_pickles(paths: Iterable[Path], overrides: ModelOverrides | None = None)
 
 
 def find_newest(roots: Iterable[Path]) -> Path | None:
-    """The folder below `roots` into which a checkpoint, ours or the original's, was written last."""
+    """The folder below `roots` into which a checkpoint to paint with, ours or the original's, was written last."""
     names = (native.DESCRIPTION, "*_net_G.pkl")  # the module glob follows links to folders, Path.glob does not
     found = [Path(path) for root in roots for name in names for path in glob(f"{root}/**/{name}", recursive=True)]
-    if not found:
-        return None
-    return max(found, key=lambda path: path.stat().st_mtime).parent
+    newest_first = sorted(found, key=lambda path: path.stat().st_mtime, reverse=True)
+    return next((path.parent for path in newest_first if _paints(path)), None)
+
+
+def _paints(path: Path) -> bool:
+    """Whether a generator belongs to what was found: not to the state of a segmentation network. What can't be read
+    counts, too: whoever opens it says what is wrong."""
+    if path.name != native.DESCRIPTION:
+        return True
+    try:
+        return "G.safetensors" in native.describe(path.parent)["sha256"]
+    except UserError:
+        return True
 
 
 def _open_native(path: Path, overrides: ModelOverrides) -> Checkpoint:

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
-from ecgan import runtime
 from ecgan.checkpoint.weights import find_weights, insist_on_finite, read_weights
 from ecgan.errors import UserError
+from ecgan.runtime.cache import cache_dir
 
 #: Channels of the convolutions up to relu5_1, by their place in the network: features.0, features.2, …
 LAYERS = {0: 64, 2: 64, 5: 128, 7: 128, 10: 256, 12: 256, 14: 256, 16: 256, 19: 512, 21: 512, 23: 512, 25: 512} | {
@@ -30,7 +30,7 @@ def find_vgg19(path: str | None) -> Path:
     if found is None:
         raise UserError(
             f"the perceptual loss needs VGG19's weights, and there are none: download {_HUB} (or {_TORCHVISION}) into "
-            f"{runtime.cache_dir()}",
+            f"{cache_dir()}",
             hint="or say <vgg_weights=FILE>, or train without it: <lambda_vgg=0>",
         )
     return found
@@ -41,7 +41,7 @@ def _jittor_hubs() -> Iterator[Path]:
 
     Its home is the user's, JITTOR_HOME, or one of ours.
     """
-    homes = [Path.home(), *sorted(runtime.cache_dir().glob("jittor-*"))]
+    homes = [Path.home(), *sorted(cache_dir().glob("jittor-*"))]
     if os.environ.get("JITTOR_HOME"):
         homes.insert(0, Path(os.environ["JITTOR_HOME"]))
     for home in homes:

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
-from ecgan import runtime
 from ecgan.checkpoint import native, original, torch_file
 from ecgan.errors import UserError
+from ecgan.runtime.cache import cache_dir
 
 #: What reads a file, by the end of its name. None of these can run what is in it.
 _READERS: dict[str, Callable[[Path], dict[str, np.ndarray]]] = {
@@ -58,6 +58,6 @@ def insist_on_finite(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
 
 
 def _folders(hubs: Iterable[Path]) -> Iterator[Path]:
-    yield runtime.cache_dir()
+    yield cache_dir()
     yield from hubs
     yield Path.home() / ".cache/torch/hub/checkpoints"

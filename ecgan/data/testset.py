@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ecgan.config import ModelConfig
-from ecgan.data.images import BadImage, read_mask, read_photo
+from ecgan.data.images import BadImage, read_bytes, read_mask, read_photo
 from ecgan.progress import progress_bar
 
 REFERENCES = "label_to_img.json"
@@ -21,6 +22,8 @@ _MASK_SUFFIX = ".png"
 #: Bytes in a file name, as most file systems have it.
 _LONGEST_NAME = 255
 _CHECKERS = min(8, 2 * (os.cpu_count() or 1))
+#: Decodes a file whose bytes are at hand; raises BadImage.
+_Reader = Callable[[Path, bytes], object]
 
 
 @dataclass(frozen=True)
@@ -46,6 +49,14 @@ class TestSet:
 
     items: tuple[Item, ...]
     faults: tuple[Fault, ...]
+
+
+@dataclass(frozen=True)
+class Checked:
+    """`faults`: what can't be used, by item name. `digests`: SHA-256 of each of the other files, masks and photos."""
+
+    faults: tuple[Fault, ...]
+    digests: dict[Path, bytes]
 
 
 def find_test_set(input_path: Path, img_path: Path) -> TestSet:
@@ -91,41 +102,43 @@ def find_test_set(input_path: Path, img_path: Path) -> TestSet:
     return TestSet(tuple(items), tuple(faults))
 
 
-def check_pictures(items: Iterable[Item], model: ModelConfig) -> list[Fault]:
-    """Opens every mask and every reference once, in parallel; returns what can't be used, by item name."""
+def check_pictures(items: Iterable[Item], model: ModelConfig) -> Checked:
+    """Opens every mask and every reference once, in parallel."""
     items = list(items)
     by_reference: dict[Path, list[Item]] = {}
     for item in items:
         by_reference.setdefault(item.reference, []).append(item)
 
-    def check_mask(item: Item) -> list[Fault]:
-        return _faults([item], lambda: read_mask(item.mask, model))
+    def read_labels(path: Path, content: bytes) -> object:
+        return read_mask(path, model, content)
 
-    def check_reference(path: Path) -> list[Fault]:
-        return _faults(by_reference[path], lambda: read_photo(path))
+    files: list[tuple[Path, list[Item], _Reader]] = [
+        *((item.mask, [item], read_labels) for item in items),
+        *((path, of, read_photo) for path, of in by_reference.items()),
+    ]
+
+    def check(file: tuple[Path, list[Item], _Reader]) -> tuple[bytes | None, list[Fault]]:
+        path, of, read = file
+        try:
+            content = read_bytes(path)
+            read(path, content)
+        except BadImage as error:
+            return None, [Fault(item.name, str(error)) for item in of]
+        return hashlib.sha256(content).digest(), []
 
     faults: list[Fault] = []
-    with (
-        ThreadPoolExecutor(_CHECKERS) as pool,
-        progress_bar(len(items) + len(by_reference), "checking input", "file") as bar,
-    ):
+    digests: dict[Path, bytes] = {}
+    with ThreadPoolExecutor(_CHECKERS) as pool, progress_bar(len(files), "checking input", "file") as bar:
         try:
-            for results in (pool.map(check_mask, items), pool.map(check_reference, by_reference)):
-                for result in results:
-                    faults += result
-                    bar.update()
+            for (path, _, _), (digest, found) in zip(files, pool.map(check, files), strict=True):
+                faults += found
+                if digest is not None:
+                    digests[path] = digest
+                bar.update()
         except BaseException:  # interrupted: leaving the pool would read all that is left
             pool.shutdown(wait=False, cancel_futures=True)
             raise
-    return faults
-
-
-def _faults(items: list[Item], read: Any) -> list[Fault]:
-    try:
-        read()
-    except BadImage as error:
-        return [Fault(item.name, str(error)) for item in items]
-    return []
+    return Checked(tuple(faults), digests)
 
 
 def _find_masks(input_path: Path) -> tuple[Path | None, list[Fault]]:

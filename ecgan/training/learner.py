@@ -35,7 +35,7 @@ class Gradients(NamedTuple):
 class Learner:
     """E, G and D, their optimisers, and the moving average of G if there is one."""
 
-    headings = HEADINGS
+    headings: tuple[str, ...] = HEADINGS
 
     def __init__(
         self, model: ModelConfig, recipe: Recipe, world: World, vgg: Mapping[str, np.ndarray] | None = None
@@ -116,10 +116,10 @@ class Learner:
                 values[name] = values.get(name, 0.0) + float(term.item()) / len(batches)
         return Gradients(self._world.average(total), values, painted)
 
-    def paint(self, chosen: Sequence[LoadedSample]) -> list[list[np.ndarray]]:
+    def paint(self, samples: Sequence[LoadedSample]) -> list[list[np.ndarray]]:
         """A row of (H, W, 3) uint8 pictures for each sample, in the order of `headings`."""
         self.networks.encoder.eval()
-        return paint(self.painter(), self.networks.encoder, self.model.semantic_nc, chosen)
+        return paint(self.painter(), self.networks.encoder, self.model.semantic_nc, samples)
 
     def painter(self) -> Generator:
         """The generator to paint samples with, in evaluation mode."""

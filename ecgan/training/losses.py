@@ -6,6 +6,8 @@ logits; a term over scales is the mean of their terms.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from ecgan.runtime import jt, nn
 from ecgan.training.recipe import GanMode
 
@@ -38,8 +40,8 @@ def kl_divergence(mu: jt.Var, logvar: jt.Var) -> jt.Var:
     return -0.5 * (1 + logvar - mu.sqr() - logvar.exp()).sum()
 
 
-def _mean_over_scales(verdict: Verdict, term: object) -> jt.Var:
-    terms = [term(layers[-1]) for layers in verdict]  # type: ignore[operator]
+def _mean_over_scales(verdict: Verdict, term: Callable[[jt.Var], jt.Var]) -> jt.Var:
+    terms = [term(layers[-1]) for layers in verdict]
     return sum(terms[1:], terms[0]) / len(terms)
 
 

@@ -25,7 +25,7 @@ from ecgan.training.world import World
 class SegmenterLearner:
     """A SegFormer-B0 and its optimiser; to the loop and to states the same as `ecgan.training.learner.Learner`."""
 
-    headings = ("photo", "mask", "found")
+    headings: tuple[str, ...] = ("photo", "mask", "found")
 
     def __init__(self, model: ModelConfig, recipe: Recipe, world: World) -> None:
         """Of `recipe` only Adam and the micro-batch count, of `model` the size and the classes."""

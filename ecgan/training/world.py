@@ -15,9 +15,9 @@ from typing import Any
 
 import numpy as np
 
-from ecgan import runtime
 from ecgan.errors import MachineError, UserError
 from ecgan.runtime import jt, nn
+from ecgan.runtime.devices import gpu_count
 
 
 class World:
@@ -113,7 +113,7 @@ def join(expected: int) -> World:
     rank = int(jt.rank)
     if (comm.rank, comm.size) != (rank, size):
         raise UserError(f"Jittor and mpi4py disagree: rank {rank} of {size} and rank {comm.rank} of {comm.size}")
-    places = comm.allgather((socket.gethostname(), os.getpid(), runtime.gpu_count() if jt.flags.use_cuda else 0))
+    places = comm.allgather((socket.gethostname(), os.getpid(), gpu_count() if jt.flags.use_cuda else 0))
     _insist_on_devices(places)
     world = World(rank, size, [host for host, _, _ in places], comm)
     total = world.average([jt.array(np.array([rank, 1], np.float32))])[0].numpy() * size

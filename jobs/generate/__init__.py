@@ -1,1 +1,1 @@
-"""Generating pictures, in the order in which a picture passes: settings, plan, shard, records, merge."""
+"""Generating pictures, in the order in which a picture passes: settings, request, plan, work, shard, records, merge."""

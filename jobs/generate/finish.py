@@ -8,38 +8,31 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ecgan.data.testset import Fault
-from ecgan.errors import UserError
 from jobs.generate import merge, records
-from jobs.generate.plan import Plan
-from jobs.generate.prepare import Generation
+from jobs.generate.plan import GeneratePlan
 from jobs.generate.settings import GenerateSettings
-from jobs.run import record
+from jobs.run import attempts, record
 from jobs.run.folder import RunDir
 from jobs.run.state import State
+from jobs.sharded.finish import Finish
 
 _NAMES_SHOWN = 20
 
 
 @dataclass(frozen=True)
-class Finish:
-    """Ends the generation in `run_dir`; picklable, called where it shall run, when no shard runs any more.
+class GenerateFinish(Finish):
+    """Verifies all pictures and swaps them in as `results`.
 
-    `skipped`: faults of the input that were left out from the start.
+    `skipped`: faults of the input that were left out from the start, and count as missing, too.
     """
 
-    run_dir: Path
     results: Path
     settings: GenerateSettings
     skipped: tuple[Fault, ...]
 
-    @classmethod
-    def of(cls, generation: Generation) -> Finish:
-        request = generation.request
-        return cls(request.run.path, request.results, request.settings, request.skipped)
-
     def __call__(self) -> int:
-        """How many pictures there are not, faulty input included: 0 if the results are complete."""
-        run, plan = RunDir(self.run_dir), Plan.load(RunDir(self.run_dir).plan)
+        run, plan = self._opened()
+        attempts.insist_on_newest()
         merge.restore(run, self.results)
         if merge.is_complete(self.results, plan):  # started again after it had done its work
             record.update(run, State.DONE, done=len(plan.tasks), failed=0)
@@ -48,6 +41,7 @@ class Finish:
         gathered = records.gather(run)
         failures = self.note_failures()
         gaps = merge.verify(run, plan, gathered)
+        attempts.insist_on_newest()  # verifying takes its time
         if gaps:
             self._report(run, plan, gaps)
             made = len(plan.tasks) - len(gaps)
@@ -60,14 +54,20 @@ class Finish:
         print(f"done: {len(plan.tasks)} pictures, verified, in {self.results}", flush=True)
         return len(self.skipped)
 
+    def lack(self, count: int) -> str:
+        return f"{count} picture(s) are missing: see {RunDir(self.run_dir).missing}"
+
     def note_failures(self) -> int:
-        """Writes failures.jsonl; returns how many there are."""
-        run, plan = RunDir(self.run_dir), Plan.load(RunDir(self.run_dir).plan)
+        run, plan = self._opened()
         names = {task.name for task in plan.tasks}
         others = [{"name": fault.name, "reason": fault.reason} for fault in self.skipped if fault.name not in names]
         return records.write_failures(run, plan, records.gather(run), others)
 
-    def _report(self, run: RunDir, plan: Plan, gaps: list[merge.Gap]) -> None:
+    def _opened(self) -> tuple[RunDir, GeneratePlan]:
+        run = RunDir(self.run_dir)
+        return run, GeneratePlan.load(run.plan)
+
+    def _report(self, run: RunDir, plan: GeneratePlan, gaps: list[merge.Gap]) -> None:
         """Names every missing picture: on the screen the first, in missing.txt all."""
         lines = [f"{gap.name}: {gap.reason}" for gap in gaps]
         run.missing.write_text("\n".join(lines) + "\n", encoding="utf-8")
@@ -81,15 +81,3 @@ class Finish:
             file=sys.stderr,
             flush=True,
         )
-
-
-@dataclass(frozen=True)
-class Merge:
-    """`finish` as a job of its own, which fails unless the results are complete."""
-
-    finish: Finish
-
-    def __call__(self) -> None:
-        """Raises UserError if pictures are missing."""
-        if missing := self.finish():
-            raise UserError(f"{missing} picture(s) are missing: see {RunDir(self.finish.run_dir).missing}")

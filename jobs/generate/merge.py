@@ -21,7 +21,7 @@ from ecgan.data.images import BadImage, check_picture
 from ecgan.errors import UserError
 from ecgan.files import sha256_of, write_json
 from ecgan.progress import progress_bar
-from jobs.generate.plan import Plan, Task, differences
+from jobs.generate.plan import GeneratePlan, Task, differences
 from jobs.generate.records import Record, made
 from jobs.run.clock import now
 from jobs.run.folder import RunDir
@@ -37,7 +37,7 @@ class Gap:
     reason: str
 
 
-def verify(run: RunDir, plan: Plan, records: dict[str, Record]) -> list[Gap]:
+def verify(run: RunDir, plan: GeneratePlan, records: dict[str, Record]) -> list[Gap]:
     """Checks that images/ holds exactly the plan's pictures: present, as recorded, decodable, of the right size.
 
     Raises UserError if there are files that are not of this plan.
@@ -69,7 +69,7 @@ def verify(run: RunDir, plan: Plan, records: dict[str, Record]) -> list[Gap]:
     return gaps
 
 
-def write_manifest(run: RunDir, plan: Plan, records: dict[str, Record], settings: dict[str, Any]) -> None:
+def write_manifest(run: RunDir, plan: GeneratePlan, records: dict[str, Record], settings: dict[str, Any]) -> None:
     """Puts manifest.json beside the pictures: where each came from, and with what all were made."""
     painting = plan.painting
     pictures = {
@@ -135,7 +135,7 @@ def read_manifest(results: Path) -> dict[str, Any] | None:
         return None
 
 
-def listed(results: Path, plan: Plan) -> dict[str, Record]:
+def listed(results: Path, plan: GeneratePlan) -> dict[str, Record]:
     """Records of `plan`'s pictures as the manifest in `results` has them; empty if it is of other settings."""
     manifest = read_manifest(results)
     if manifest is None or manifest["fingerprint"] != plan.painting.fingerprint():
@@ -148,7 +148,7 @@ def listed(results: Path, plan: Plan) -> dict[str, Record]:
     }
 
 
-def is_complete(results: Path, plan: Plan) -> bool:
+def is_complete(results: Path, plan: GeneratePlan) -> bool:
     """Whether `results` holds exactly `plan`'s pictures already, undamaged and from the same inputs."""
     return (
         results.is_dir()
@@ -157,7 +157,7 @@ def is_complete(results: Path, plan: Plan) -> bool:
     )
 
 
-def adopt(run: RunDir, results: Path, plan: Plan, records: dict[str, Record]) -> None:
+def adopt(run: RunDir, results: Path, plan: GeneratePlan, records: dict[str, Record]) -> None:
     """Puts those pictures of `records` that only the results folder has into images/, as links where possible."""
     for task in plan.tasks:
         file = task.file(plan.painting.format)
@@ -174,7 +174,7 @@ def sha256_if_any(path: Path) -> str | None:
     return sha256_of(path) if path.is_file() else None
 
 
-def insist_on_replaceable(results: Path, plan: Plan, overwrite: bool) -> None:
+def insist_on_replaceable(results: Path, plan: GeneratePlan, overwrite: bool) -> None:
     """Raises UserError if swapping in `plan`'s pictures would lose something, or needs --overwrite to."""
     if not results.exists():
         return

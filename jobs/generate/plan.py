@@ -5,9 +5,8 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Collection
 from dataclasses import dataclass
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -17,25 +16,25 @@ from ecgan.config import ModelConfig, Spade
 from ecgan.data.images import Format, Size
 from ecgan.errors import UserError
 from ecgan.files import write_json
+from ecgan.runtime.devices import Device
+from jobs.sharded import libraries, numbering
 
 #: Grows when the same settings give other pictures than before.
 PICTURES_VERSION = 1
-#: Libraries that a picture's bytes depend on.
-_LIBRARIES = ("jittor", "onednn-cpu-gomp", "numpy", "pillow", "opencv-python-headless")
 
 
 @dataclass(frozen=True)
 class Painting:
     """Everything but mask and reference that decides a picture's bytes, and where the checkpoint is.
 
-    `device` is "cpu" or "cuda", never "auto": pictures differ in their last bits between them.
+    `device` is never "auto": pictures differ in their last bits between the two.
     """
 
     checkpoint: str
     checkpoint_hash: str
     which_epoch: str | None
     model: ModelConfig
-    device: str
+    device: Device
     spade: Spade
     seed: int
     noise: float
@@ -51,7 +50,7 @@ class Painting:
         values["size"] = list(self.size)
         values["quality"] = self.quality if self.format == "jpg" else None
         values["pictures_version"] = PICTURES_VERSION
-        values["libraries"] = {name: metadata.version(name) for name in _LIBRARIES}
+        values["libraries"] = libraries.versions()
         return values
 
     def open_checkpoint(self) -> Checkpoint:
@@ -78,14 +77,16 @@ class Task:
 
 
 @dataclass(frozen=True)
-class Plan:
+class GeneratePlan:
+    """All pictures, how they are made, and `batch` at a time."""
+
     painting: Painting
     batch: int
     tasks: tuple[Task, ...]
 
     @property
     def shards(self) -> int:
-        return 1 + max((task.shard for task in self.tasks if task.shard is not None), default=-1)
+        return numbering.count([task.shard for task in self.tasks])
 
     @property
     def files(self) -> list[str]:
@@ -95,11 +96,17 @@ class Plan:
     def of_shard(self, shard: int) -> list[Task]:
         return [task for task in self.tasks if task.shard == shard]
 
+    def in_shards(self, todo: Collection[str], shards: int) -> GeneratePlan:
+        """With the tasks named in `todo` numbered in so many shards, or fewer."""
+        numbers = numbering.numbered([task.name in todo for task in self.tasks], shards)
+        tasks = (dataclasses.replace(task, shard=number) for task, number in zip(self.tasks, numbers, strict=True))
+        return dataclasses.replace(self, tasks=tuple(tasks))
+
     def save(self, path: Path) -> None:
         write_json(path, {"fingerprint": self.painting.fingerprint(), **dataclasses.asdict(self)})
 
     @classmethod
-    def load(cls, path: Path) -> Plan:
+    def load(cls, path: Path) -> GeneratePlan:
         """Raises UserError if `path` is no plan of this version."""
         try:
             values = json.loads(path.read_text())
@@ -124,19 +131,6 @@ def differences(old: dict[str, Any], new: dict[str, Any]) -> str:
     return ", ".join(keys)
 
 
-def split_into_shards(tasks: Sequence[Task], todo: set[str], shards: int) -> tuple[Task, ...]:
-    """Numbers the tasks named in `todo` in contiguous shards whose sizes differ by one at most."""
-    shards = min(shards, len(todo))
-    numbered, position = [], 0
-    for task in tasks:
-        if task.name not in todo:
-            numbered.append(dataclasses.replace(task, shard=None))
-            continue
-        numbered.append(dataclasses.replace(task, shard=position * shards // len(todo)))
-        position += 1
-    return tuple(numbered)
-
-
 def input_digest(mask: bytes, reference: bytes) -> str:
-    """SHA-256 of the contents of mask and reference, so that an exchanged file is noticed."""
-    return hashlib.sha256(hashlib.sha256(mask).digest() + hashlib.sha256(reference).digest()).hexdigest()
+    """SHA-256 of those of mask and reference, so that an exchanged file is noticed."""
+    return hashlib.sha256(mask + reference).hexdigest()

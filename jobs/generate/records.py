@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from ecgan.files import sha256_of, write_atomically
-from jobs.generate.plan import Plan, Task
+from jobs.generate.plan import GeneratePlan, Task
 from jobs.run.folder import RunDir
 
 
@@ -55,7 +55,7 @@ def compact(run: RunDir, records: dict[str, Record]) -> None:
         path.unlink()
 
 
-def made(folder: Path, plan: Plan, tasks: Iterable[Task], records: dict[str, Record]) -> set[str]:
+def made(folder: Path, plan: GeneratePlan, tasks: Iterable[Task], records: dict[str, Record]) -> set[str]:
     """Names of those `tasks` whose picture in `folder` is the one recorded, from the same inputs."""
 
     def is_made(task: Task) -> bool:
@@ -70,7 +70,9 @@ def made(folder: Path, plan: Plan, tasks: Iterable[Task], records: dict[str, Rec
         return {task.name for task, yes in zip(tasks, pool.map(is_made, tasks), strict=True) if yes}
 
 
-def write_failures(run: RunDir, plan: Plan, records: dict[str, Record], others: Iterable[dict[str, Any]] = ()) -> int:
+def write_failures(
+    run: RunDir, plan: GeneratePlan, records: dict[str, Record], others: Iterable[dict[str, Any]] = ()
+) -> int:
     """Writes failures.jsonl: a line for each failed picture of `plan`, then `others`; returns how many."""
     failures = [
         {"name": task.name, "mask": task.mask, "reference": task.reference, "reason": records[task.name].error}

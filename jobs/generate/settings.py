@@ -8,8 +8,8 @@ from typing import Literal
 from ecgan.colour import ColourTransfer
 from ecgan.config import Spade, Upsampling
 from ecgan.data.images import Format, Size
-from ecgan.errors import UserError
-from ecgan.runtime import Device
+from ecgan.runtime.devices import DeviceChoice
+from jobs.bounds import at_least, between, insist_on_bounds
 from jobs.options import option, parse_size
 
 
@@ -22,19 +22,25 @@ class GenerateSettings:
         None, "which checkpoint of the original, where a folder holds several; else latest"
     )
     output_path: str = option("results", "folder that gets the pictures, all of them or none")
-    shards: int = option(1, "parts into which the masks are split")
-    workers: int | None = option(None, "processes on this machine; by default what GPUs, cores and memory allow")
+    shards: int = option(1, "parts into which the masks are split", at_least(1))
+    workers: int | None = option(
+        None, "processes on this machine; by default what GPUs, cores and memory allow", at_least(1)
+    )
     cluster: Literal["auto", "slurm", "local"] = option("auto", "where to run")
-    device: Device = option("auto", "what to compute on")
-    batch: int = option(1, "pictures that go through the network together; changes speed and memory, no picture")
+    device: DeviceChoice = option("auto", "what to compute on")
+    batch: int = option(
+        1, "pictures that go through the network together; changes speed and memory, no picture", at_least(1)
+    )
     seed: int = option(0, "seed of the noise in the styles")
     spade: Spade = option("exact-sparse", "compute what the mask decides once for all like pixels, or at each")
-    noise: float = option(1.0, "scale of that noise: 1 as in the original, 0 for the reference's mean style")
+    noise: float = option(
+        1.0, "scale of that noise: 1 as in the original, 0 for the reference's mean style", at_least(0)
+    )
     colour_transfer: ColourTransfer = option("lab", "give the picture the reference's colour statistics, or not")
     size: str | None = option(None, "WIDTHxHEIGHT of the pictures; by default the network's own")
     format: Format = option("jpg", "file format of the pictures")
-    quality: int = option(95, "JPEG quality, 1 to 100")
-    how_many: int | None = option(None, "only the first so many masks, by name")
+    quality: int = option(95, "JPEG quality, 1 to 100", between(1, 100))
+    how_many: int | None = option(None, "only the first so many masks, by name", at_least(1))
     network_size: str | None = option(None, "WIDTHxHEIGHT of an original's network that has no opt.txt")
     num_upsampling_layers: Upsampling | None = option(None, "upsampling layers of an original that has no opt.txt")
     on_bad_input: Literal["stop", "skip"] = option("stop", "bad input: stop before any work, or make all the others")
@@ -44,14 +50,7 @@ class GenerateSettings:
     dry_run: bool = option(False, "print the plan and do nothing")
 
     def __post_init__(self) -> None:
-        for name in ("shards", "workers", "batch", "how_many"):
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                raise UserError(f"--{name} is {value}; it must be at least 1")
-        if not 1 <= self.quality <= 100:
-            raise UserError(f"--quality is {self.quality}; it must be 1 to 100")
-        if self.noise < 0:
-            raise UserError(f"--noise is {self.noise}; it must not be negative")
+        insist_on_bounds(self)
         self.picture_size, self.network  # noqa: B018  # raise now if they are malformed
 
     @property

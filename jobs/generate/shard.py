@@ -11,7 +11,7 @@ import hashlib
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
@@ -20,71 +20,50 @@ from typing import Any
 
 import numpy as np
 
-from ecgan import runtime
 from ecgan.data.images import BadImage, encode, read_bytes, read_mask, read_photo, resize_mask, resize_photo
-from ecgan.errors import UserError
 from ecgan.files import write_atomically
-from ecgan.warm import warm_painting
+from ecgan.runtime import starting
+from ecgan.runtime.warming import warm_painting
 from jobs import stop
 from jobs.generate import records
-from jobs.generate.plan import Painting, Plan, Task, input_digest
+from jobs.generate.plan import GeneratePlan, Painting, Task, input_digest
 from jobs.generate.records import Record
 from jobs.run import attempts
 from jobs.run.folder import RunDir
 from jobs.run.progress import Progress
-from jobs.run.state import State
+from jobs.sharded.shard import Share
 
 _READERS = 2
 #: Batches that are read ahead of the network, and that may wait behind it to be written.
 _AHEAD = _BEHIND = 2
 
 
-@dataclass(frozen=True)
-class GenerateShard:
-    """Makes the pictures of shard number `shard` of the plan in `run_dir`; picklable, called where it shall run."""
+class GenerateShare(Share[Task]):
+    """The pictures of one shard of a generation."""
 
-    run_dir: Path
-    shard: int
+    kept = "finished pictures are kept"
 
-    def __call__(self) -> int:
-        """Returns how many pictures failed. Called again, it goes on where it ended.
+    def __init__(self, run: RunDir, number: int) -> None:
+        self._run, self._number, self._plan = run, number, GeneratePlan.load(run.plan)
+        self.items = self._plan.of_shard(number)
 
-        Raises stop.Stopped if it was asked to stop, and UserError if no picture can be painted or written.
-        """
-        run = RunDir(self.run_dir)
-        plan = Plan.load(run.plan)
-        tasks = plan.of_shard(self.shard)
-        try:
-            progress = Progress(run.shards, self.shard, len(tasks))
-            try:
-                finished = self._make(run, plan, tasks, progress)
-            except attempts.Superseded:
-                raise
-            except Exception as error:
-                progress.enter(State.FAILED, str(error))
-                raise
-            progress.enter(State.DONE if finished else State.STOPPED)
-        except OSError as error:
-            where = error.filename or run.path
-            raise UserError(f"{where}: {error.strerror}; finished pictures are kept, run again") from error
-        if not finished:
-            raise stop.Stopped(progressed=progress.has_moved)
-        return progress.failed
+    def left(self) -> list[Task]:
+        made = records.made(self._run.images, self._plan, self.items, records.gather(self._run))
+        return [task for task in self.items if task.name not in made]
 
-    def _make(self, run: RunDir, plan: Plan, tasks: list[Task], progress: Progress) -> bool:
-        made = records.made(run.images, plan, tasks, records.gather(run))
-        progress.start_from(len(made))
-        painter = _load_painter(plan.painting, plan.batch)
-        progress.enter(State.RUNNING)
-        shard = _Shard(run, plan, self.shard, progress, painter)
-        return shard.make([task for task in tasks if task.name not in made])
+    def load(self) -> None:
+        _load_painter(self._plan.painting, self._plan.batch)
+
+    def make(self, items: Sequence[Task], progress: Progress) -> bool:
+        painter = _load_painter(self._plan.painting, self._plan.batch)
+        return _Line(self._run, self._plan, self._number, progress, painter).make(items)
 
 
 @lru_cache(maxsize=1)
 def _load_painter(painting: Painting, batch: int) -> Any:
     """The networks, once for all shards that this process runs. Starts Jittor."""
     checkpoint = painting.open_checkpoint()
-    runtime.start(painting.device)  # type: ignore[arg-type]
+    starting.start(painting.device)
     warm_painting(checkpoint.model, painting.device, batch, painting.spade)
     from ecgan.synthesis import Synthesiser  # needs Jittor, so not before it is started on the right device
 
@@ -100,13 +79,15 @@ class _Input:
     reference: np.ndarray
 
 
-class _Shard:
-    def __init__(self, run: RunDir, plan: Plan, number: int, progress: Progress, painter: Any) -> None:
+class _Line:
+    """What makes pictures: one after another, each passing all stages."""
+
+    def __init__(self, run: RunDir, plan: GeneratePlan, number: int, progress: Progress, painter: Any) -> None:
         self._images, self._records = run.images, records.shard_file(run, number)
         self._plan, self._number, self._progress, self._painter = plan, number, progress, painter
         self._recording = threading.Lock()
 
-    def make(self, tasks: list[Task]) -> bool:
+    def make(self, tasks: Sequence[Task]) -> bool:
         """Whether all was made or failed; False if it was asked to stop before that."""
         behind: deque[Future[None]] = deque()
         with ThreadPoolExecutor(_READERS) as readers, ThreadPoolExecutor(1) as writer:
@@ -123,7 +104,7 @@ class _Shard:
                 future.result()
         return True
 
-    def _batches(self, tasks: list[Task], readers: Executor) -> Iterator[list[_Input]]:
+    def _batches(self, tasks: Sequence[Task], readers: Executor) -> Iterator[list[_Input]]:
         """Full batches of readable inputs, in order; what can't be read is recorded as failed."""
         pending: deque[tuple[Task, Future[_Input | BadImage]]] = deque()
         waiting = iter(tasks)
@@ -149,7 +130,7 @@ class _Shard:
         size = self._painter.size
         try:
             contents = read_bytes(Path(task.mask)), read_bytes(Path(task.reference))
-            if input_digest(*contents) != task.inputs:
+            if input_digest(*(hashlib.sha256(content).digest() for content in contents)) != task.inputs:
                 return BadImage(f"{task.mask} or {task.reference} has changed since this run was planned")
             mask = read_mask(Path(task.mask), self._painter.model, contents[0])
             reference = read_photo(Path(task.reference), contents[1])

@@ -29,9 +29,9 @@ from ecgan.palette import colourise
 from ecgan.progress import progress_bar
 from ecgan.scoring import total
 from jobs.options import option
-from jobs.results.gallery.make import find_items, output_file, results_folder
-from jobs.results.gallery.numbers import Numbers, changed_since, read_numbers, score_folder
-from jobs.score.prepare import find_result
+from jobs.results.folders import find_items, output_file, results_folder
+from jobs.results.numbers import Numbers, changed_since, read_numbers, score_folder
+from jobs.score.subjects import find_result
 
 #: Size at which colours are counted, levels of each channel, and size and quality of the sheet's pictures.
 _SMALL, _LEVELS, _TILE, _QUALITY = (64, 48), 4, (384, 288), 90

@@ -64,7 +64,11 @@ def read_status(path: Path, now: datetime | None = None) -> Status:
         return _completed(run, replace(status, state=_state_here(run, written, at)), shards, {})
     cluster = on_cluster(run, submission, written, shards, at)
     status = replace(status, state=cluster.state, jobs=tuple(submission.ids))
-    status = _completed(run, status, [_tried(shard, cluster.tries) for shard in shards], cluster.tries)
+    if written.before is not None and not written.state.is_settled:  # nobody writes the record while shards run
+        done = written.before + sum(shard.done for shard in shards)
+        status = replace(status, done=done, failed=sum(shard.failed for shard in shards))
+    shards = [_tried(shard, cluster.tries) for shard in shards]
+    status = _completed(run, status, shards, cluster.tries)
     return replace(
         status,
         error=status.error or cluster.error,
@@ -95,22 +99,17 @@ def _completed(run: RunDir, status: Status, shards: list[Shard], tries: Tries) -
     status = replace(status, log=status.log or logs)
     if status.kind == TRAINING:
         return replace(status, done=status.step, requeues=max(0, len(tries.get(TRAINING, [])) - 1))
-    return _sharded(run, status, shards, bool(status.jobs))
+    return _sharded(run, status, shards)
 
 
-def _sharded(run: RunDir, status: Status, shards: list[Shard], is_on_cluster: bool) -> Status:
-    done, failed, total = status.done, status.failed, status.total
-    if is_on_cluster and status.state.goes_on and status.before is not None:
-        # nobody writes the run's record while shards run
-        done = status.before + sum(shard.done for shard in shards)
-        failed = sum(shard.failed for shard in shards)
+def _sharded(run: RunDir, status: Status, shards: list[Shard]) -> Status:
     speed = _speed(shards) if status.state is State.RUNNING else None
-    left = None if done is None or total is None else total - done - (failed or 0)
+    left = None
+    if status.total is not None and status.done is not None:
+        left = status.total - status.done - (status.failed or 0)
     errors = [f"shard {shard.number}: {shard.error}" for shard in shards if shard.error]
     return replace(
         status,
-        done=done,
-        failed=failed,
         images_per_second=speed,
         eta_seconds=left / speed if speed and left is not None else None,
         hosts=tuple(dict.fromkeys(shard.host for shard in shards if shard.host)),

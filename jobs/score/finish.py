@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import sys
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,14 +19,15 @@ from ecgan.scoring import frechet, total
 from ecgan.scoring.agreement import Agreement
 from ecgan.scoring.frechet import Gaussian, Moments
 from ecgan.scoring.style import DEFAULT, VARIANTS
-from jobs.run import record
+from jobs.run import attempts, record
 from jobs.run.clock import now
 from jobs.run.folder import RunDir
 from jobs.run.state import State
-from jobs.score import parts, statistics
-from jobs.score.parts import Measurements
+from jobs.score import measurements, statistics
+from jobs.score.measurements import Measurements
 from jobs.score.plan import ScorePlan
 from jobs.score.table import table
+from jobs.sharded.finish import Finish
 
 SCORE, IMAGES = "score.json", "images.csv"
 #: Of the training photos' features, where they were known before.
@@ -36,16 +37,14 @@ FEW = 1000
 
 
 @dataclass(frozen=True)
-class ScoreFinish:
-    """Ends the scoring in `run_dir`; picklable, called where it shall run, when no shard runs any more."""
-
-    run_dir: Path
+class ScoreFinish(Finish):
+    """Adds up what all parts have measured."""
 
     def __call__(self) -> int:
-        """How many pictures could not be scored. Raises UserError if parts were not measured at all."""
+        """Raises UserError if parts were not measured at all."""
         run = RunDir(self.run_dir)
         plan = ScorePlan.load(run.plan)
-        found = {part.key: parts.load(run, part) for part in plan.parts}
+        found = {part.key: measurements.load(run, part) for part in plan.parts}
         gone = [part for part in plan.parts if found[part.key] is None]
         if gone:
             lacking = sum(len(part.subjects) for part in gone)
@@ -54,13 +53,14 @@ class ScoreFinish:
         pictures = [measured for part in plan.of_kind("pictures") if (measured := found[part.key])]
         photos = [measured for part in plan.of_kind("photos") if (measured := found[part.key])]
         failures = [tuple(failure) for measured in (*pictures, *photos) for failure in measured.failures]
-        records = [record for measured in pictures for record in measured.records]
+        records = [each for measured in pictures for each in measured.records]
         if not records:
             raise UserError(f"no picture could be measured: {failures[0][1] if failures else 'there are none'}")
         score = _score(plan, records, pictures, _statistics(run, plan, photos))
         if left_out := len(failures) + len(plan.missing):
             score["notes"].append(f"{left_out} picture(s) or photo(s) could not be measured and are left out")
         score["not_scored"] = [{"name": name, "reason": reason} for name, reason in (*plan.missing, *failures)]
+        attempts.insist_on_newest()
         write_atomically(run.path / IMAGES, _csv(records))
         write_json(run.path / SCORE, score)
         record.update(run, State.DONE, done=plan.total - len(failures), failed=len(failures))
@@ -70,16 +70,12 @@ class ScoreFinish:
             print(f"not scored: {name}: {reason}", file=sys.stderr)
         return len(failures) + len(plan.missing)
 
+    def lack(self, count: int) -> str:
+        return f"{count} picture(s) could not be scored: see {self.run_dir / SCORE}"
 
-@dataclass(frozen=True)
-class ScoreMerge:
-    """`finish` as a job of its own, which fails if pictures could not be scored."""
-
-    finish: ScoreFinish
-
-    def __call__(self) -> None:
-        if missing := self.finish():
-            raise UserError(f"{missing} picture(s) could not be scored: see {self.finish.run_dir / SCORE}")
+    def outcome(self) -> tuple[list[str], int]:
+        score = json.loads((self.run_dir / SCORE).read_text())
+        return table(score), len(score["not_scored"])
 
 
 def _statistics(run: RunDir, plan: ScorePlan, photos: list[Measurements]) -> Gaussian | None:
@@ -114,9 +110,9 @@ def _score(
 ) -> dict[str, Any]:
     notes: list[str] = []
     terms: dict[str, float] = {}
-    style = {name: float(np.mean([record[f"style_{name}"] or 0.0 for record in records])) for name in VARIANTS}
+    style = {name: float(np.mean([each[f"style_{name}"] or 0.0 for each in records])) for name in VARIANTS}
     terms["style"] = style[DEFAULT]
-    undefined = {name: sum(record[f"style_{name}"] is None for record in records) for name in VARIANTS}
+    undefined = {name: sum(each[f"style_{name}"] is None for each in records) for name in VARIANTS}
     for name, count in undefined.items():
         if count:
             notes.append(f"style ({name}) is undefined for {count} picture(s), which count as 0: see {IMAGES}")
@@ -141,7 +137,7 @@ def _score(
             if plan.judges.inception:
                 terms["fid"] = distance["value"]
     if plan.judges.aesthetic:
-        values = [record["aesthetic"] for record in records]
+        values = [each["aesthetic"] for each in records]
         terms["aesthetic"] = float(np.mean(values))
         score["aesthetic"] = {"value": terms["aesthetic"], "by": plan.judges.aesthetic}
     known = {name: terms[name] for name in total.TERMS if name in terms}
@@ -203,8 +199,8 @@ def _csv(records: list[dict[str, Any]]) -> str:
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
     writer.writerow(header)
-    for measured in records:
-        writer.writerow([_cell(measured[name]) for name in header])
+    for each in records:
+        writer.writerow([_cell(each[name]) for name in header])
     return buffer.getvalue()
 
 

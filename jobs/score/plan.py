@@ -5,20 +5,20 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from importlib import metadata
 from pathlib import Path
 from typing import Any, Literal
 
 from ecgan.errors import UserError
 from ecgan.files import write_json
+from ecgan.runtime.devices import Device
+from jobs.sharded import libraries, numbering
 
 #: Grows when the same files give other measurements than before.
 MEASUREMENTS_VERSION = 1
-#: Pictures of one part: what a kill costs at most.
-PART = 16
-_LIBRARIES = ("jittor", "onednn-cpu-gomp", "numpy", "pillow", "opencv-python-headless")
+#: How many subjects are measured together: what a kill costs at most.
+_SUBJECTS_OF_A_PART = 16
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Judges:
     hashes: tuple[tuple[str, str], ...]
     label_nc: int
     contain_dontcare_label: bool
-    device: str
+    device: Device
     segmenter_size: tuple[int, int] | None
 
     @property
@@ -71,7 +71,7 @@ class Subject:
 
 
 @dataclass(frozen=True)
-class Part:
+class ScorePart:
     """Subjects of one kind that are measured together. `key`: SHA-256 of everything that decides the outcome."""
 
     kind: Literal["pictures", "photos"]
@@ -87,7 +87,7 @@ class ScorePlan:
 
     results: str
     judges: Judges
-    parts: tuple[Part, ...]
+    parts: tuple[ScorePart, ...]
     size: tuple[int, int]
     statistics: str | None
     photos: int
@@ -96,16 +96,22 @@ class ScorePlan:
 
     @property
     def shards(self) -> int:
-        return 1 + max((part.shard for part in self.parts if part.shard is not None), default=-1)
+        return numbering.count([part.shard for part in self.parts])
 
     @property
     def total(self) -> int:
         return sum(len(part.subjects) for part in self.parts)
 
-    def of_shard(self, shard: int) -> list[Part]:
+    def of_shard(self, shard: int) -> list[ScorePart]:
         return [part for part in self.parts if part.shard == shard]
 
-    def of_kind(self, kind: str) -> list[Part]:
+    def in_shards(self, todo: Collection[str], shards: int) -> ScorePlan:
+        """With the parts whose keys are in `todo` numbered in so many shards, or fewer."""
+        numbers = numbering.numbered([part.key in todo for part in self.parts], shards)
+        parts = (dataclasses.replace(part, shard=number) for part, number in zip(self.parts, numbers, strict=True))
+        return dataclasses.replace(self, parts=tuple(parts))
+
+    def of_kind(self, kind: str) -> list[ScorePart]:
         return [part for part in self.parts if part.kind == kind]
 
     def save(self, path: Path) -> None:
@@ -117,7 +123,7 @@ class ScorePlan:
         try:
             values = json.loads(path.read_text())
             parts = tuple(
-                Part(**part | {"subjects": tuple(Subject(**each) for each in part["subjects"])})
+                ScorePart(**part | {"subjects": tuple(Subject(**each) for each in part["subjects"])})
                 for part in values["parts"]
             )
             missing = tuple((name, reason) for name, reason in values["missing"])
@@ -130,32 +136,22 @@ class ScorePlan:
             raise UserError(f"{path} is not a plan that this version can read") from None
 
 
-def features_by(network: str, sha256: str, device: str) -> dict[str, Any]:
+def features_by(network: str, sha256: str, device: Device) -> dict[str, Any]:
     """What decides the features of a photo."""
     return {network: sha256, "device": device} | _versions()
 
 
 def in_parts(
     kind: Literal["pictures", "photos"], subjects: Sequence[Subject], decided_by: dict[str, Any]
-) -> list[Part]:
-    """Of PART subjects each, whatever the shards: what was measured serves again with another number of them."""
-    groups = [tuple(subjects[i : i + PART]) for i in range(0, len(subjects), PART)]
+) -> list[ScorePart]:
+    """Of equally many subjects each, whatever the shards: what was measured serves again with another number of
+    them."""
+    size = _SUBJECTS_OF_A_PART
+    groups = [tuple(subjects[i : i + size]) for i in range(0, len(subjects), size)]
     return [
-        Part(kind, key_of([kind, decided_by, [dataclasses.asdict(each) for each in group]]), group) for group in groups
+        ScorePart(kind, key_of([kind, decided_by, [dataclasses.asdict(each) for each in group]]), group)
+        for group in groups
     ]
-
-
-def in_shards(parts: Sequence[Part], todo: set[str], shards: int) -> tuple[Part, ...]:
-    """Numbers the parts whose keys are in `todo` in contiguous shards of about equally many."""
-    shards = min(shards, len(todo))
-    numbered, position = [], 0
-    for part in parts:
-        if part.key not in todo:
-            numbered.append(dataclasses.replace(part, shard=None))
-            continue
-        numbered.append(dataclasses.replace(part, shard=position * shards // len(todo)))
-        position += 1
-    return tuple(numbered)
 
 
 def key_of(values: Any) -> str:
@@ -163,4 +159,4 @@ def key_of(values: Any) -> str:
 
 
 def _versions() -> dict[str, Any]:
-    return {"version": MEASUREMENTS_VERSION} | {name: metadata.version(name) for name in _LIBRARIES}
+    return {"version": MEASUREMENTS_VERSION} | libraries.versions()

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from ecgan.errors import UserError
-from ecgan.runtime import Device
+from ecgan.runtime.devices import DeviceChoice
+from jobs.bounds import at_least, insist_on_bounds
 from jobs.options import option
 
 
@@ -24,20 +25,19 @@ class ScoreSettings:
     )
     aesthetic: str | None = option(None, "Python file with load(weights), which returns what scores a picture")
     aesthetic_weights: str | None = option(None, "passed to that load()")
-    label_nc: int = option(29, "classes of the masks")
+    label_nc: int = option(29, "classes of the masks", at_least(1))
     contain_dontcare_label: bool = option(False, "mask value 255 is no class; such pixels do not count")
-    shards: int = option(1, "parts into which the pictures are split")
-    workers: int | None = option(None, "processes on this machine; by default what GPUs, cores and memory allow")
+    shards: int = option(1, "parts into which the pictures are split", at_least(1))
+    workers: int | None = option(
+        None, "processes on this machine; by default what GPUs, cores and memory allow", at_least(1)
+    )
     cluster: Literal["auto", "slurm", "local"] = option("auto", "where to run")
-    device: Device = option("auto", "what to compute on")
+    device: DeviceChoice = option("auto", "what to compute on")
     on_bad_input: Literal["stop", "skip"] = option("stop", "bad input: stop before any work, or score all the others")
     cache_dir: str | None = option(None, "folder of compiled code; by default ECGAN_CACHE or ~/.cache/ecgan")
     dry_run: bool = option(False, "print the plan and do nothing")
 
     def __post_init__(self) -> None:
-        for name in ("shards", "workers", "label_nc"):
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                raise UserError(f"--{name} is {value}; it must be at least 1")
+        insist_on_bounds(self)
         if self.aesthetic_weights and not self.aesthetic:
             raise UserError("--aesthetic_weights belongs to --aesthetic, which is not given")

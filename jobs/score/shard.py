@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
@@ -11,71 +11,54 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ecgan import runtime
 from ecgan.checkpoint.segmenter import open_segmenter
 from ecgan.config import ModelConfig
 from ecgan.data.images import BadImage, check_picture, read_mask, read_photo, resize_mask
 from ecgan.errors import UserError
+from ecgan.runtime import starting
+from ecgan.runtime.warming import warm_scoring
 from ecgan.scoring.aesthetic import Scorer, load_scorer
 from ecgan.scoring.agreement import Agreement
-from ecgan.warm import warm_scoring
 from jobs import stop
 from jobs.run import attempts
 from jobs.run.folder import RunDir
 from jobs.run.progress import Progress
-from jobs.run.state import State
-from jobs.score import parts
-from jobs.score.parts import Measurements
-from jobs.score.plan import Judges, Part, ScorePlan, Subject
+from jobs.score import measurements
+from jobs.score.measurements import Measurements
+from jobs.score.plan import Judges, ScorePart, ScorePlan, Subject
+from jobs.sharded.shard import Share
 
 _READERS = 2
 
 
-@dataclass(frozen=True)
-class ScoreShard:
-    """Measures the parts of shard number `shard` of the plan in `run_dir`; picklable, called where it shall run."""
+class ScoreShare(Share[ScorePart]):
+    """The parts of one shard of a scoring."""
 
-    run_dir: Path
-    shard: int
+    kept = "what is measured is kept"
 
-    def __call__(self) -> int:
-        """Returns how many pictures could not be measured. Called again, it goes on where it ended.
+    def __init__(self, run: RunDir, number: int) -> None:
+        self._run, self._plan = run, ScorePlan.load(run.plan)
+        self.items = self._plan.of_shard(number)
 
-        Raises stop.Stopped if it was asked to stop, and UserError if nothing can be measured or written.
-        """
-        run = RunDir(self.run_dir)
-        plan = ScorePlan.load(run.plan)
-        mine = plan.of_shard(self.shard)
-        try:
-            progress = Progress(run.shards, self.shard, sum(len(part.subjects) for part in mine))
-            try:
-                finished = self._measure(run, plan, mine, progress)
-            except attempts.Superseded:
-                raise
-            except Exception as error:
-                progress.enter(State.FAILED, str(error))
-                raise
-            progress.enter(State.DONE if finished else State.STOPPED)
-        except OSError as error:
-            where = error.filename or run.path
-            raise UserError(f"{where}: {error.strerror}; what is measured is kept, run again") from error
-        if not finished:
-            raise stop.Stopped(progressed=progress.has_moved)
-        return progress.failed
+    def left(self) -> list[ScorePart]:
+        return [part for part in self.items if not measurements.is_whole(self._run, part)]
 
-    def _measure(self, run: RunDir, plan: ScorePlan, mine: list[Part], progress: Progress) -> bool:
-        """Whether all is measured; False if it was asked to stop before that."""
-        todo = [part for part in mine if not parts.is_whole(run, part)]
-        progress.start_from(sum(len(part.subjects) for part in mine if part not in todo))
-        measurer = _load_measurer(plan.judges)
-        progress.enter(State.RUNNING)
+    def size(self, items: Sequence[ScorePart]) -> int:
+        """In pictures."""
+        return sum(len(part.subjects) for part in items)
+
+    def load(self) -> None:
+        _load_measurer(self._plan.judges)
+
+    def make(self, items: Sequence[ScorePart], progress: Progress) -> bool:
+        measurer = _load_measurer(self._plan.judges)
         with ThreadPoolExecutor(_READERS) as readers:
-            for part in todo:
-                measured = measurer.measure(part, plan, readers, progress)
+            for part in items:
+                measured = measurer.measure(part, self._plan, readers, progress)
                 if measured is None:
                     return False
                 attempts.insist_on_newest()
-                measured.save(run, part)
+                measured.save(self._run, part)
         return True
 
 
@@ -93,7 +76,7 @@ class _Measurer:
     aesthetic: Scorer | None
 
     def measure(
-        self, part: Part, plan: ScorePlan, readers: ThreadPoolExecutor, progress: Progress
+        self, part: ScorePart, plan: ScorePlan, readers: ThreadPoolExecutor, progress: Progress
     ) -> Measurements | None:
         """None if it was asked to stop."""
         agreement = self.evaluator.no_agreement()
@@ -140,7 +123,7 @@ def _finite(features: np.ndarray) -> np.ndarray:
     return features
 
 
-def _reading(part: Part, plan: ScorePlan, readers: ThreadPoolExecutor) -> Iterator[tuple[Subject, Future[_Files]]]:
+def _reading(part: ScorePart, plan: ScorePlan, readers: ThreadPoolExecutor) -> Iterator[tuple[Subject, Future[_Files]]]:
     futures = [readers.submit(_read, subject, plan) for subject in part.subjects]
     try:
         yield from zip(part.subjects, futures, strict=True)
@@ -170,7 +153,7 @@ def _load_measurer(judges: Judges) -> _Measurer:
     if segmenter is not None and segmenter.sha256 != judges.of("segmenter"):
         raise UserError(f"segmentation network {segmenter.path} has changed since this was planned; start it again")
     inception = Path(judges.inception) if judges.inception else None
-    runtime.start(judges.device)  # type: ignore[arg-type]
+    starting.start(judges.device)
     if judges.has_features:
         warm_scoring(judges.inception, judges.segmenter, judges.segmenter_size, judges.device)
     from ecgan.scoring.evaluator import Evaluator  # needs Jittor, so not before it is started on the right device

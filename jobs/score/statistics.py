@@ -8,13 +8,13 @@ from pathlib import Path
 
 import numpy as np
 
-from ecgan import runtime
 from ecgan.files import write_atomically
+from ecgan.runtime.cache import cache_dir
 from ecgan.scoring.frechet import Gaussian
 
 
 def in_cache(key: str) -> Path:
-    return runtime.cache_dir() / "statistics" / f"{key}.npz"
+    return cache_dir() / "statistics" / f"{key}.npz"
 
 
 def load(file: Path) -> Gaussian | None:

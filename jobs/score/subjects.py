@@ -8,6 +8,14 @@ from ecgan.data.images import PHOTO_SUFFIXES
 from ecgan.data.testset import Item
 from jobs.score.plan import Subject
 
+#: Endings of a picture that is scored; the first is what a generation writes unless told otherwise.
+RESULT_SUFFIXES = (".jpg", ".jpeg", ".png")
+
+
+def find_result(results: Path, name: str) -> Path | None:
+    """The picture of that name in a results folder, of whatever format; None if there is none."""
+    return next((path for suffix in RESULT_SUFFIXES if (path := results / (name + suffix)).is_file()), None)
+
 
 def subject_of(item: Item, picture: Path) -> Subject:
     """Raises OSError if a file has gone."""

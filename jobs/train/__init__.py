@@ -1,1 +1,4 @@
-"""Training as a job: settings -> plan -> ranks, each running TrainJob -> states, metrics and samples."""
+"""Training, whatever the network: settings -> request -> plan -> a job on every rank -> states, and what is to be seen.
+
+`networks` is the table of what can be trained, `training` one rank's work, `outputs` what it leaves beside its states.
+"""

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from ecgan import runtime
 from ecgan.data.images import BadImage
 from ecgan.errors import UserError
-from ecgan.warm import warm_scoring, warm_segmenter, warm_training
+from ecgan.runtime import starting
+from ecgan.runtime.compiling import compile_core
 from jobs import stop
 from jobs.run import attempts
 from jobs.run.folder import RunDir
@@ -32,7 +32,7 @@ class TrainJob:
         try:
             prepare_code(plan)  # the launcher has done it, unless it stood on another machine
             attempts.mark("joining")
-            runtime.start(plan.device)  # type: ignore[arg-type]
+            starting.start(plan.device)
             _train(run, plan)
         except BadImage as error:
             raise UserError(f"{error}; mend it, or leave it out with --exclude_list in a new run") from None
@@ -40,15 +40,8 @@ class TrainJob:
 
 def prepare_code(plan: TrainPlan) -> None:
     """Compiles what the ranks will run, in child processes that show their progress, unless that has been done."""
-    settings = plan.settings
-    runtime.compile_core(plan.device)  # type: ignore[arg-type]
-    at_once = settings.micro_batch or settings.batch_size // plan.ranks
-    if settings.trains_segmenter:
-        warm_segmenter(settings.model, settings.recipe, at_once, plan.device)
-    else:
-        warm_training(settings.model, settings.recipe, at_once, plan.device)
-    if plan.segmenter or plan.inception:
-        warm_scoring(plan.inception, plan.segmenter, plan.segmenter_size, plan.device)
+    compile_core(plan.device)
+    plan.settings.trainable.compile(plan)
 
 
 def _train(run: RunDir, plan: TrainPlan) -> None:
@@ -66,10 +59,12 @@ def _train(run: RunDir, plan: TrainPlan) -> None:
     settings = plan.settings
     loader = Loader(plan.pairs, settings.model, plan.sampler, world.rank, world.size, settings.loader_threads)
     try:
-        end = start if any(world.any([training.is_time_over()])) else plan.steps
-        for step in steps(training.learner, loader, plan.sampler, settings.schedule, world, start, end):
+        end = start if any(world.any([training.clock.is_time_over])) else plan.steps
+        for step in steps(training.trainee, loader, plan.sampler, settings.schedule, world, start, end):
             training.note(step)
-            asked, due, over = world.any([stop.requested(), training.is_save_due(step), training.is_time_over()])
+            asked, due, over = world.any(
+                [stop.requested(), training.clock.is_save_due(step.taken), training.clock.is_time_over]
+            )
             over = over or step.taken == plan.steps
             if over or (training.is_measuring_due(step) and not asked):
                 due = training.measure(step) or due
@@ -79,10 +74,10 @@ def _train(run: RunDir, plan: TrainPlan) -> None:
             if over:
                 break
             if asked:
-                training.enter(State.STOPPED)
+                training.end(State.STOPPED)
                 world.wait()  # the first rank to leave ends the others
                 raise stop.Stopped
     except Diverged as error:
         raise UserError(training.give_up(error)) from None
-    training.enter(State.DONE)
+    training.end(State.DONE)
     world.wait()

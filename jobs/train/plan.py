@@ -5,39 +5,34 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from ecgan.data.trainset import Pair
+from ecgan.errors import UserError
 from ecgan.files import write_json
+from ecgan.runtime.devices import Device
 from ecgan.training.sampler import Sampler
-from jobs.train.settings import FIXED, STEERING, TrainSettings
+from jobs.train.files import Files
+from jobs.train.settings import TrainSettings
 
 _PAIRS = ("pairs", "held_out")
 
 
 @dataclass(frozen=True)
 class TrainPlan:
-    """Settings with everything found out that they leave open. Paths are absolute.
+    """Settings with everything found out that they leave open.
 
-    `pairs`: what is trained on, in the order that samples are counted by. `vgg`: file of VGG19's
-    weights; `init`: checkpoint to start from. `held_out`: pairs to measure with, which are not among `pairs`.
-    `segmenter`, `inception`: networks to measure ECGAN's pictures with, the first at `segmenter_size` (width, height);
-    `photos`: the training photos' folder, which the FID compares to.
+    `pairs`: what is trained on, in the order that samples are counted by; `held_out`: pairs to measure with, which are
+    not among them. Paths are absolute.
     """
 
     settings: TrainSettings
     pairs: tuple[Pair, ...]
-    device: str
+    device: Device
     ranks: int
-    vgg: str | None = None
-    init: str | None = None
     held_out: tuple[Pair, ...] = ()
-    segmenter: str | None = None
-    segmenter_size: tuple[int, int] | None = None
-    inception: str | None = None
-    photos: str | None = None
+    files: Files = field(default_factory=Files)
 
     @property
     def sampler(self) -> Sampler:
@@ -53,36 +48,37 @@ class TrainPlan:
         return min(steps, self.settings.max_steps or steps)
 
     @property
-    def summary(self) -> dict[str, Any]:
-        """What a state notes of the training that it belongs to."""
-        names = "\n".join(pair.name for pair in self.pairs)
-        return {
-            "settings": {name: getattr(self.settings, name) for name in (*FIXED, *STEERING)},
-            "pairs": len(self.pairs),
-            "names": hashlib.sha256(names.encode()).hexdigest(),
-        }
+    def share(self) -> int:
+        """Pairs of a step that are a rank's."""
+        return self.settings.batch_size // self.ranks
+
+    @property
+    def at_once(self) -> int:
+        """Pairs that go through the networks together."""
+        return self.settings.micro_batch or self.share
+
+    @property
+    def names_digest(self) -> str:
+        """SHA-256 of the names of what is trained on, in their order."""
+        return hashlib.sha256("\n".join(pair.name for pair in self.pairs).encode()).hexdigest()
 
     def save(self, path: Path) -> None:
-        pairs = {
+        values = dataclasses.asdict(self)
+        values |= values.pop("files")
+        values |= {
             name: [[pair.name, str(pair.photo), str(pair.mask)] for pair in getattr(self, name)] for name in _PAIRS
         }
-        write_json(path, dataclasses.asdict(self) | pairs)
+        write_json(path, values)
 
     @classmethod
     def load(cls, path: Path) -> TrainPlan:
-        values = json.loads(path.read_text())
-        pairs = {
-            kind: tuple(Pair(name, Path(photo), Path(mask)) for name, photo, mask in values.pop(kind))
-            for kind in _PAIRS
-        }
-        seen = values.pop("segmenter_size")
-        values["segmenter_size"] = tuple(seen) if seen else None
-        return cls(**values | pairs | {"settings": TrainSettings(**values["settings"])})
-
-
-def changes(saved: dict[str, Any], now: dict[str, Any], names: tuple[str, ...]) -> list[str]:
-    """Of the settings `names` those that differ, as "lr 0.0002 -> 0.0001"; what a state of before an option was there
-    lacks had its default."""
-    defaults = {field.name: field.default for field in dataclasses.fields(TrainSettings)}
-    before, after = defaults | saved["settings"], now["settings"]
-    return [f"{name} {before[name]} -> {after[name]}" for name in names if before[name] != after[name]]
+        """Raises UserError if `path` is no plan of this version."""
+        try:
+            values = json.loads(path.read_text(encoding="utf-8"))
+            files = Files.taken_from(values)
+            for kind in _PAIRS:
+                values[kind] = tuple(Pair(name, Path(photo), Path(mask)) for name, photo, mask in values[kind])
+            settings = TrainSettings(**values.pop("settings"))
+            return cls(settings, files=files, **values)
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, IndexError):
+            raise UserError(f"{path} is not a plan that this version can read") from None

@@ -119,6 +119,9 @@ def test_newest_checkpoint_is_found_through_links(tmp_path: Path, tiny_checkpoin
     assert find_newest([tmp_path / "runs"]) == tmp_path / "runs" / "link"
     os.utime(tmp_path / "runs" / "ours" / "checkpoint.json")
     assert find_newest([tmp_path / "runs"]) == tmp_path / "runs" / "ours"
+    native.save(tmp_path / "runs/segmenter/states/step-00000001", {"S": {}}, ModelConfig(), {})  # can't paint
+    assert find_newest([tmp_path / "runs"]) == tmp_path / "runs" / "ours"
+    assert find_newest([tmp_path / "runs/segmenter"]) is None
 
 
 def test_epoch_that_has_no_effect_is_refused(tiny_checkpoint: Path, as_original: Path) -> None:

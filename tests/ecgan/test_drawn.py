@@ -296,7 +296,7 @@ def test_the_test_set_is_without_faults(tmp_path: Path) -> None:
     found = find_test_set(test, train / "imgs")
     assert found.faults == ()
     assert len(found.items) == 6
-    assert check_pictures(found.items, ModelConfig()) == []
+    assert not check_pictures(found.items, ModelConfig()).faults
     references = json.loads((test / "label_to_img.json").read_text(encoding="utf-8"))
     assert sorted(references) == sorted(path.name for path in (test / "val_B_labels_resized").iterdir())
     assert set(references.values()) <= {path.name for path in (train / "imgs").iterdir()}

@@ -14,9 +14,9 @@ from ecgan.config import ModelConfig
 from ecgan.data.edges import edge_map
 from ecgan.errors import UserError
 from ecgan.memory import parameter_counts, state_size
+from ecgan.runtime.warming import warm_training
 from ecgan.training.recipe import AdamSettings, LossWeights, Recipe
 from ecgan.training.schedule import Schedule
-from ecgan.warm import warm_training
 
 MODEL = ModelConfig(128, 64, ngf=4, ndf=4, num_upsampling_layers="normal")
 RECIPE = Recipe(LossWeights(lambda_vgg=0.0), ema_decay=0.9)

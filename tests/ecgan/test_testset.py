@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -85,12 +87,31 @@ def test_every_picture_of_a_broken_reference_is_named(tmp_path: Path) -> None:
     (folder / "b.png").write_bytes((folder / "a.png").read_bytes())
     (test / "label_to_img.json").write_text(json.dumps({"a.png": "p.jpg", "b.png": "p.jpg"}))
     (photos / "p.jpg").write_bytes((photos / "p.jpg").read_bytes()[:-30])
-    faults = check_pictures(find_test_set(test, photos).items, MODEL)
+    faults = check_pictures(find_test_set(test, photos).items, MODEL).faults
     assert sorted(fault.name or "" for fault in faults) == ["a", "b"]
     assert all("p.jpg: unreadable or truncated" in fault.reason for fault in faults)
+
+
+def test_every_file_is_opened_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    test, photos = write_set(tmp_path)
+    folder = test / "val_B_labels_resized"
+    (folder / "b.png").write_bytes((folder / "a.png").read_bytes())
+    (test / "label_to_img.json").write_text(json.dumps({"a.png": "p.jpg", "b.png": "p.jpg"}))
+    items, opened = find_test_set(test, photos).items, Counter[Path]()
+    read = Path.read_bytes
+
+    def counting(path: Path) -> bytes:
+        opened[path] += 1
+        return read(path)
+
+    monkeypatch.setattr(Path, "read_bytes", counting)
+    checked = check_pictures(items, MODEL)
+    files = [folder / "a.png", folder / "b.png", photos / "p.jpg"]
+    assert opened == dict.fromkeys(files, 1) and not checked.faults
+    assert checked.digests == {path: hashlib.sha256(read(path)).digest() for path in files}
 
 
 def test_real_test_set_has_no_faults(landscape_mini: Path) -> None:
     found = find_test_set(landscape_mini / "test", landscape_mini / "train" / "imgs")
     assert len(found.items) == 1000 and not found.faults
-    assert not check_pictures(found.items[:50], MODEL)
+    assert not check_pictures(found.items[:50], MODEL).faults

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
 from conftest import draw_photo
@@ -14,9 +14,11 @@ from ecgan.config import ModelConfig
 from ecgan.errors import UserError
 from ecgan.files import sha256_of
 from jobs.generate import merge, records
-from jobs.generate.plan import Painting, Plan, Task, differences, split_into_shards
+from jobs.generate.finish import GenerateFinish
+from jobs.generate.plan import GeneratePlan, Painting, Task, differences
 from jobs.generate.records import Record
-from jobs.run import lock
+from jobs.generate.settings import GenerateSettings
+from jobs.run import attempts
 from jobs.run.folder import RunDir
 
 SIZE = (32, 32)
@@ -26,13 +28,13 @@ def painting(seed: int = 0) -> Painting:
     return Painting("c", "hash", "latest", ModelConfig(), "cpu", "dense", seed, 1.0, "lab", SIZE, "png", 95)
 
 
-def plan_of(count: int, seed: int = 0) -> Plan:
+def plan_of(count: int, seed: int = 0) -> GeneratePlan:
     tasks = tuple(Task(f"t{i}", f"m{i}.png", "r.jpg", f"inputs{i}", 0) for i in range(count))
-    return Plan(painting(seed), 1, tasks)
+    return GeneratePlan(painting(seed), 1, tasks)
 
 
 @pytest.fixture
-def made_run(tmp_path: Path) -> tuple[RunDir, Plan, dict[str, Record]]:
+def made_run(tmp_path: Path) -> tuple[RunDir, GeneratePlan, dict[str, Record]]:
     """A run of three pictures, all made."""
     run, plan = RunDir(tmp_path / "results.run"), plan_of(3)
     run.create(run.shards, run.images)
@@ -43,30 +45,20 @@ def made_run(tmp_path: Path) -> tuple[RunDir, Plan, dict[str, Record]]:
     return run, plan, records.gather(run)
 
 
-@pytest.mark.parametrize("count, shards", [(1000, 8), (7, 3), (3, 8), (1, 1), (10, 10)])
-def test_shards_are_even_and_complete(count: int, shards: int) -> None:
-    tasks = plan_of(count).tasks
-    todo = {task.name for task in tasks}
-    split = split_into_shards(tasks, todo, shards)
-    sizes = Counter(task.shard for task in split)
-    assert set(sizes) == set(range(min(shards, count)))
-    assert max(sizes.values()) - min(sizes.values()) <= 1
-    assert [task.shard for task in split] == sorted(task.shard or 0 for task in split)
-
-
 def test_what_is_made_gets_no_shard() -> None:
-    split = split_into_shards(plan_of(5).tasks, {"t1", "t4"}, 8)
-    assert [task.shard for task in split] == [None, 0, None, None, 1]
-    assert Plan(painting(), 1, split_into_shards(plan_of(2).tasks, set(), 4)).shards == 0
+    plan = plan_of(5).in_shards({"t1", "t4"}, 8)
+    assert [task.shard for task in plan.tasks] == [None, 0, None, None, 1]
+    assert [task.name for task in plan.of_shard(1)] == ["t4"] and plan.shards == 2
+    assert plan_of(2).in_shards(set(), 4).shards == 0
 
 
 def test_plan_comes_back_from_its_file(tmp_path: Path) -> None:
     plan = plan_of(4)
     plan.save(tmp_path / "plan.json")
-    assert Plan.load(tmp_path / "plan.json") == plan
+    assert GeneratePlan.load(tmp_path / "plan.json") == plan
     (tmp_path / "plan.json").write_text("{")
     with pytest.raises(UserError, match="plan.json is not a plan"):
-        Plan.load(tmp_path / "plan.json")
+        GeneratePlan.load(tmp_path / "plan.json")
 
 
 def test_fingerprint_changes_with_what_changes_pictures() -> None:
@@ -76,7 +68,7 @@ def test_fingerprint_changes_with_what_changes_pictures() -> None:
     assert {"checkpoint_hash", "noise", "size", "format", "device", "libraries", "model"} <= first.keys()
 
 
-def test_line_cut_short_by_a_kill_is_not_a_record(made_run: tuple[RunDir, Plan, dict[str, Record]]) -> None:
+def test_line_cut_short_by_a_kill_is_not_a_record(made_run: tuple[RunDir, GeneratePlan, dict[str, Record]]) -> None:
     run, plan, gathered = made_run
     path = records.shard_file(run, 0)
     path.write_text(path.read_text()[:-30])
@@ -85,7 +77,7 @@ def test_line_cut_short_by_a_kill_is_not_a_record(made_run: tuple[RunDir, Plan, 
     assert records.made(run.images, plan, plan.tasks, gathered) == {"t0", "t1", "t2"}
 
 
-def test_later_record_wins(made_run: tuple[RunDir, Plan, dict[str, Record]]) -> None:
+def test_later_record_wins(made_run: tuple[RunDir, GeneratePlan, dict[str, Record]]) -> None:
     run, plan, gathered = made_run
     records.compact(run, {"t0": Record("t0", "inputs0", -1, error="bad"), "t1": gathered["t1"]})
     assert records.gather(run)["t0"].error == "bad"
@@ -94,7 +86,7 @@ def test_later_record_wins(made_run: tuple[RunDir, Plan, dict[str, Record]]) -> 
     assert records.write_failures(run, plan, records.gather(run)) == 0
 
 
-def test_verification_names_every_gap(made_run: tuple[RunDir, Plan, dict[str, Record]]) -> None:
+def test_verification_names_every_gap(made_run: tuple[RunDir, GeneratePlan, dict[str, Record]]) -> None:
     run, plan, gathered = made_run
     assert merge.verify(run, plan, gathered) == []
     (run.images / "t0.png").unlink()
@@ -112,7 +104,7 @@ def test_verification_names_every_gap(made_run: tuple[RunDir, Plan, dict[str, Re
         merge.verify(run, plan, gathered)
 
 
-def test_new_results_replace_old_ones(made_run: tuple[RunDir, Plan, dict[str, Record]], tmp_path: Path) -> None:
+def test_new_results_replace_old_ones(made_run: tuple[RunDir, GeneratePlan, dict[str, Record]], tmp_path: Path) -> None:
     run, plan, gathered = made_run
     results = tmp_path / "results"
     results.mkdir()
@@ -124,7 +116,39 @@ def test_new_results_replace_old_ones(made_run: tuple[RunDir, Plan, dict[str, Re
     assert not merge.is_complete(results, plan_of(3, seed=1))
 
 
-def test_kill_between_the_renames_is_mended(made_run: tuple[RunDir, Plan, dict[str, Record]], tmp_path: Path) -> None:
+@pytest.mark.parametrize("begun", ["before", "while verifying"])
+def test_only_the_newest_merge_writes(
+    made_run: tuple[RunDir, GeneratePlan, dict[str, Record]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    begun: str,
+) -> None:
+    run, plan, _ = made_run
+    plan.save(run.plan)
+    first = attempts.begin(run.attempts, attempts.MERGE)
+    monkeypatch.setenv(attempts.VARIABLE, str(first.path))
+    verify = merge.verify
+
+    def verify_slowly(*of: Any) -> list[merge.Gap]:
+        attempts.begin(run.attempts, attempts.MERGE)
+        return verify(*of)
+
+    if begun == "before":
+        attempts.begin(run.attempts, attempts.MERGE)
+    else:
+        monkeypatch.setattr(merge, "verify", verify_slowly)
+    finish = GenerateFinish(run.path, tmp_path / "results", GenerateSettings(), ())
+    with pytest.raises(attempts.Superseded):
+        finish()
+    assert not (tmp_path / "results").exists() and not run.status.exists() and not run.missing.exists()
+    monkeypatch.setattr(merge, "verify", verify)
+    monkeypatch.setenv(attempts.VARIABLE, str(attempts.every(run.attempts)[-1].path))
+    assert finish() == 0 and merge.is_complete(tmp_path / "results", plan)
+
+
+def test_kill_between_the_renames_is_mended(
+    made_run: tuple[RunDir, GeneratePlan, dict[str, Record]], tmp_path: Path
+) -> None:
     run, plan, gathered = made_run
     results = tmp_path / "results"
     run.replaced.mkdir()
@@ -149,20 +173,10 @@ def test_kill_between_the_renames_is_mended(made_run: tuple[RunDir, Plan, dict[s
     assert merge.is_complete(results, plan) and not run.replaced.exists()
 
 
-def test_results_that_can_not_be_renamed_stay(made_run: tuple[RunDir, Plan, dict[str, Record]], tmp_path: Path) -> None:
+def test_results_that_can_not_be_renamed_stay(
+    made_run: tuple[RunDir, GeneratePlan, dict[str, Record]], tmp_path: Path
+) -> None:
     run, plan, gathered = made_run
     with pytest.raises(UserError, match="pictures are in"):
         merge.swap_in(run, tmp_path / "no" / "such" / "folder")
     assert len(list(run.images.glob("*.png"))) == 3
-
-
-def test_lock_is_free_again_when_its_holder_is_gone(tmp_path: Path) -> None:
-    import os
-
-    run = RunDir(tmp_path / "run")
-    run.create(run.shards, run.images)
-    first = lock.take(run)
-    with pytest.raises(UserError, match=f"in use by process {os.getpid()}"):
-        lock.take(run)
-    os.close(first)
-    os.close(lock.take(run))

@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import os
+import shutil
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import DataFolder, draw_mask, fill, wait_until
+from conftest import ROOT, DataFolder, draw_mask, fill, wait_until
 from PIL import Image
+
+from ecgan.checkpoint import native
+from ecgan.config import ModelConfig
+from jobs.run.state import State
+from jobs.run.status import read_status
 
 pytestmark = pytest.mark.process
 
@@ -38,6 +46,8 @@ def test_manifest_says_where_each_picture_came_from(data_folder: Folder) -> None
     entry = manifest["images"]["m001.jpg"]
     assert Path(entry["mask"]) == data.masks / "m001.png"
     assert Path(entry["reference"]) == data.photos / "photo1.jpg"
+    digests = [hashlib.sha256(Path(entry[name]).read_bytes()).digest() for name in ("mask", "reference")]
+    assert entry["inputs"] == hashlib.sha256(b"".join(digests)).hexdigest()
     assert entry["seed"] == 5 and entry["shard"] == 0 and entry["seconds"] > 0
     assert subprocess.check_output(["sha256sum", data.results / "m001.jpg"], text=True).startswith(entry["sha256"])
     assert manifest["config"]["seed"] == 5 and manifest["checkpoint"]["sha256"] and manifest["versions"]["jittor"]
@@ -54,6 +64,8 @@ def test_rerun_does_only_what_is_missing(data_folder: Folder) -> None:
     assert {name: data.pictures()[name] for name in before} == before
     again = data.generate("--shards", 5)
     assert again.returncode == 0 and "nothing to do" in again.stdout
+    status = read_status(data.run)
+    assert (status.state, status.done, status.total) == (State.DONE, 6, 6)
 
 
 def test_damaged_picture_and_exchanged_mask_are_made_again(data_folder: Folder) -> None:
@@ -79,6 +91,23 @@ def test_killed_worker_is_replaced(data_folder: Folder) -> None:
     killed = data.pictures()
     assert data.generate("--output_path", "whole").returncode == 0
     assert killed == data.pictures("whole")
+
+
+@pytest.mark.parametrize("option, status", [("--snapshot", 0), ("--no_snapshot", 1)])
+def test_edited_code_does_not_change_a_run(data_folder: Folder, tmp_path: Path, option: str, status: int) -> None:
+    """A worker that takes another's place runs what was there at the start."""
+    data, copy = data_folder(40), tmp_path / "project"
+    for package in ("ecgan", "jobs", "slurm", "launch"):
+        shutil.copytree(ROOT / package, copy / package, ignore=shutil.ignore_patterns("__pycache__"))
+    command = [sys.executable, str(copy / "launch/generate.py"), *data.command("--workers", 1, option)[2:]]
+    environment = os.environ | {"PYTHONPATH": str(copy)}
+    job = subprocess.Popen(command, cwd=data.path, env=environment, stderr=subprocess.PIPE, text=True)
+    wait_until(lambda: len(data.made()) >= 2)
+    (copy / "jobs/generate/shard.py").write_text("raise RuntimeError('edited meanwhile')\n")
+    os.kill(data.workers()[0], signal.SIGKILL)
+    _, errors = job.communicate(timeout=120)
+    assert job.returncode == status, errors
+    assert ("edited meanwhile" in errors) is bool(status)
 
 
 def test_worker_that_always_dies_is_reported(data_folder: Folder) -> None:
@@ -111,6 +140,9 @@ def test_stopped_job_leaves_no_orphans_and_can_go_on(data_folder: Folder, sent: 
     assert not data.results.exists()
     kept = len(data.made())
     assert 4 <= kept < 60
+    status = read_status(data.run)
+    assert status.state is (State.DIED if sent == signal.SIGKILL else State.STOPPED)
+    assert status.done == kept or sent == signal.SIGKILL
 
     rest = data.generate("--shards", 5)
     assert rest.returncode == 0, rest.stderr
@@ -300,7 +332,7 @@ def test_second_launcher_is_kept_out(data_folder: Folder) -> None:
 
 
 def test_full_disk_loses_nothing(data_folder: Folder, mount: Callable[[int], Path]) -> None:
-    data, small_disk = data_folder(60), mount(1)
+    data, small_disk = data_folder(60), mount(4)  # of which the copy of the code takes more than one
     job = data.start("--output_path", small_disk / "results", "--workers", 1)
     images = small_disk / "results.run" / "images"
     wait_until(lambda: len(list(images.glob("*.jpg"))) >= 2)
@@ -420,6 +452,8 @@ def test_defaults_fit_the_layout_of_the_original(data_folder: Folder) -> None:
     data = data_folder(2)
     (data.path / "checkpoints").mkdir()
     (data.path / "checkpoints" / "landscape").symlink_to(data.checkpoint)
+    # The README's segmentation network, trained after the generator, can't paint.
+    native.save(data.path / "runs/segmenter/states/step-00000009", {"S": {}}, ModelConfig(), {})
     command = [part for part in data.command("--shards", 8) if part not in ("--checkpoint", str(data.checkpoint))]
     job = subprocess.run(command, cwd=data.path, capture_output=True, text=True)
     assert job.returncode == 0, job.stderr

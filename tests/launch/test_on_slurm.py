@@ -11,7 +11,17 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import ROOT, DataFolder, TrainFolder, wait_until
+from conftest import ROOT, DataFolder, ScoreFolder, TrainFolder, wait_until
+
+from ecgan.errors import UserError
+from jobs.run import record
+from jobs.run.folder import RunDir
+from jobs.run.state import State
+from jobs.run.status import read_status
+from launch import on_slurm
+from slurm.script import Shape
+from slurm.site import Site
+from slurm.supervisor import Supervised
 
 pytestmark = pytest.mark.process
 
@@ -166,6 +176,38 @@ def test_what_sbatch_refuses_is_told_in_its_words(slurm: FakeSlurm, data_folder:
     assert shown["state"] == "failed" and "Invalid account" in str(shown["error"])
     slurm.folder.joinpath("sbatch.fails").unlink()
     assert data.generate("--cluster", "slurm").returncode == 0
+
+
+def test_a_refused_scoring_is_still_one(slurm: FakeSlurm, tmp_path: Path) -> None:
+    run = RunDir(tmp_path / "results.score")
+    run.create()
+    record.begin(run, "scoring", State.SUBMITTED, total=1000, done=3, before=3)
+    slurm.fails("sbatch", "sbatch: error: Batch job submission failed: Invalid account")
+    site, shape = Site(gpus_per_node=0), Shape("scoring")
+    with pytest.raises(UserError, match="Invalid account"), on_slurm.Sending(run, site) as sending:
+        sending.send("shards", shape, [Supervised(run.path, "shard-0", print, site, shape)])
+    shown = read_status(run.path)
+    assert (shown.kind, shown.state, shown.done, shown.total) == ("scoring", State.FAILED, 3, 1000)
+
+
+def test_a_scoring_that_is_refused_stays_one(slurm: FakeSlurm, tmp_path: Path) -> None:
+    data = ScoreFolder(tmp_path / "scores", 3)
+    slurm.fails("sbatch", "sbatch: error: Batch job submission failed: Invalid account")
+    job = data.score("--cluster", "slurm")
+    assert job.returncode == 2 and "Invalid account" in job.stderr, job.stderr
+    shown = status(data.path / "results.score")
+    assert (shown["kind"], shown["state"], shown["done"], shown["total"]) == ("scoring", "failed", 0, 3)
+
+
+def test_a_scoring_is_an_array_and_what_adds_it_up(slurm: FakeSlurm, tmp_path: Path) -> None:
+    data = ScoreFolder(tmp_path / "scores", 40)
+    job = data.score("--cluster", "slurm", "--shards", 2)
+    assert job.returncode == 0 and "submitted  shards: job 101, 2 in an array" in job.stdout, job.stderr
+    shards, merge = slurm.submitted
+    assert "#SBATCH --array=0-1%2" in shards and "#SBATCH --dependency=afterany:101" in merge
+    assert "#SBATCH --job-name=ecgan-results.score\n" in shards
+    assert (data.path / "results.score/code/jobs/score/shard.py").is_file()
+    assert status(data.path / "results.score")["kind"] == "scoring"
 
 
 def test_an_array_without_its_merge_is_taken_back(slurm: FakeSlurm, data_folder: Callable[[int], DataFolder]) -> None:

@@ -19,6 +19,8 @@ from PIL import Image
 from safetensors.numpy import save_file
 
 from ecgan.scoring.total import total
+from jobs.run.state import State
+from jobs.run.status import read_status
 
 pytestmark = pytest.mark.process
 
@@ -156,6 +158,8 @@ def test_it_ends_when_it_is_told_to(folder: Callable[[int], ScoreFolder], sent: 
     _, errors = job.communicate(timeout=30)
     wait_until(lambda: not data.workers(), 10)
     assert job.returncode == status and "Traceback" not in errors and "is kept in" in errors, errors
+    known = read_status(data.path / "results.score")
+    assert (known.kind, known.state, known.total) == ("scoring", State.STOPPED, 40) and known.done
 
 
 def test_all_faults_come_in_one_report(folder: Callable[[int], ScoreFolder]) -> None:
@@ -237,13 +241,13 @@ def test_one_that_failed_counts_nowhere(folder: Callable[[int], ScoreFolder], ne
 def test_statistics_that_are_damaged_are_computed_anew(
     folder: Callable[[int], ScoreFolder], networks: dict[str, Path], tmp_path: Path
 ) -> None:
-    from ecgan import runtime
+    from ecgan.runtime.cache import cache_dir
 
     data = folder(3)
     options = [*options_of(networks, "segmenter"), "--output_path", "first"]
     assert data.score(*options).returncode == 0
     key = json.loads((data.path / "first/plan.json").read_text())["statistics"]
-    file = runtime.cache_dir() / f"statistics/{key}.npz"
+    file = cache_dir() / f"statistics/{key}.npz"
     whole = file.read_bytes()
     file.write_bytes(whole[:100])
     again = data.score(*options[:2], "--output_path", "second")

@@ -103,6 +103,19 @@ def test_json(tmp_path: Path) -> None:
     assert (entry["done"], entry["total"], entry["is_over"]) == (5, 10, True)
 
 
+def test_options_from_a_file(tmp_path: Path) -> None:
+    made(tmp_path / "runs" / "a")
+    made(tmp_path / "runs" / "b")
+    (tmp_path / "json.yaml").write_text("json: true\n")
+    (tmp_path / "one.yaml").write_text("json: true\nrun_dirs: [runs/b]\n")
+    for options, paths in ((("json.yaml",), ["runs/a", "runs/b"]), (("one.yaml",), ["runs/b"])):
+        result = status(tmp_path, "--config", *options)
+        assert result.returncode == 0, result.stderr
+        assert [entry["path"] for entry in json.loads(result.stdout)] == paths
+    named = status(tmp_path, "--config", "one.yaml", "runs/a")
+    assert [entry["path"] for entry in json.loads(named.stdout)] == ["runs/a"]
+
+
 def test_watching_until_all_is_over(tmp_path: Path) -> None:
     made(tmp_path / "run")
     child = hold(tmp_path / "run")

@@ -58,14 +58,14 @@ def test_two_ranks_train_as_one_does(train_folder: Folder) -> None:
     data = train_folder(8)
     runs = {"one": ("--ranks", 1), "two": ("--ranks", 2), "micro": ("--ranks", 2, "--micro_batch", 1)}
     for name, options in runs.items():
-        job = data.train("--size", "128x64", "--max_steps", 10, *options, run=name)
+        job = data.train("--size", "128x64", "--max_steps", 6, *options, run=name)
         assert job.returncode == 0, job.stderr
     one, two, micro = (data.metrics(name) for name in runs)
-    assert len(one) == len(two) == 10
+    assert len(one) == len(two) == 6
     for ours, theirs in zip(one, two, strict=True):
         first = ours["step"] == 1
         for loss in ("KLD", "GAN", "GAN_Feat", "D_Fake", "D_real"):
-            assert theirs[loss] == pytest.approx(ours[loss], rel=1e-4 if first else 0.05, abs=1e-5 if first else 0.02)
+            assert theirs[loss] == pytest.approx(ours[loss], rel=1e-4 if first else 0.05, abs=1e-5 if first else 0.03)
     assert micro[0]["KLD"] == pytest.approx(one[0]["KLD"], rel=1e-4)  # a sum over the batch, however it is cut
     assert micro[0]["GAN_Feat"] != pytest.approx(one[0]["GAN_Feat"], rel=1e-6)  # BatchNorm saw other statistics
 
@@ -299,6 +299,39 @@ def test_another_training_is_not_continued_by_accident(train_folder: Folder) -> 
     assert job.returncode == 0 and data.states() == ["step-00000002"]
     aside = list((data.path / "run").glob("before-*"))
     assert len(aside) == 1 and (aside[0] / "states/step-00000001/G.safetensors").is_file()
+
+
+@pytest.mark.process
+def test_a_resume_says_what_it_changes_and_what_it_ignores(train_folder: Folder) -> None:
+    data = train_folder(6)
+    assert data.train("--max_steps", 1, "--init_type", "kaiming").returncode == 0
+    job = data.train("--max_steps", 2, "--init_type", "kaiming")
+    assert job.returncode == 0 and "changed" not in job.stdout and "ignored" not in job.stdout
+    job = data.train("--reuse_fakes", "--init_type", "orthogonal", "--max_steps", 3)
+    assert job.returncode == 0, job.stderr
+    assert "changed       reuse_fakes False -> True\n" in job.stdout
+    assert "ignored       init_type orthogonal (only at the beginning)\n" in job.stdout
+    job = data.train("--reuse_fakes", "--init_type", "orthogonal", "--dry_run")  # it began with what it began with
+    assert "changed" not in job.stdout and "ignored       init_type orthogonal" in job.stdout
+
+
+@pytest.mark.process
+def test_a_run_of_an_older_version_goes_on(train_folder: Folder) -> None:
+    """What it wrote is tests/fixtures/old-run; its tensors are those of this version."""
+    data, old = train_folder(6), ROOT / "tests/fixtures/old-run"
+    options = ("--ema_decay", 0.9, "--reuse_fakes", "--init_type", "kaiming", "--save_every_steps", 3)
+    assert data.train(*options, "--max_steps", 6, run="whole").returncode == 0
+    assert data.train(*options, "--max_steps", 3).returncode == 0
+    (data.path / "run/plan.json").write_text((old / "plan.json").read_text().replace("FOLDER", str(data.path)))
+    about = data.path / "run/states/step-00000003/checkpoint.json"
+    state = json.loads(about.read_text())
+    assert state["about"]["training"].keys() == json.loads((old / "ecgan.json").read_text()).keys() | {"began"}
+    state["about"] = {"training": json.loads((old / "ecgan.json").read_text())}
+    about.write_text(json.dumps(state))
+    job = data.train(*options, "--max_steps", 6)
+    assert job.returncode == 0 and "goes on       after step 3" in job.stdout, job.stderr
+    assert "changed" not in job.stdout and "ignored" not in job.stdout
+    assert data.digests() == data.digests("whole")
 
 
 @pytest.mark.process

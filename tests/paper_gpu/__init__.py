@@ -13,7 +13,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from ecgan import cuda, runtime
+from ecgan.runtime import cuda
+from ecgan.runtime.toolchain import find_compiler
 
 _SOURCES = Path(__file__).parent
 _DRIVER, _GPUS = 13000, 2
@@ -72,7 +73,7 @@ def _functions(library: Path, dynamic: bool = True) -> set[str]:
 
 
 def _compile(arguments: list[str]) -> None:
-    compiler = runtime.find_compiler()
+    compiler = find_compiler()
     assert compiler is not None
     subprocess.run([compiler, "-fPIC", *arguments], check=True)
 

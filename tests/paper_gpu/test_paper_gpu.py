@@ -25,7 +25,7 @@ def paper(tmp_path: Path) -> dict[str, str]:
 
 
 def test_paper_gpus_are_found(paper: dict[str, str]) -> None:
-    program = "from ecgan import runtime; print(runtime.gpu_archs(), runtime.choose_device('auto'))"
+    program = "from ecgan.runtime.devices import *; print(gpu_archs(), choose_device('auto'))"
     done = subprocess.run([sys.executable, "-c", program], env=paper, capture_output=True, text=True)
     assert done.stdout == "[86, 86] cuda\n", done.stderr
 

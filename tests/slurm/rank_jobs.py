@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from ecgan import runtime
 from ecgan.config import ModelConfig
 from ecgan.data.trainset import find_training_set
+from ecgan.runtime import starting
 from ecgan.training.recipe import LossWeights, Recipe
 from ecgan.training.sampler import Sampler
 
@@ -23,7 +23,7 @@ class GradientJob:
     ranks: int
 
     def __call__(self) -> None:
-        runtime.start("cpu")
+        starting.start("cpu")
         from ecgan.training.learner import Learner
         from ecgan.training.loader import Loader
         from ecgan.training.step import Batch, discriminator_losses, generator_losses
@@ -75,7 +75,7 @@ class StrangersJob:
     """Every rank begins with weights of its own."""
 
     def __call__(self) -> None:
-        runtime.start("cpu")
+        starting.start("cpu")
         from ecgan.training.learner import Learner
         from ecgan.training.world import join
 

@@ -7,11 +7,13 @@ from dataclasses import dataclass
 
 from ecgan.errors import UserError
 from jobs import stop
+from jobs.run import attempts
 
 
 @dataclass(frozen=True)
 class Job:
-    """`conduct`: done, work (until asked to stop), nowhere (the same, without having come further), mistake, crash."""
+    """`conduct`: done, work (until asked to stop), nowhere (the same, without having come further), mistake, crash, or
+    late (another attempt begins before it writes)."""
 
     conduct: str
 
@@ -21,6 +23,9 @@ class Job:
             raise UserError("a mistake of the user's")
         if self.conduct == "crash":
             raise RuntimeError("a crash")
+        if self.conduct == "late" and (mine := attempts.current()):
+            attempts.begin(mine.folder, mine.unit)
+            attempts.insist_on_newest()
         print("working", flush=True)
         while self.conduct != "done":
             time.sleep(0.05)

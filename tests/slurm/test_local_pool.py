@@ -99,6 +99,13 @@ def test_failure_of_one_job_is_its_own(tmp_path: Path) -> None:
 
 
 @pytest.mark.process
+def test_job_that_no_worker_can_find_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("PYTHONPATH")
+    (outcome,) = pool(tmp_path, 1).run([Fail(ValueError)], nothing)
+    assert outcome.state == "failed" and "No module named 'test_local_pool'" in outcome.message
+
+
+@pytest.mark.process
 def test_users_mistake_stops_all_without_traceback(tmp_path: Path) -> None:
     outcomes = pool(tmp_path, 1).run([Fail(UserError), Write(tmp_path / "ran")], nothing)
     assert [outcome.state for outcome in outcomes] == ["hopeless", "stopped"]

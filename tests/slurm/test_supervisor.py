@@ -158,6 +158,14 @@ def test_what_went_wrong_is_noted(stand: Stand, conduct: str, status: int) -> No
     assert Path(stand.last().log).is_dir()
 
 
+def test_one_that_comes_too_late_ends_without_a_word(stand: Stand) -> None:
+    job = stand.start("late")
+    out, _ = job.communicate(timeout=60)
+    assert job.returncode == 0 and "training-0001 superseded" in out
+    first, later = attempts.every(stand.run / "attempts")
+    assert first.details.outcome is later.details.outcome is None
+
+
 def test_a_later_attempt_ends_this_one(stand: Stand) -> None:
     job = stand.start("work")
     stand.process()

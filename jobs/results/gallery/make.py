@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from ecgan.config import ModelConfig
-from ecgan.data.testset import Item, find_test_set
-from ecgan.errors import UserError
 from ecgan.files import write_atomically
 from ecgan.progress import progress_bar
 from jobs.options import option
-from jobs.results.gallery.numbers import Numbers, changed_since, read_numbers, score_folder
+from jobs.results.folders import find_items, output_file, results_folder
 from jobs.results.gallery.page import Entry, gallery
-from jobs.score.prepare import find_result
+from jobs.results.numbers import Numbers, changed_since, read_numbers, score_folder
+from jobs.score.subjects import find_result
 
 
 @dataclass(frozen=True)
@@ -69,35 +67,6 @@ def make(settings: GallerySettings) -> Made:
     write_atomically(output, page)
     reasons = (*faults, *(reason for each in changed for reason in each), *missing)
     return Made(output, len(entries), output.stat().st_size, reasons)
-
-
-def find_items(input_path: str, img_path: str) -> tuple[tuple[Item, ...], tuple[str, ...]]:
-    """Masks and references, and what is amiss with them. Raises UserError if there is no mask."""
-    found = find_test_set(Path(input_path).expanduser(), Path(img_path).expanduser())
-    reasons = tuple(fault.reason for fault in found.faults)
-    if not found.items:
-        raise UserError(
-            f"--input_path {input_path}: there are no masks" + "".join(f"\n  {reason}" for reason in reasons)
-        )
-    return found.items, reasons
-
-
-def results_folder(option: str, name: str) -> Path:
-    """Absolute. Raises UserError if it is not there."""
-    path = Path(name).expanduser().resolve()
-    if not path.is_dir():
-        raise UserError(f"{option} {name}: no such folder")
-    return path
-
-
-def output_file(named: str, folders: Sequence[Path]) -> Path:
-    """Absolute. Raises UserError if no file can be written there, or it would lie among pictures, in `folders`."""
-    output = Path(named).expanduser().resolve()
-    if output.is_dir() or not output.parent.is_dir():
-        raise UserError(f"--output {named}: name a file in a folder that exists")
-    if any(output.is_relative_to(folder) for folder in folders):
-        raise UserError(f"--output {named} lies among the pictures, where it is not one: choose another place")
-    return output
 
 
 def _numbers(results: Path, named: str | None, files: dict[str, Path]) -> tuple[dict[str, Numbers], list[str]]:

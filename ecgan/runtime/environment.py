@@ -1,0 +1,88 @@
+"""What Jittor finds when it is imported: its variables, its home, oneDNN and CUDA where it looks for them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from ecgan.errors import MachineError, reason
+from ecgan.runtime import cuda
+from ecgan.runtime.devices import Device, gpu_archs
+from ecgan.runtime.stamps import jittor_home
+from ecgan.runtime.toolchain import find_mpicc, find_onednn, find_python_config
+
+#: Set in a process that is there to compile Jittor's core.
+COMPILING = "ECGAN_COMPILING"
+
+#: The folder, inside Jittor's home, in which Jittor looks for oneDNN before it downloads it.
+_ONEDNN_FOLDER = Path(".cache/jittor/mkl/dnnl_lnx_2.2.0_cpu_gomp")
+
+
+def prepare(device: Device) -> tuple[Path, ...]:
+    """Sets the variables and lays out the home; returns the libraries to load before Jittor looks for them, in order.
+
+    What Jittor needs must be there (`requirements`). Raises MachineError if the cache folder can't be used.
+    """
+    home = jittor_home(device)
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+        onednn = _link_onednn(home)
+        of_cuda = _set_cuda(home if device == "cuda" else None)
+    except OSError as error:
+        refused = f"can't use {home} for compiled code ({reason(error)})"
+        raise MachineError(refused, hint="set ECGAN_CACHE to a folder") from None
+    os.environ["JITTOR_HOME"] = str(home)
+    os.environ["cache_name"] = "default"  # else the branch of whatever git checkout surrounds the environment
+    os.environ["python_config_path"] = find_python_config() or ""
+    mpicc = find_mpicc()
+    if mpicc is not None:
+        os.environ.setdefault("mpicc_path", mpicc)
+    # Jittor asks each of its tools for its version whenever it starts: a third of its time to start. MPI is compiled
+    # with the rest, and only a rank needs it; a debugger would only be asked once it has crashed.
+    os.environ["use_mpi"] = "1" if COMPILING in os.environ or any(map(_is_of_mpi, os.environ)) else "0"
+    os.environ.setdefault("gdb_path", "")
+    return (onednn, *of_cuda)
+
+
+def without_mpi(environment: Mapping[str, str]) -> dict[str, str]:
+    """For a child of a rank, which is none: it must not wait for the others."""
+    return {name: value for name, value in environment.items() if not _is_of_mpi(name)}
+
+
+def _is_of_mpi(variable: str) -> bool:
+    """Whether an environment variable of this name tells a process that it is a rank."""
+    return variable.startswith(("OMPI_", "PMIX_", "PMI_"))
+
+
+def _link_onednn(home: Path) -> Path:
+    """Links oneDNN to where Jittor looks for it; returns its library."""
+    found = find_onednn()
+    assert found is not None, "a requirement"
+    include, library = found
+    folder = home / _ONEDNN_FOLDER
+    (folder / "lib").mkdir(parents=True, exist_ok=True)
+    for link, target in ((folder / "include", include), (folder / "lib" / "libmkldnn.so", library)):
+        if not link.is_symlink() or Path(os.readlink(link)) != target:
+            new = link.with_name(f".{link.name}.{os.getpid()}")
+            new.symlink_to(target)
+            new.replace(link)
+    return library
+
+
+def _set_cuda(home: Path | None) -> tuple[Path, ...]:
+    """Tells Jittor of the CUDA that was found, or that there is none if `home` is None; returns what to load."""
+    before = os.environ.get("cc_flags", "")
+    flags = cuda.without_our_flags(before)
+    found = cuda.find() if home is not None else None
+    libraries: tuple[Path, ...] = ()
+    if home is None or found is None:
+        os.environ["nvcc_path"] = ""
+    else:
+        settings = cuda.prepare(found, gpu_archs(), home)
+        os.environ.update(settings.environment)
+        flags += settings.cc_flag
+        libraries = settings.preload
+    if flags != before:  # even a blank more would have Jittor compile all anew
+        os.environ["cc_flags"] = flags
+    return libraries

@@ -1,0 +1,199 @@
+"""What Jittor needs wherever it runs: the start refuses with the first that is not there, the doctor shows each.
+
+To add one, write a function here: whatever has `@requirement` is both refused by the start and shown by the doctor.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import platform
+import re
+import shutil
+import sys
+import sysconfig
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+
+from ecgan.errors import MachineError, reason
+from ecgan.runtime.cache import cache_dir
+from ecgan.runtime.programs import ask, first_line
+from ecgan.runtime.toolchain import (
+    find_compiler,
+    find_onednn,
+    find_python_config,
+    find_python_headers,
+    python_config_name,
+)
+
+_JITTOR = "1.3.11"
+#: From the oldest that this project is written for to the last that NumPy 1 knows, which Jittor needs.
+_PYTHONS = ((3, 10), (3, 12))
+
+REINSTALL = f"install this project anew: {sys.executable} -m pip install -e . -c constraints.txt"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What there is of a requirement. `how`: how to get what is lacking; empty if nothing is."""
+
+    found: str
+    how: str = ""
+
+
+@dataclass(frozen=True)
+class Requirement:
+    """`look(thorough)` finds out whether it is met. A start, which has little time, looks at what is there; thoroughly
+    that is run, loaded and written to, as well."""
+
+    name: str
+    look: Callable[[bool], Finding]
+
+
+#: In the order in which they are written below.
+REQUIREMENTS: list[Requirement] = []
+
+
+def insist() -> None:
+    """Raises MachineError naming the first requirement that is not met, as far as a look can tell."""
+    for each in REQUIREMENTS:
+        finding = each.look(False)
+        if finding.how:
+            raise MachineError(f"{each.name}: {finding.found}", hint=finding.how)
+
+
+def requirement(name: str) -> Callable[[Callable[[bool], Finding]], Callable[[bool], Finding]]:
+    def add(look: Callable[[bool], Finding]) -> Callable[[bool], Finding]:
+        REQUIREMENTS.append(Requirement(name, look))
+        return look
+
+    return add
+
+
+@requirement("C++ compiler")
+def compiler(thorough: bool) -> Finding:
+    how = "install g++ (Debian: apt install g++; conda: gxx_linux-64; a cluster: module load gcc), or set cc_path"
+    wanted = find_compiler()
+    if wanted is None:
+        return Finding("no g++ on the PATH", how)
+    path = shutil.which(wanted)
+    if path is None:
+        return Finding(f"cc_path is {wanted}, which is no program", how)
+    works, answer = ask([path, "--version"]) if thorough else (True, "")
+    return Finding(f"{path}, {first_line(answer)}") if works else Finding(answer, how)
+
+
+@requirement("Python")
+def python(thorough: bool) -> Finding:
+    oldest, newest = _PYTHONS
+    fits = oldest <= sys.version_info[:2] <= newest
+    how = "" if fits else f"use Python {oldest[0]}.{oldest[1]} to {newest[0]}.{newest[1]}"
+    return Finding(f"{platform.python_version()}, {sys.executable}", how)
+
+
+def _how_to_get_headers() -> str:
+    version = f"python3.{sys.version_info.minor}"
+    return f"install {version}-dev (Debian; elsewhere {version}-devel), or use a Python that has its headers"
+
+
+@requirement("Python headers")
+def python_headers(thorough: bool) -> Finding:
+    header = find_python_headers()
+    if header is None:
+        return Finding(f"no Python.h in {sysconfig.get_paths()['include']}", _how_to_get_headers())
+    return Finding(str(header))
+
+
+@requirement(python_config_name())
+def python_config(thorough: bool) -> Finding:
+    path = find_python_config()
+    if path is None:
+        return Finding("neither beside Python nor on the PATH", _how_to_get_headers())
+    works, answer = ask([path, "--includes"]) if thorough else (True, "")
+    return Finding(path) if works else Finding(answer, _how_to_get_headers())
+
+
+@requirement("Jittor")
+def jittor(thorough: bool) -> Finding:
+    version = installed("jittor")
+    if version is None:
+        return Finding("not installed", REINSTALL)
+    if version != _JITTOR and not version.startswith(f"{_JITTOR}."):
+        return Finding(f"{version}; this project is made for {_JITTOR}", REINSTALL)
+    folder = Path(str(metadata.distribution("jittor").locate_file("jittor")))
+    if _has_blank(folder):
+        return Finding(
+            f"{version}, which can't compile from {folder}: there is a blank in that name",
+            f"install this project elsewhere than in {sys.prefix}",
+        )
+    return Finding(version)
+
+
+@requirement("NumPy")
+def numpy(thorough: bool) -> Finding:
+    version = installed("numpy")
+    if version is None:
+        return Finding("not installed", REINSTALL)
+    if int(version.partition(".")[0]) > 1:
+        return Finding(
+            f"{version}, of whose arrays Jittor makes wrong ones", f"{sys.executable} -m pip install 'numpy<2'"
+        )
+    return Finding(version)
+
+
+@requirement("oneDNN")
+def onednn(thorough: bool) -> Finding:
+    found = find_onednn()
+    if found is None:
+        return Finding("no oneDNN wheels in this environment", REINSTALL)
+    _, library = found
+    try:
+        if thorough:
+            ctypes.CDLL(str(library))
+    except OSError as error:
+        return Finding(str(error), "install the library that it names (Debian: apt install libgomp1)")
+    return Finding(f"{installed('onednn-cpu-gomp') or 'of unknown version'}, {library}")
+
+
+@requirement("cache folder")
+def cache_folder(thorough: bool) -> Finding:
+    """Compiled code is written here and loaded from here; if it is all there, reading is enough."""
+    how = "set ECGAN_CACHE to a folder on a disk where you can write and run programs"
+    folder = cache_dir()
+    # Jittor's core compiles there, which takes minutes; then no operator does, since Jittor does not quote the name of
+    # what stands in for Python (`starting`), nor those of some of CUDA's folders.
+    if _has_blank(folder):
+        return Finding(f"{folder}: Jittor can't compile in a folder with a blank in its name", how)
+    if not thorough:
+        return Finding(str(folder))
+    try:
+        existing = nearest(folder)
+        with tempfile.TemporaryFile(dir=existing):
+            pass
+    except OSError as error:
+        return Finding(f"{folder} is not writable ({reason(error)})", how)
+    if os.statvfs(existing).f_flag & os.ST_NOEXEC:
+        return Finding(f"{folder} is on a disk whose files can't be run (noexec)", how)
+    return Finding(f"{folder}, writable")
+
+
+def nearest(folder: Path) -> Path:
+    """`folder`, or the folder above it in which it would have to be made."""
+    while not folder.exists() and folder != folder.parent:
+        folder = folder.parent
+    return folder
+
+
+def installed(distribution: str) -> str | None:
+    """The version of an installed Python package."""
+    try:
+        return metadata.version(distribution)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def _has_blank(path: Path) -> bool:
+    return re.search(r"\s", str(path)) is not None

@@ -1,0 +1,86 @@
+"""What decides that compiled code can be used again, and doing once what need not be done twice."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import logging
+import os
+import platform
+import shutil
+import sys
+from collections.abc import Callable
+from importlib import metadata
+from pathlib import Path
+
+from ecgan.files import exclusive_lock
+from ecgan.runtime import cuda
+from ecgan.runtime.cache import cache_dir
+from ecgan.runtime.devices import Device, gpu_archs
+from ecgan.runtime.toolchain import find_compiler
+
+_log = logging.getLogger(__name__)
+
+
+def is_compiled(device: Device) -> bool:
+    """Whether Jittor's core has been compiled for this machine and `device`."""
+    return stamp("core", device).is_file()
+
+
+def once(what: str, device: Device, action: Callable[[], None]) -> None:
+    """Runs `action` unless it has been run for `what` and `device` on this machine; one process does, others wait.
+
+    `what` names everything that decides what is compiled, beside what `stamp` adds.
+    """
+    done = stamp(what, device)
+    if done.is_file():
+        return
+    with exclusive_lock(done.with_suffix(".lock"), lambda: _log.warning("waiting for another process to compile")):
+        if not done.is_file():
+            action()
+            done.touch()
+
+
+def stamp(what: str, device: Device) -> Path:
+    """A file whose presence says that `what` is compiled for this machine, Python, compiler and Jittor.
+
+    Another content of `parts` has everybody compile anew.
+    """
+    compiler = shutil.which(find_compiler() or "g++") or "g++"
+    parts = [
+        what,
+        device,
+        str(cache_dir()),
+        metadata.version("jittor"),
+        sys.version,
+        sys.prefix,
+        platform.platform(),
+        _cpu_model(),
+        str(Path(compiler).resolve()),
+        str(Path(compiler).stat().st_size) if Path(compiler).exists() else "",
+        cuda.without_our_flags(os.environ.get("cc_flags", "")),
+        _cuda_fingerprint() if device == "cuda" else "",
+    ]
+    digest = hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
+    return cache_dir() / "ready" / f"{device}-{digest}"
+
+
+def jittor_home(device: Device) -> Path:
+    """A home of its own for each device: what Jittor shares between them it would rebuild whenever they change.
+
+    So it is for each CUDA and kind of GPU: the nodes of a cluster may share a cache folder and have different ones.
+    """
+    return cache_dir() / (f"jittor-cuda-{_cuda_fingerprint()}" if device == "cuda" else f"jittor-{device}")
+
+
+def _cuda_fingerprint() -> str:
+    found = cuda.find()
+    return cuda.fingerprint(found, gpu_archs()) if found is not None and not found.missing else ""
+
+
+def _cpu_model() -> str:
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line
+    return platform.processor()

@@ -1,0 +1,63 @@
+"""Compiles the operators that painting, training or scoring needs, in a process of its own.
+
+Jittor compiles an operator when it first runs. Each function here has `grey` do once what is to be done, in a child
+process that may compile on all cores; every later process finds the result in the cache. One process does, others
+wait. They raise MachineError naming the log if it fails.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import sys
+from typing import Any
+
+from ecgan.config import ModelConfig, Spade
+from ecgan.data.images import Size
+from ecgan.runtime.cache import log_dir
+from ecgan.runtime.compiling import run_compiling
+from ecgan.runtime.devices import Device
+from ecgan.runtime.stamps import once
+from ecgan.training.recipe import LossWeights, Recipe
+
+
+def warm_painting(model: ModelConfig, device: Device, batch: int = 1, spade: Spade = "exact-sparse") -> None:
+    """For painting `batch` pictures at a time."""
+    _warm("painting", {"model": model.to_dict(), "batch": batch, "spade": spade}, device)
+
+
+def warm_training(model: ModelConfig, recipe: Recipe, batch: int, device: Device) -> None:
+    """For training steps on `batch` samples at a time in one process.
+
+    The few operators that only several ranks need are left to their first step.
+    """
+    # Operators depend on what is computed, not on its numbers, and on whether there is one sample or more.
+    weights = recipe.weights
+    switches = {name: float(bool(value)) for name, value in vars(weights).items() if name != "gan_mode"}
+    plain = Recipe(
+        LossWeights(weights.gan_mode, **switches),
+        ema_decay=0.9 if recipe.ema_decay else 0.0,
+        spade=recipe.spade,
+        reuse_fakes=recipe.reuse_fakes,
+    )
+    asked = {"model": model.to_dict(), "recipe": dataclasses.asdict(plain), "batch": min(batch, 2)}
+    _warm("training", asked, device)
+
+
+def warm_segmenter(model: ModelConfig, recipe: Recipe, batch: int, device: Device) -> None:
+    """For training the segmentation network, likewise."""
+    asked = {"model": model.to_dict(), "recipe": dataclasses.asdict(Recipe(adam=recipe.adam)), "batch": min(batch, 2)}
+    _warm("segmentation", asked, device)
+
+
+def warm_scoring(inception: str | None, segmenter: str | None, size: Size | None, device: Device) -> None:
+    """For measuring pictures with the networks in these files, `size` being what the segmenter sees."""
+    _warm("scoring", {"inception": inception, "segmenter": segmenter, "size": size}, device)
+
+
+def _warm(what: str, asked: dict[str, Any], device: Device) -> None:
+    """`what`: of `grey.WORK`, which gets `asked`."""
+    key = json.dumps(asked, sort_keys=True)
+    command = [sys.executable, "-m", "ecgan.runtime.grey", what, device, key]
+    title = f"compiling the operators for {what} (a minute or two, once)"
+    once(f"{what} {key}", device, lambda: run_compiling(command, title, log_dir() / f"{what}-{device}.log"))

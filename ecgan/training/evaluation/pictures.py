@@ -1,0 +1,76 @@
+"""How good pictures of the ECGAN in training are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ecgan.colour import transfer_lab
+from ecgan.data.images import read_photo
+from ecgan.data.trainset import Pair
+from ecgan.networks import Segmap
+from ecgan.runtime import jt
+from ecgan.scoring import frechet, style, total
+from ecgan.scoring.evaluator import Evaluator, Measured
+from ecgan.scoring.frechet import Gaussian, Moments
+from ecgan.synthesis import to_network, to_uint8
+from ecgan.training.evaluation import Judgement, known, over_ranks, share_of
+from ecgan.training.learner import Learner
+from ecgan.training.loader import LoadedSample
+from ecgan.training.world import World
+
+
+@dataclass(frozen=True)
+class OfPictures:
+    """What the contest asks of pictures, the aesthetic aside: each pair's mask painted in its own photo's mean style.
+
+    `photos`: statistics of the training photos' features, for the FID; None without it.
+    """
+
+    learner: Learner
+    pairs: Sequence[Pair]
+    world: World
+    evaluator: Evaluator
+    photos: Gaussian | None
+
+    def __call__(self) -> Judgement:
+        measured = [self._measure(sample) for sample in share_of(self.pairs, self.learner.model, self.world)]
+        of_ranks = self.world.gather(([each.style for each in measured], [each.features for each in measured]))
+        styles = style.mean([found for each, _ in of_ranks for found in each])
+        values = {"style": styles[style.DEFAULT]}
+        mine = self.evaluator.no_agreement()
+        if mine is not None:
+            for each in measured:
+                if each.agreement is not None:
+                    mine.merge(each.agreement)
+            values |= known(mask_accuracy=over_ranks(mine, self.world).accuracy)
+        if self.photos is not None:
+            moments = Moments(self.evaluator.dimension)
+            moments.add(np.array([vector for _, each in of_ranks for vector in each]))
+            values["fid"] = frechet.distance(moments.gaussian(), self.photos)
+        score = total.without_aesthetic(values["style"], values.get("mask_accuracy"), values.get("fid"))
+        return Judgement(values, score)
+
+    def _measure(self, sample: LoadedSample) -> Measured:
+        encoder, generator = self.learner.networks.encoder, self.learner.painter()
+        encoder.eval()
+        with jt.no_grad():
+            mu, _ = encoder(jt.array(to_network(sample.photo[None])))
+            segmap = Segmap(sample.labels[None], self.learner.model.semantic_nc)
+            picture = to_uint8(generator(mu, segmap).image2.numpy()[0])
+        return self.evaluator.measure(transfer_lab(picture, sample.photo), sample.labels, sample.photo)
+
+
+def statistics_of(photos: Sequence[Path], evaluator: Evaluator, world: World, tick: Callable[[], None]) -> Gaussian:
+    """Of the features of all photos. `tick` is called after each photo of this rank. Raises BadImage."""
+    mine = Moments(evaluator.dimension)
+    for path in photos[world.rank :: world.size]:
+        mine.add(evaluator.features(read_photo(path))[None])
+        tick()
+    moments = Moments(evaluator.dimension)
+    for each in world.gather(mine):
+        moments.merge(each)
+    return moments.gaussian()

@@ -1,0 +1,124 @@
+"""From settings to a request: checkpoint, masks, references and output are found and checked; nothing is written."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ecgan.checkpoint import Checkpoint, ModelOverrides, find_newest, open_checkpoint
+from ecgan.data.testset import Fault, check_pictures, find_test_set
+from ecgan.errors import UserError
+from ecgan.runtime.compiling import usable_device
+from ecgan.runtime.devices import Device, choose_device
+from jobs import faults
+from jobs.generate import merge
+from jobs.generate.plan import GeneratePlan, Painting, Task, input_digest
+from jobs.generate.records import Record
+from jobs.generate.settings import GenerateSettings
+from jobs.run.folder import RunDir
+from jobs.sharded.work import Request
+
+_CHECKPOINT_ROOTS = ("runs", "checkpoints")
+
+
+@dataclass(frozen=True)
+class GenerateRequest(Request):
+    """What is asked for, checked, whatever has been made of it before. `plan` has no shards yet.
+
+    `skipped`: faults of the input that shall not stop the rest; `faulty`: the pictures among them.
+    `results` has its links resolved; `run` lies beside it, on the same file system.
+    """
+
+    settings: GenerateSettings
+    checkpoint: Checkpoint
+    plan: GeneratePlan
+    skipped: tuple[Fault, ...]
+    faulty: dict[str, Record]
+    results: Path
+
+    @property
+    def folders(self) -> Sequence[Path]:
+        return (self.run.images,)
+
+    def mend(self) -> None:
+        merge.restore(self.run, self.results)
+
+
+def check(settings: GenerateSettings, device: Device | None = None) -> GenerateRequest:
+    """Checks checkpoint, input and output, and writes nothing.
+
+    `device`: what is to compute, where that is not on this machine.
+    Raises UserError, with all faults of the input in one message.
+    """
+    results = Path(settings.output_path).expanduser().resolve()
+    checkpoint = _open_checkpoint(settings)
+    checkpoint.verify()
+    for name in ("input_path", "img_path", "checkpoint"):
+        _insist_outside(results, name, getattr(settings, name))
+    tasks, skipped = _find_tasks(settings, checkpoint)
+    reasons = {fault.name: fault.reason for fault in reversed(skipped)}
+    faulty = {task.name: Record(task.name, "", -1, error=reasons[task.name]) for task in tasks if task.name in reasons}
+    # Last, since with a GPU it may compile, which a mistake in the input or a dry run need not wait for.
+    if device is None:
+        choose = choose_device if settings.dry_run else usable_device
+        device = choose(settings.device)
+    painting = Painting(
+        checkpoint=str(checkpoint.path.absolute()),
+        checkpoint_hash=checkpoint.painting_hash,
+        which_epoch=checkpoint.epoch,
+        model=checkpoint.model,
+        device=device,
+        spade=settings.spade,
+        seed=settings.seed,
+        noise=settings.noise,
+        colour_transfer=settings.colour_transfer,
+        size=settings.picture_size or (checkpoint.model.width, checkpoint.model.height),
+        format=settings.format,
+        quality=settings.quality,
+    )
+    run = RunDir(results.with_name(results.name + ".run"))
+    plan = GeneratePlan(painting, settings.batch, tasks)
+    return GenerateRequest(run, settings, checkpoint, plan, skipped, faulty, results)
+
+
+def _open_checkpoint(settings: GenerateSettings) -> Checkpoint:
+    overrides = ModelOverrides(settings.network, settings.num_upsampling_layers)
+    if settings.checkpoint:
+        return open_checkpoint(Path(settings.checkpoint).expanduser(), settings.which_epoch, overrides)
+    newest = find_newest(Path(root) for root in _CHECKPOINT_ROOTS)
+    if newest is None:
+        raise UserError(f"no checkpoint below {' or '.join(_CHECKPOINT_ROOTS)}: say --checkpoint FOLDER_OR_PKL")
+    return open_checkpoint(newest, settings.which_epoch, overrides)
+
+
+def _insist_outside(results: Path, name: str, value: str | None) -> None:
+    """The results folder is replaced as a whole, so no input may lie in it."""
+    if value is not None and Path(value).expanduser().resolve().is_relative_to(results):
+        raise UserError(f"--output_path {results} holds --{name} {value} and would replace it: choose another")
+
+
+def _find_tasks(settings: GenerateSettings, checkpoint: Checkpoint) -> tuple[tuple[Task, ...], tuple[Fault, ...]]:
+    """All pictures, and what is wrong with the input (which raises unless bad input is to be skipped)."""
+    found = find_test_set(Path(settings.input_path).expanduser(), Path(settings.img_path).expanduser())
+    items = found.items[: settings.how_many]
+    broken = {fault.name for fault in found.faults}  # of these the pictures need not be opened
+    checked = check_pictures([item for item in items if item.name not in broken], checkpoint.model)
+    skipped = (*found.faults, *checked.faults)
+    if not items and not skipped:
+        raise UserError(f"--input_path {settings.input_path}: there are no masks")
+    broken = {fault.name for fault in skipped}
+    if skipped and (settings.on_bad_input == "stop" or not items):
+        usable = sum(item.name not in broken for item in items)
+        go_on = f"to make the other {usable} pictures" if usable else ""
+        raise UserError(faults.report(skipped, "the input", "done", go_on))
+    tasks = (
+        Task(
+            item.name,
+            str(item.mask.absolute()),
+            str(item.reference.absolute()),
+            "" if item.name in broken else input_digest(checked.digests[item.mask], checked.digests[item.reference]),
+        )
+        for item in items
+    )
+    return tuple(tasks), skipped

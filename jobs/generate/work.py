@@ -1,0 +1,165 @@
+"""From a request to a plan: what is made already is kept, the rest is split into shards and laid out in the run."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+from ecgan.errors import UserError
+from ecgan.files import write_atomically
+from ecgan.memory import painting_memory
+from jobs.generate import merge, records
+from jobs.generate.finish import GenerateFinish
+from jobs.generate.plan import GeneratePlan, Painting, Task, differences, saved_fingerprint
+from jobs.generate.records import Record
+from jobs.generate.request import GenerateRequest
+from jobs.generate.shard import GenerateShare
+from jobs.run.folder import RunDir
+from jobs.sharded.work import Row, Work
+from jobs.space import insist_on_space
+
+#: Bytes per pixel that a result takes at most in practice.
+_BYTES_PER_PIXEL = {"jpg": 1.5, "png": 3.2}
+
+
+@dataclass(frozen=True)
+class Generation(Work):
+    """`plan` has its shards. `already`: records of the pictures that exist; `is_complete`: all lie in the results."""
+
+    request: GenerateRequest
+    plan: GeneratePlan
+    already: dict[str, Record]
+    is_complete: bool
+
+    kind, doing, share = "generation", "generating", GenerateShare
+
+    def describe(self, where: Sequence[Row]) -> list[Row]:
+        checkpoint, painting = self.request.checkpoint, self.plan.painting
+        todo, wanted = len(self._todo), self.request.settings.shards
+        epoch = f", epoch {checkpoint.epoch}" if checkpoint.epoch else ""
+        asked = f" (of {wanted} asked for: no more than pictures)" if 0 < todo < wanted else ""
+        return [
+            ("checkpoint", f"{checkpoint.path}{epoch} ({checkpoint.model_source})"),
+            ("pictures", f"{self.total}: {self.done} made already, {todo} to do"),
+            *(("skipped", fault.reason) for fault in self.request.skipped),
+            ("shards", f"{self.shards}{asked}"),
+            *where,
+            ("size", f"{painting.size[0]}x{painting.size[1]} {painting.format}"),
+            ("results", str(self.request.results)),
+        ]
+
+    def describe_shards(self) -> list[str]:
+        lines = ["shard  pictures  first .. last"]
+        for number in range(self.shards):
+            names = [task.name for task in self.plan.of_shard(number)]
+            lines.append(f"{number:5}  {len(names):8}  {names[0]} .. {names[-1]}")
+        return lines
+
+    def complete(self) -> tuple[str, int] | None:
+        words = f"{self.request.results} is complete and verified: nothing to do"
+        return (words, len(self.request.skipped)) if self.is_complete else None
+
+    def lay_out(self) -> None:
+        run, plan, request = self.run, self.plan, self.request
+        run.clear_temporaries()
+        if saved_fingerprint(run.plan) != plan.painting.fingerprint():
+            run.plan.unlink(missing_ok=True)  # a kill from here on must not leave its name on pictures not its own
+        for path in (run.missing, run.failures):
+            path.unlink(missing_ok=True)
+        merge.adopt(run, request.results, plan, self.already)
+        kept = {task.file(plan.painting.format) for task in plan.tasks if task.name in self.already}
+        for path in run.images.iterdir():
+            if path.name not in kept:
+                shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
+        records.compact(run, request.faulty | self.already)
+        write_atomically(run.config, yaml.safe_dump(dataclasses.asdict(request.settings), sort_keys=False))
+        plan.save(run.plan)
+
+    def finish(self) -> GenerateFinish:
+        request = self.request
+        return GenerateFinish(self.run.path, request.results, request.settings, request.skipped)
+
+    @property
+    def _todo(self) -> list[Task]:
+        return [task for task in self.plan.tasks if task.shard is not None]
+
+
+def examine(request: GenerateRequest) -> Generation:
+    """Sees what is made already and splits the rest into shards. Writes nothing; it stays true while the lock is held.
+
+    Raises UserError if results or an unfinished run of other settings are in the way, or there is no space.
+    """
+    settings, plan, results, run = request.settings, request.plan, request.results, request.run
+    merge.insist_on_replaceable(results, plan, settings.overwrite)
+    already = _made_before(run, results, plan, settings.overwrite)
+    todo = {task.name for task in plan.tasks} - set(already) - set(request.faulty)
+    if settings.retry_failed:
+        todo &= _failed_names(run, missing=len(todo))
+    _insist_on_space(results, plan.painting, len(todo))
+    sharded = plan.in_shards(todo, settings.shards)
+    return Generation(
+        run,
+        total=len(plan.tasks),
+        done=len(already),
+        shards=sharded.shards,
+        device=plan.painting.device,
+        memory=painting_memory(plan.painting.model, settings.batch),
+        request=request,
+        plan=sharded,
+        already=already,
+        is_complete=merge.is_complete(results, plan),
+    )
+
+
+def _made_before(run: RunDir, results: Path, plan: GeneratePlan, overwrite: bool) -> dict[str, Record]:
+    """Records of the pictures that need not be made again, from an unfinished run and from the results folder.
+
+    Raises UserError if an unfinished run holds pictures that this one would drop, unless `overwrite`.
+    """
+    fingerprint = plan.painting.fingerprint()
+    gathered = records.gather(run)
+    old = saved_fingerprint(run.plan)
+    finished = _finished_names(run, gathered)
+    if old != fingerprint:
+        if old is not None and finished and not overwrite:
+            raise UserError(
+                f"{run.path} holds an unfinished run of other settings ({differences(old, fingerprint)} differ): "
+                "--overwrite starts anew, another --output_path keeps it"
+            )
+        gathered = {}
+    elif (dropped := finished - {task.name for task in plan.tasks}) and not overwrite:
+        raise UserError(
+            f"{run.path} holds {len(dropped)} finished pictures ({min(dropped)}, …) that are not asked for now: "
+            "--overwrite drops them, another --output_path keeps them"
+        )
+    listed = merge.listed(results, plan)
+    here = records.made(run.images, plan, plan.tasks, gathered)
+    there = records.made(results, plan, (task for task in plan.tasks if task.name not in here), listed)
+    return {name: gathered[name] for name in here} | {name: listed[name] for name in there}
+
+
+def _finished_names(run: RunDir, gathered: dict[str, Record]) -> set[str]:
+    """Names of pictures that lie in the unfinished run."""
+    present = {path.stem for path in run.images.iterdir()} if run.images.is_dir() else set()
+    return {name for name, record in gathered.items() if record.sha256 is not None and name in present}
+
+
+def _failed_names(run: RunDir, missing: int) -> set[str]:
+    try:
+        lines = run.failures.read_text().split("\n")[:-1]
+    except FileNotFoundError:
+        lines = []
+    if not lines and missing:
+        raise UserError(f"--retry_failed: nothing failed in the last run, {missing} are not made yet: run without it")
+    return {json.loads(line)["name"] for line in lines}
+
+
+def _insist_on_space(results: Path, painting: Painting, pictures: int) -> None:
+    needed = int(pictures * painting.size[0] * painting.size[1] * _BYTES_PER_PIXEL[painting.format])
+    insist_on_space("--output_path", results.parent, needed, f"{pictures} pictures")

@@ -1,0 +1,189 @@
+"""From settings to a request: pictures, masks and networks are found and checked, and nothing is written."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import sys
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from ecgan.checkpoint.inception import find_inception, read_inception
+from ecgan.checkpoint.segmenter import SegmenterFile, fitting, open_segmenter
+from ecgan.config import ModelConfig
+from ecgan.data.images import BadImage, Size, size_of
+from ecgan.data.testset import Fault, Item, check_pictures, find_test_set
+from ecgan.errors import UserError
+from ecgan.files import sha256_of
+from ecgan.runtime.compiling import usable_device
+from ecgan.runtime.devices import Device, choose_device
+from ecgan.scoring.frechet import Gaussian
+from jobs import faults
+from jobs.generate.merge import read_manifest
+from jobs.run.folder import RunDir
+from jobs.score import measurements, statistics
+from jobs.score.plan import Judges, ScorePlan, in_parts, key_of
+from jobs.score.settings import ScoreSettings
+from jobs.score.subjects import RESULT_SUFFIXES, find_photos, find_result, subject_of
+from jobs.sharded.work import Request
+
+#: Where `configs/segmenter.yaml` trains.
+SEGMENTER = Path("runs/segmenter")
+
+
+@dataclass(frozen=True)
+class ScoreRequest(Request):
+    """What is asked for, checked. `plan` has no shards yet. `photos`: statistics of the training photos' features, if
+    they are known already."""
+
+    settings: ScoreSettings
+    plan: ScorePlan
+    photos: Gaussian | None
+
+    @property
+    def folders(self) -> Sequence[Path]:
+        return (measurements.folder(self.run),)
+
+
+def check(settings: ScoreSettings, device: Device | None = None) -> ScoreRequest:
+    """Checks pictures, masks, references and networks, and writes nothing.
+
+    `device`: what is to compute, where that is not on this machine.
+    Raises UserError, with all faults of the input in one message.
+    """
+    results = Path(settings.results).expanduser().resolve()
+    output = Path(settings.output_path).expanduser().resolve() if settings.output_path else None
+    if output is not None and output.is_relative_to(results):
+        raise UserError(
+            f"--output_path {output} lies in the results folder, which holds pictures alone: choose another"
+        )
+    run = RunDir(output or results.with_name(results.name + ".score"))
+    _insist_on_own_folder(run)
+    segmenter = _find_segmenter(settings)
+    inception = find_inception(settings.inception_weights)
+    size, items, missing = _find_items(settings, results)
+    # Last, since with a GPU it may compile, which a mistake in the input or a dry run need not wait for.
+    if device is None:
+        device = (choose_device if settings.dry_run else usable_device)(settings.device)
+    judges = _judges(settings, inception, segmenter, size, device)
+    pictures = [subject_of(*item) for item in items]
+    photos = find_photos(Path(settings.img_path).expanduser()) if judges.has_features else []
+    if inception and len(photos) < 2:
+        raise UserError(f"--img_path {settings.img_path} holds {len(photos)} photo(s): FID needs two at least")
+    key = key_of([judges.of_features(), [dataclasses.asdict(photo) for photo in photos]]) if photos else None
+    parts = in_parts("pictures", pictures, judges.fingerprint())
+    known = statistics.load(statistics.in_cache(key)) if key else None
+    if key and known is None:
+        parts = in_parts("photos", photos, judges.of_features()) + parts
+    plan = ScorePlan(
+        str(results), judges, tuple(parts), size, key, len(photos), segmenter.measured if segmenter else {}, missing
+    )
+    return ScoreRequest(run, settings, plan, known)
+
+
+def _insist_on_own_folder(run: RunDir) -> None:
+    """UserError if what lies in the folder is not what a scoring leaves there, which may be cleared away."""
+    try:
+        is_ours = "judges" in json.loads(run.plan.read_text())
+    except (OSError, ValueError, TypeError):
+        is_ours = not any(path.is_file() and path.name != "lock" for path in run.path.glob("**/*"))
+    if not is_ours:
+        raise UserError(f"--output_path {run.path} holds files of something else: choose a new or an empty folder")
+
+
+def _find_segmenter(settings: ScoreSettings) -> SegmenterFile | None:
+    path = Path(settings.segmenter).expanduser() if settings.segmenter else SEGMENTER
+    if settings.segmenter is None and not path.is_dir():
+        return None
+    try:
+        found = open_segmenter(path)
+    except UserError as error:
+        if settings.segmenter is None:  # its training may not have saved anything yet
+            print(f"note: no mask accuracy: {error}", file=sys.stderr)
+            return None
+        raise UserError(f"--segmenter: {error}") from None
+    if found.shape.classes != settings.label_nc:
+        raise UserError(
+            f"--segmenter {path} tells {found.shape.classes} classes apart, --label_nc is {settings.label_nc}"
+        )
+    return found
+
+
+def _judges(
+    settings: ScoreSettings, inception: Path | None, segmenter: SegmenterFile | None, size: Size, device: Device
+) -> Judges:
+    files = {"aesthetic": settings.aesthetic, "aesthetic_weights": settings.aesthetic_weights}
+    paths = {name: str(Path(file).expanduser().absolute()) if file else None for name, file in files.items()}
+    for name, path in paths.items():
+        if path is not None and not Path(path).is_file():
+            raise UserError(f"--{name} {path}: no such file")
+    hashes = {name: sha256_of(Path(path)) for name, path in paths.items() if path is not None}
+    if inception is not None:
+        read_inception(inception)  # a damaged file must not be found out on a compute node
+        hashes["inception"] = sha256_of(inception)
+    if segmenter is not None:
+        hashes["segmenter"] = segmenter.sha256
+    return Judges(
+        str(inception.absolute()) if inception else None,
+        str(segmenter.path.absolute()) if segmenter else None,
+        **paths,
+        hashes=tuple(hashes.items()),
+        label_nc=settings.label_nc,
+        contain_dontcare_label=settings.contain_dontcare_label,
+        device=device,
+        segmenter_size=(segmenter.size or fitting(size)) if segmenter else None,
+    )
+
+
+def _find_items(
+    settings: ScoreSettings, results: Path
+) -> tuple[Size, list[tuple[Item, Path]], tuple[tuple[str, str], ...]]:
+    """The pictures' size, what can be scored with its file, and what can't with the reason (which raises unless bad
+    input is to be skipped)."""
+    if not results.is_dir():
+        raise UserError(f"--results {results}: no such folder; launch/generate.py makes one")
+    found = find_test_set(Path(settings.input_path).expanduser(), Path(settings.img_path).expanduser())
+    model = ModelConfig(label_nc=settings.label_nc, contain_dontcare_label=settings.contain_dontcare_label)
+    broken = {fault.name for fault in found.faults}
+    checked = check_pictures([item for item in found.items if item.name not in broken], model)
+    files = {item.name: find_result(results, item.name) for item in found.items}
+    size = _size_of_results(results, found.items)
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        reasons = list(pool.map(lambda item: _fault(files[item.name], results / item.name, size), found.items))
+    of_results = (Fault(item.name, reason) for item, reason in zip(found.items, reasons, strict=True) if reason)
+    skipped = (*found.faults, *checked.faults, *of_results)
+    broken = {fault.name for fault in skipped}
+    usable = [(item, path) for item in found.items if item.name not in broken and (path := files[item.name])]
+    if not found.items and not skipped:
+        raise UserError(f"--input_path {settings.input_path}: there are no masks")
+    if skipped and (settings.on_bad_input == "stop" or not usable):
+        go_on = f"to score the other {len(usable)} pictures" if usable else ""
+        raise UserError(faults.report(skipped, "the input", "scored", go_on))
+    return size, usable, tuple((fault.name or "", fault.reason) for fault in skipped)
+
+
+def _size_of_results(results: Path, items: tuple[Item, ...]) -> Size:
+    """As generated; of pictures that others made as the masks are."""
+    manifest = read_manifest(results)
+    if manifest is not None:
+        width, height = manifest["fingerprint"]["size"]
+        return int(width), int(height)
+    for item in items:
+        try:
+            return size_of(item.mask)
+        except BadImage:
+            continue
+    return 512, 384
+
+
+def _fault(path: Path | None, expected: Path, size: Size) -> str | None:
+    if path is None:
+        return f"{expected}{RESULT_SUFFIXES[0]}: does not exist"
+    try:
+        found = size_of(path)
+    except BadImage as error:
+        return str(error)
+    return None if found == size else f"{path}: {found[0]}x{found[1]} instead of {size[0]}x{size[1]}"

@@ -1,0 +1,37 @@
+"""Files that a training reads beside its pairs: weights to start from, to learn by and to be measured with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from ecgan.data.images import Size
+
+
+@dataclass(frozen=True)
+class Files:
+    """Paths are absolute; None for what is not needed.
+
+    `vgg`: VGG19's weights. `init`: checkpoint to start from. `segmenter`, `inception`: networks to measure pictures
+    with, the first at `segmenter_size` (width, height); `photos`: the training photos' folder, for the FID.
+    """
+
+    vgg: str | None = None
+    init: str | None = None
+    segmenter: str | None = None
+    segmenter_size: Size | None = None
+    inception: str | None = None
+    photos: str | None = None
+
+    @property
+    def judges(self) -> list[Path]:
+        """The networks that measure."""
+        return [Path(path) for path in (self.segmenter, self.inception) if path]
+
+    @classmethod
+    def taken_from(cls, values: dict[str, Any]) -> Files:
+        """Of `dataclasses.asdict`, as JSON gives it back, among other values, which stay. Raises KeyError."""
+        found = {field.name: values.pop(field.name) for field in fields(cls)}
+        size = found["segmenter_size"]
+        return cls(**found | {"segmenter_size": None if size is None else (int(size[0]), int(size[1]))})

@@ -1,0 +1,77 @@
+"""The pairs that a training learns from: found, opened once, and some of them held out."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ecgan.config import ModelConfig
+from ecgan.data.testset import Fault
+from ecgan.data.trainset import Pair, check_pairs, find_training_set, read_exclude_list
+from ecgan.errors import UserError
+from jobs.train.settings import TrainSettings
+
+_FAULTS_SHOWN = 40
+
+
+@dataclass(frozen=True)
+class UsablePairs:
+    """`pairs`: those that can be used. `skipped`: what is wrong with the others; `excluded`: how many the list leaves
+    out. `note`: of what has been opened, for the next start."""
+
+    pairs: tuple[Pair, ...]
+    skipped: tuple[Fault, ...]
+    excluded: int
+    note: dict[str, Any]
+
+
+def find_pairs(settings: TrainSettings, note: Path) -> UsablePairs:
+    """Opens every picture, unless `note` says that it has been done and no file has changed since.
+
+    Raises UserError with all faults in one message, unless they are to be skipped.
+    """
+    path = Path(settings.input_path).expanduser().absolute()
+    exclude = read_exclude_list(Path(settings.exclude_list).expanduser()) if settings.exclude_list else frozenset()
+    found = find_training_set(path, exclude)
+    pairs = found.pairs[: settings.max_dataset_size]
+    checked = _check_once(pairs, settings.model, note)
+    faults = (*found.faults, *(Fault(*fault) for fault in checked["faults"]))
+    broken = {fault.name for fault in faults}
+    usable = tuple(pair for pair in pairs if pair.name not in broken)
+    if not faults and not pairs:
+        raise UserError(f"--input_path {path}: there are no pairs of photo and mask")
+    if faults and (settings.on_bad_input == "stop" or not usable):
+        lines = [f"  {fault.reason}" for fault in faults[:_FAULTS_SHOWN]]
+        lines += [f"  … and {len(faults) - _FAULTS_SHOWN} more"] if len(faults) > _FAULTS_SHOWN else []
+        hint = f"\nMend them, or --on_bad_input skip to train on the other {len(usable)} pairs." if usable else ""
+        raise UserError(f"{len(faults)} fault(s) in the training set, nothing was done:\n" + "\n".join(lines) + hint)
+    return UsablePairs(usable, faults, found.excluded, checked)
+
+
+def hold_out(pairs: tuple[Pair, ...], count: int) -> tuple[tuple[Pair, ...], tuple[Pair, ...]]:
+    """What is trained on, and `count` of the pairs, evenly spread, that are not."""
+    if count >= len(pairs):
+        raise UserError(f"--held_out {count} leaves nothing of the training set, which has {len(pairs)} usable pair(s)")
+    chosen = {i * len(pairs) // count for i in range(count)}
+    return (
+        tuple(pair for i, pair in enumerate(pairs) if i not in chosen),
+        tuple(pair for i, pair in enumerate(pairs) if i in chosen),
+    )
+
+
+def _check_once(pairs: tuple[Pair, ...], model: ModelConfig, note: Path) -> dict[str, Any]:
+    digest = hashlib.sha256(json.dumps([model.label_nc, model.contain_dontcare_label]).encode())
+    for pair in pairs:
+        for path in (pair.photo, pair.mask):
+            stat = path.stat()
+            digest.update(f"{path} {stat.st_size} {stat.st_mtime_ns}\n".encode())
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+        known = json.loads(note.read_text())
+        if known["digest"] == digest.hexdigest():
+            return dict(known)
+    faults = check_pairs(pairs, model)
+    return {"digest": digest.hexdigest(), "faults": [[fault.name, fault.reason] for fault in faults]}

@@ -1,0 +1,102 @@
+"""Settings held against the world: all is checked on the machine that launches, before anything runs elsewhere."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ecgan.checkpoint import list_states
+from ecgan.data.testset import Fault
+from ecgan.errors import UserError
+from ecgan.files import write_json
+from ecgan.runtime.compiling import usable_device
+from ecgan.runtime.devices import Device, choose_device, gpu_count
+from jobs.run.folder import RunDir
+from jobs.space import insist_on_space
+from jobs.train.pairs import find_pairs, hold_out
+from jobs.train.plan import TrainPlan
+from jobs.train.resume import Resumption, compare_with_state, put_aside
+from jobs.train.settings import TrainSettings
+
+_CHECKED = "checked.json"
+
+
+@dataclass(frozen=True)
+class TrainRequest:
+    """A training that can run. `skipped`: bad input that is left out; `excluded`: how many pairs the list leaves out.
+
+    `checked`: note of what has been opened, so that a next start need not. `resumption`: None to begin.
+    """
+
+    plan: TrainPlan
+    run: RunDir
+    skipped: tuple[Fault, ...]
+    excluded: int
+    checked: dict[str, Any]
+    resumption: Resumption | None
+
+    @property
+    def first_step(self) -> int:
+        """How many steps have been taken."""
+        return self.resumption.step if self.resumption else 0
+
+
+def check(settings: TrainSettings, elsewhere: tuple[Device, int] | None = None) -> TrainRequest:
+    """Checks data, weights, sizes and space, and writes nothing.
+
+    `elsewhere`: device and number of ranks, where it is to run on other machines than this.
+    Raises UserError, with all faults of the data in one message.
+    """
+    run = RunDir(Path(settings.run_dir).expanduser().resolve(), option="--run_dir")
+    files = settings.trainable.find_files(settings)
+    found = find_pairs(settings, run.path / _CHECKED)
+    if elsewhere is not None:
+        device, ranks = elsewhere
+    else:
+        choose = choose_device if settings.dry_run else usable_device
+        device = choose(settings.device)
+        ranks = settings.ranks or _default_ranks(settings, device)
+    pairs, held_out = hold_out(found.pairs, settings.held_out)
+    _insist_on_parts(settings, ranks, len(pairs))
+    plan = TrainPlan(settings, pairs, device, ranks, held_out, files)
+    resumption = compare_with_state(plan, run) if settings.resume else None
+    _insist_on_space(plan, run)
+    return TrainRequest(plan, run, found.skipped, found.excluded, found.note, resumption)
+
+
+def lay_out(request: TrainRequest) -> Path | None:
+    """Writes the plan. With --no-resume what an earlier training left is put aside, not deleted; returns where."""
+    run, settings = request.run, request.plan.settings
+    aside = None if settings.resume else put_aside(run)
+    run.create(run.states)
+    request.plan.save(run.plan)
+    write_json(run.path / _CHECKED, request.checked)
+    return aside
+
+
+def _default_ranks(settings: TrainSettings, device: Device) -> int:
+    """One for each GPU, as far as the batch can be split evenly."""
+    gpus = gpu_count() if device == "cuda" else 1
+    share = settings.batch_size // (settings.micro_batch or 1)
+    return max((count for count in range(1, gpus + 1) if share % count == 0), default=1)
+
+
+def _insist_on_parts(settings: TrainSettings, ranks: int, pairs: int) -> None:
+    batch, micro = settings.batch_size, settings.micro_batch or 1
+    if batch % (ranks * micro):
+        raise UserError(
+            f"--batch_size {batch} can't be split evenly over {ranks} rank(s)"
+            + (f" in micro-batches of {micro}" if settings.micro_batch else "")
+            + f": it must be a multiple of {ranks * micro}"
+        )
+    if batch > pairs:
+        raise UserError(f"--batch_size {batch} is larger than the training set, which has {pairs} usable pair(s)")
+
+
+def _insist_on_space(plan: TrainPlan, run: RunDir) -> None:
+    settings = plan.settings
+    size = settings.trainable.state_size(settings)
+    missing = max(1, settings.keep_states + 2 - len(list_states(run.states)))  # with the best, and one being written
+    hint = f" (a state takes {size >> 20} MiB); make room, choose another folder, or lower --keep_states"
+    insist_on_space("--run_dir", run.path, size * missing, f"{missing} states", hint)

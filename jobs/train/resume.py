@@ -1,0 +1,102 @@
+"""Whether a training can go on from the newest state in its folder, and what has changed since."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+from ecgan.checkpoint import list_states, native
+from ecgan.errors import UserError
+from jobs.run.folder import RunDir
+from jobs.train.plan import TrainPlan
+from jobs.train.roles import BEGINNING, FIXED, STEERING, Role, of_role
+from jobs.train.settings import TrainSettings
+from jobs.train.standing import Identity, Standing
+
+
+@dataclass(frozen=True)
+class Resumption:
+    """`step`: of the state that it goes on from. `changed`: options that steer it otherwise from there, as "lr 2 -> 1";
+    `ignored`: options that only count at the beginning, and say something else now."""
+
+    step: int
+    changed: tuple[str, ...] = ()
+    ignored: tuple[str, ...] = ()
+
+
+def identity(plan: TrainPlan) -> Identity:
+    """What a state notes of the training that it belongs to."""
+    return Identity(_values(plan.settings, FIXED, STEERING), len(plan.pairs), plan.names_digest)
+
+
+def beginning(settings: TrainSettings) -> dict[str, Any]:
+    """What a state notes of how its first weights were made."""
+    return _values(settings, BEGINNING)
+
+
+def compare_with_state(plan: TrainPlan, run: RunDir) -> Resumption | None:
+    """None if there is no state. Raises UserError if the newest is that of another training."""
+    states = list_states(run.states)
+    if not states:
+        return None
+    saved = Standing.of_state(states[-1], native.describe(states[-1])["about"].get("training"))
+    before = _settings_before(saved, run.plan)
+    fixed = changes(before, plan.settings, FIXED)
+    now = identity(plan)
+    if saved.identity.names != now.names:
+        fixed.append(f"the training set ({saved.identity.pairs} pairs -> {now.pairs})")
+    if fixed:
+        raise UserError(
+            f"{run.path} holds a training that differs in {'; '.join(fixed)}: it can't go on so. Restore that, "
+            "choose another --run_dir, or begin anew with --no-resume"
+        )
+    given = {field.name for field in dataclasses.fields(plan.settings) if _is_given(plan.settings, field)}
+    ignored = [
+        f"{name} {getattr(plan.settings, name)} (only at the beginning)"
+        for name in of_role(TrainSettings, BEGINNING)
+        if name in given and getattr(plan.settings, name) != before[name]
+    ]
+    return Resumption(saved.step, tuple(changes(before, plan.settings, STEERING)), tuple(ignored))
+
+
+def changes(before: Mapping[str, Any], now: TrainSettings, role: Role) -> list[str]:
+    """Of the options of `role` those that differ, as "lr 0.0002 -> 0.0001"."""
+    pairs = [(name, before[name], getattr(now, name)) for name in of_role(TrainSettings, role)]
+    return [f"{name} {old} -> {new}" for name, old, new in pairs if old != new]
+
+
+def put_aside(run: RunDir) -> Path | None:
+    """Moves what a training wrote into a folder of its own below the run's; None if there was nothing."""
+    written = [run.states, run.metrics, run.samples, run.samples_page, run.tensorboard, run.failures, run.status]
+    found = [path for path in written if path.exists()]
+    if not found:
+        return None
+    stamp = datetime.now(timezone.utc).strftime("%Y%m%d-%H%M%S")
+    aside = run.path / f"before-{stamp}-{secrets.token_hex(2)}"
+    aside.mkdir()
+    for path in found:
+        path.rename(aside / path.name)
+    return aside
+
+
+def _settings_before(saved: Standing, plan: Path) -> dict[str, Any]:
+    """All settings that the state was trained with. What it does not note, since an option was not there yet or was not
+    thought to matter, the run's last plan had; else it had its default."""
+    before = vars(TrainSettings())
+    with contextlib.suppress(UserError):
+        before = vars(TrainPlan.load(plan).settings)
+    return before | saved.identity.settings | saved.began
+
+
+def _values(settings: TrainSettings, *roles: Role) -> dict[str, Any]:
+    return {name: getattr(settings, name) for name in of_role(TrainSettings, *roles)}
+
+
+def _is_given(settings: TrainSettings, field: dataclasses.Field[Any]) -> bool:
+    return bool(getattr(settings, field.name) != field.default)

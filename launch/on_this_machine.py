@@ -1,0 +1,87 @@
+"""Work in shards on this machine: a pool of processes with one bar over all of them, and what ends it."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Mapping, Sequence
+
+from ecgan.errors import UserError
+from ecgan.progress import progress_bar
+from ecgan.runtime.devices import gpu_count
+from jobs.options import in_words
+from jobs.run import record
+from jobs.run.folder import RunDir
+from jobs.run.progress import read_shards
+from jobs.run.state import State
+from jobs.sharded.work import Work
+from launch.command import DONE, SOME_FAILED, Terminated
+from slurm import resources
+from slurm.local import LocalPool, Outcome
+
+
+def workers(work: Work, asked: int | None) -> list[dict[str, str]]:
+    """The environment of each worker of the pool: its GPU or its share of the cores."""
+    gpus = gpu_count() if work.device == "cuda" else 0
+    count = asked or resources.default_workers(gpus, work.memory)
+    return resources.environments(max(1, min(count, work.shards)), gpus)
+
+
+def describe(work: Work, asked: int | None) -> str:
+    found = workers(work, asked)
+    each = f"{found[0]['OMP_NUM_THREADS']} thread(s)" if work.device == "cpu" else "one GPU"
+    return f"{len(found)} on this machine ({work.device}), {each} each"
+
+
+def carry_out(work: Work, asked: int | None, environment: Mapping[str, str], held: int) -> int:
+    """Makes all shards and ends the work; returns the exit status. `environment` is every worker's, and `held` the
+    lock that they keep as long as they live. Raises what interrupts it, with all of them ended."""
+    finish = work.finish()
+    record.begin(work.run, work.kind, State.STARTING, total=work.total, done=work.done, before=work.done)
+    try:
+        outcomes = _make(work, [{**environment, **each} for each in workers(work, asked)], held)
+        for message in dict.fromkeys(outcome.message for outcome in outcomes if outcome.message):
+            print(f"error: {message} (log in {work.run.logs})", file=sys.stderr)
+        if any(outcome.state == "hopeless" for outcome in outcomes):
+            finish.note_failures()
+            record.update(work.run, State.FAILED)
+            return SOME_FAILED
+        return SOME_FAILED if finish() else DONE
+    except BaseException as error:
+        _note_end(work.run, error)
+        with contextlib.suppress(OSError):
+            finish.note_failures()
+        print(f"{work.share.kept} in {work.run.path}", file=sys.stderr)
+        raise
+
+
+def _make(work: Work, workers: Sequence[Mapping[str, str]], held: int) -> list[Outcome]:
+    """Runs every shard, with one bar over all; raises what interrupts it, workers ended."""
+    pool = LocalPool(workers, work.run.logs, keep_open=[held])
+    with progress_bar(work.total, work.doing, "picture", initial=work.done) as bar:
+
+        def tick() -> None:
+            known = read_shards(work.run.shards)
+            if all(shard.state is State.STARTING for shard in known):
+                bar.unpause()  # loading and compiling are not the work: rate and ETA leave them out
+                return
+            done, failed = work.done + sum(shard.done for shard in known), sum(shard.failed for shard in known)
+            if done + failed > bar.n:
+                bar.update(done + failed - bar.n)
+                record.update(work.run, State.RUNNING, done=done, failed=failed)
+
+        try:
+            return pool.run(work.jobs(), tick)
+        finally:
+            tick()  # workers that were told to stop have finished what they had in hand
+
+
+def _note_end(run: RunDir, error: BaseException) -> None:
+    """Notes that `error` has ended the run, unless it has come to an end that it has told itself."""
+    if not record.read(run).state.goes_on:
+        return
+    if isinstance(error, (KeyboardInterrupt, Terminated)):
+        record.update(run, State.STOPPED)
+    else:
+        words = in_words(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
+        record.update(run, State.FAILED, error=words)

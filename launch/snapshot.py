@@ -1,0 +1,48 @@
+"""A copy of the project's code in a run's folder: what the run starts later is not changed by what is edited later."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from pathlib import Path
+
+from ecgan.files import TEMPORARY_SUFFIX
+from jobs.run.folder import RunDir
+from launch.slurm_options import SlurmOptions
+from slurm.script import code_environment
+
+_PACKAGES = ("ecgan", "jobs", "slurm", "launch")
+
+
+def take(run: RunDir, options: SlurmOptions) -> None:
+    """Copies the project's packages into the run's code/, unless the user does without. Needs the lock. Raises OSError
+    if there is no room."""
+    if not options.snapshot:
+        return
+    if not _can_be_named(run):
+        print(f"note: no snapshot of the code: PYTHONPATH can't name {run.code}", file=sys.stderr)
+        return
+    new = run.path / f".code{TEMPORARY_SUFFIX}"
+    shutil.rmtree(new, ignore_errors=True)
+    root = Path(__file__).resolve().parent.parent
+    try:
+        for package in _PACKAGES:
+            shutil.copytree(root / package, new / package, ignore=shutil.ignore_patterns("__pycache__", ".*"))
+        shutil.rmtree(run.code, ignore_errors=True)
+        new.rename(run.code)
+    finally:
+        shutil.rmtree(new, ignore_errors=True)
+
+
+def environment(run: RunDir, options: SlurmOptions) -> dict[str, str]:
+    """With which processes run that code; what the user's own PYTHONPATH has comes after it."""
+    if not options.snapshot or not _can_be_named(run):
+        return code_environment(None)
+    found = code_environment(run.code)
+    theirs = os.environ.get("PYTHONPATH")
+    return found | ({"PYTHONPATH": f"{found['PYTHONPATH']}{os.pathsep}{theirs}"} if theirs else {})
+
+
+def _can_be_named(run: RunDir) -> bool:
+    return os.pathsep not in str(run.code)

@@ -1,0 +1,82 @@
+"""What `doctor.py --warm` does: compiles here, or on a node of the cluster in a small job of its own."""
+
+from __future__ import annotations
+
+import secrets
+import sys
+import time
+
+from ecgan.config import ModelConfig
+from ecgan.errors import UserError
+from ecgan.runtime.cache import cache_dir, log_dir
+from ecgan.runtime.compiling import start_in_child
+from ecgan.runtime.devices import Device, DeviceChoice
+from ecgan.runtime.warming import warm_painting
+from jobs.run import attempts
+from jobs.run.folder import RunDir
+from jobs.run.state import State
+from jobs.run.submission import Submission
+from jobs.warm import Warm
+from launch import on_slurm, snapshot
+from launch.checks.rows import Row
+from launch.command import DONE, SOME_FAILED
+from launch.slurm_options import SlurmOptions
+from slurm import controller, script
+from slurm.site import Site
+from slurm.supervisor import Supervised
+
+_TICK = 1.0
+
+
+def warm_here(asked: DeviceChoice, model: ModelConfig | None) -> tuple[Row, Device | None]:
+    """Compiles Jittor's core and, given a model, its operators, in child processes that show their progress.
+
+    Returns a row, and the device that Jittor runs on (it may fall back to the CPU) unless it does not start.
+    """
+    name, how = "warming up", f"the logs are in {log_dir()}"
+    used = None
+    try:
+        used = start_in_child(asked)
+        if model is None:
+            return Row(name, "ok", f"Jittor's core is compiled and starts on {used}"), used
+        warm_painting(model, used)
+    except UserError as error:
+        return Row(name, "missing", str(error), how), used
+    return Row(name, "ok", f"Jittor's core and the model's operators are compiled for {used}"), used
+
+
+def warm_on_slurm(asked: DeviceChoice, model: ModelConfig | None, site: Site, options: SlurmOptions) -> int:
+    """Submits the job, waits for it and shows what it says; returns the exit status."""
+    run = RunDir(cache_dir() / f"warm-{secrets.token_hex(4)}", option="--cache_dir")
+    run.create()
+    on_slurm.equip(run, site, options)
+    shape = script.shard(site, "ecgan-warm", snapshot.environment(run, options))
+    job = Supervised(run.path, "warm", Warm(on_slurm.device(asked, site), model), site, shape)
+    with on_slurm.Sending(run, site) as sending:
+        sending.send("warm", shape, [job])
+    submission = sending.submission
+    print(f"submitted  warm: job {submission.ids[0]}, logs in {run.path}", flush=True)
+    outcome = _wait(run, submission)
+    for log in sorted(run.logs.glob("warm-*/rank-0.log")):
+        print(log.read_text(errors="replace"), end="")
+    if outcome is State.DONE:
+        return DONE
+    print(f"error: {outcome}: see the logs in {run.path}", file=sys.stderr)
+    return SOME_FAILED
+
+
+def _wait(run: RunDir, submission: Submission) -> State:
+    """How the last attempt ended. Interrupted, the job is cancelled: nobody would look at what it says."""
+    try:
+        while True:
+            every = attempts.every(run.attempts, "warm")
+            outcome = every[-1].details.outcome if every else None
+            if outcome not in (None, State.REQUEUED):
+                return outcome
+            states = controller.job_states(submission.ids)
+            if states is not None and all(state.is_over for state in states.values()) and not every:
+                raise UserError(f"job {submission.ids[0]} is gone without having begun")
+            time.sleep(_TICK)
+    except KeyboardInterrupt:
+        controller.cancel(submission.ids)
+        raise

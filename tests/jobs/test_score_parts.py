@@ -1,0 +1,77 @@
+"""Plan, measurements and the end of a scoring one by one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from ecgan.errors import UserError
+from jobs.run import attempts, record
+from jobs.run.folder import RunDir
+from jobs.run.state import State
+from jobs.score import measurements
+from jobs.score.finish import IMAGES, SCORE, ScoreFinish
+from jobs.score.measurements import Measurements
+from jobs.score.plan import Judges, ScorePart, ScorePlan, Subject, in_parts
+
+
+def plan_of(count: int) -> ScorePlan:
+    judges = Judges(None, None, None, None, (), 29, False, "cpu", None)
+    subjects = [Subject(f"m{i}", f"m{i}.jpg", "1:1", f"m{i}.png", "r.jpg") for i in range(count)]
+    parts = tuple(in_parts("pictures", subjects, judges.fingerprint()))
+    return ScorePlan("results", judges, parts, (8, 6), None, 0, {}, ())
+
+
+def measure(run: RunDir, part: ScorePart) -> None:
+    records: list[dict[str, Any]] = [
+        {"name": subject.name, "style_rgb": 0.5, "style_hsv": 0.25, "style_hue": None, "note": ""}
+        for subject in part.subjects
+    ]
+    Measurements(records, [], np.zeros((0, 0), np.float32), np.zeros((0, 0))).save(run, part)
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> RunDir:
+    run = RunDir(tmp_path / "results.score")
+    run.create(run.shards, measurements.folder(run))
+    return run
+
+
+def test_plan_comes_back_from_its_file(run: RunDir) -> None:
+    plan = plan_of(40)
+    assert [len(part.subjects) for part in plan.parts] == [16, 16, 8] and plan.total == 40 and plan.shards == 0
+    sharded = plan.in_shards({plan.parts[0].key, plan.parts[2].key}, 8)
+    assert [part.shard for part in sharded.parts] == [0, None, 1] and sharded.of_shard(1)[0].key == plan.parts[2].key
+    sharded.save(run.plan)
+    assert ScorePlan.load(run.plan) == sharded
+
+
+def test_parts_that_are_not_measured_leave_it_incomplete(run: RunDir) -> None:
+    plan = plan_of(20)
+    plan.save(run.plan)
+    measure(run, plan.parts[1])
+    record.begin(run, "scoring", State.MERGING, total=20)
+    with pytest.raises(UserError, match="16 of 20 pictures are not measured yet"):
+        ScoreFinish(run.path)()
+    known = record.read(run)
+    assert (known.kind, known.state, known.done, known.missing) == ("scoring", State.INCOMPLETE, 4, 16)
+
+
+def test_only_the_newest_end_writes(run: RunDir, monkeypatch: pytest.MonkeyPatch) -> None:
+    plan = plan_of(3)
+    plan.save(run.plan)
+    measure(run, plan.parts[0])
+    first = attempts.begin(run.attempts, attempts.MERGE)
+    second = attempts.begin(run.attempts, attempts.MERGE)
+    monkeypatch.setenv(attempts.VARIABLE, str(first.path))
+    with pytest.raises(attempts.Superseded):
+        ScoreFinish(run.path)()
+    assert not [path for path in (run.path / SCORE, run.path / IMAGES, run.status) if path.exists()]
+    monkeypatch.setenv(attempts.VARIABLE, str(second.path))
+    finish = ScoreFinish(run.path)
+    assert finish() == 0
+    lines, lacking = finish.outcome()
+    assert lacking == 0 and any("0.5000" in line for line in lines)

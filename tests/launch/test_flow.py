@@ -1,0 +1,249 @@
+"""The flow of sharded work, with a third kind of it that is defined here: counting the pixels of pictures."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import pytest
+from conftest import ROOT, draw_photo
+from PIL import Image
+
+from ecgan.data.images import BadImage, read_photo
+from ecgan.errors import UserError
+from ecgan.files import write_json
+from ecgan.runtime.devices import DeviceChoice
+from jobs.options import option
+from jobs.run import attempts, record
+from jobs.run.folder import RunDir
+from jobs.run.progress import Progress
+from jobs.run.state import State
+from jobs.sharded import numbering
+from jobs.sharded.finish import Finish
+from jobs.sharded.shard import Share
+from jobs.sharded.work import Request, Row, Work
+from launch import flow
+from launch.command import DONE, SOME_FAILED
+
+
+@dataclass(frozen=True)
+class PixelSettings:
+    pictures: str = option("pictures", "folder of the pictures")
+    shards: int = option(1, "parts into which they are split")
+    workers: int | None = option(None, "processes on this machine")
+    cluster: Literal["auto", "slurm", "local"] = option("local", "where to run")
+    device: DeviceChoice = option("cpu", "what to compute on")
+    cache_dir: str | None = option(None, "folder of compiled code")
+    dry_run: bool = option(False, "print the plan and do nothing")
+
+
+@dataclass(frozen=True)
+class PixelRequest(Request):
+    settings: PixelSettings
+    names: tuple[str, ...]
+
+
+def check(settings: PixelSettings, device: str | None) -> PixelRequest:
+    folder = Path(settings.pictures)
+    names = tuple(sorted(path.name for path in folder.iterdir()))
+    if not names:
+        raise UserError("there are no pictures", field="pictures", value=folder)
+    return PixelRequest(RunDir(folder.with_name(folder.name + ".pixels")), settings, names)
+
+
+class PixelShare(Share[str]):
+    kept = "what is counted is kept"
+
+    def __init__(self, run: RunDir, number: int) -> None:
+        self._run, self._plan = run, json.loads(run.plan.read_text())
+        self.items = [name for name, shard in self._plan["shards"].items() if shard == number]
+
+    def left(self) -> list[str]:
+        return [name for name in self.items if not counted(self._run, name).exists()]
+
+    def load(self) -> None:
+        print(f"{self._run.path.name}: this is {__file__}, flow {flow.__file__}")
+
+    def make(self, items: Sequence[str], progress: Progress) -> bool:
+        for name in items:
+            try:
+                picture = read_photo(Path(self._plan["pictures"]) / name)
+            except BadImage:
+                progress.count(failed=1)
+                continue
+            attempts.insist_on_newest()
+            write_json(counted(self._run, name), picture.shape[0] * picture.shape[1])
+            progress.count(done=1)
+        return True
+
+
+@dataclass(frozen=True)
+class PixelFinish(Finish):
+    def __call__(self) -> int:
+        run = RunDir(self.run_dir)
+        names = json.loads(run.plan.read_text())["shards"]
+        counts = [json.loads(file.read_text()) for name in names if (file := counted(run, name)).exists()]
+        write_json(run.path / "total.json", sum(counts))
+        record.update(run, State.DONE, done=len(counts), failed=len(names) - len(counts))
+        return len(names) - len(counts)
+
+    def lack(self, count: int) -> str:
+        return f"{count} picture(s) could not be counted"
+
+
+@dataclass(frozen=True)
+class Counting(Work):
+    request: PixelRequest
+    numbers: dict[str, int | None]
+
+    kind, doing, share = "counting", "counting", PixelShare
+
+    def describe(self, where: Sequence[Row]) -> list[Row]:
+        return [("pictures", f"{self.total}: {self.done} counted already"), *where]
+
+    def lay_out(self) -> None:
+        for file in self.run.shards.glob("*.json"):
+            file.unlink()
+        folder = str(Path(self.request.settings.pictures).absolute())
+        write_json(self.run.plan, {"pictures": folder, "shards": self.numbers})
+
+    def finish(self) -> PixelFinish:
+        return PixelFinish(self.run.path)
+
+
+def examine(request: PixelRequest) -> Counting:
+    todo = [not counted(request.run, name).exists() for name in request.names]
+    numbers = numbering.numbered(todo, request.settings.shards)
+    total, shards = len(request.names), numbering.count(numbers)
+    by_name = dict(zip(request.names, numbers, strict=True))
+    return Counting(request.run, total, total - sum(todo), shards, "cpu", 1 << 20, request, by_name)
+
+
+def counted(run: RunDir, name: str) -> Path:
+    return run.path / f"{name}.json"
+
+
+# And that is all. What follows is what the flow makes of it.
+
+
+@pytest.fixture
+def pictures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Five of 3x2 pixels; jobs are pickled by reference, so workers must find this file."""
+    folder = tmp_path / "the pictures"
+    folder.mkdir()
+    for number in range(5):
+        Image.fromarray(draw_photo(number, (3, 2))).save(folder / f"{number}.png")
+    here = Path(__file__).parent
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(map(str, (ROOT, here, here.parent))))
+    return folder
+
+
+def count(pictures: Path, *options: object) -> int:
+    arguments = ["--pictures", str(pictures), *map(str, options)]
+    return flow.run(PixelSettings, check, examine, "Counts pixels.", arguments)
+
+
+def known(pictures: Path) -> record.RunRecord:
+    return record.read(run_of(pictures))
+
+
+def run_of(pictures: Path) -> RunDir:
+    return RunDir(pictures.with_name(pictures.name + ".pixels"))
+
+
+def total(pictures: Path) -> int:
+    return int(json.loads((run_of(pictures).path / "total.json").read_text()))
+
+
+def test_a_third_kind_runs_in_the_pool(pictures: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert count(pictures, "--shards", 3, "--workers", 2) == DONE
+    assert total(pictures) == 5 * 3 * 2
+    told = known(pictures)
+    assert (told.kind, told.state, told.done, told.total) == ("counting", State.DONE, 5, 5)
+    assert "workers     2 on this machine (cpu)" in capsys.readouterr().out
+    assert len(list(run_of(pictures).shards.glob("*.json"))) == 3
+
+    Image.fromarray(np.zeros((9, 9, 3), np.uint8)).save(pictures / "5.png")
+    assert count(pictures, "--shards", 3) == DONE and total(pictures) == 5 * 6 + 81
+    assert "6: 5 counted already" in capsys.readouterr().out
+
+
+def test_what_fails_is_told_by_the_exit_status(pictures: Path) -> None:
+    (pictures / "2.png").write_bytes(b"no picture")
+    assert count(pictures, "--shards", 2) == SOME_FAILED
+    told = known(pictures)
+    assert (told.state, told.done, told.failed) == (State.DONE, 4, 1)
+
+
+def test_a_dry_run_writes_nothing(pictures: Path) -> None:
+    assert count(pictures, "--dry_run") == DONE
+    assert not run_of(pictures).path.exists()
+
+
+@pytest.mark.parametrize(
+    "error, state, told",
+    [
+        (RuntimeError("ours"), State.FAILED, "RuntimeError: ours"),
+        (UserError("yours"), State.FAILED, "yours"),
+        (KeyboardInterrupt(), State.STOPPED, None),
+    ],
+)
+def test_how_it_was_ended_is_recorded(
+    pictures: Path, monkeypatch: pytest.MonkeyPatch, error: BaseException, state: State, told: str | None
+) -> None:
+    """A crash of our own is no stop, and what was made is still known."""
+
+    def end(self: PixelFinish) -> int:
+        raise error
+
+    monkeypatch.setattr(PixelFinish, "__call__", end)
+    with pytest.raises(type(error)):
+        count(pictures)
+    found = known(pictures)
+    assert (found.kind, found.state, found.error, found.done, found.total) == ("counting", state, told, 5, 5)
+
+
+def test_an_end_that_was_told_stays(pictures: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def end(self: PixelFinish) -> int:
+        record.update(RunDir(self.run_dir), State.INCOMPLETE, missing=2)
+        raise UserError("2 are missing")
+
+    monkeypatch.setattr(PixelFinish, "__call__", end)
+    with pytest.raises(UserError):
+        count(pictures)
+    assert known(pictures).state is State.INCOMPLETE
+
+
+@pytest.mark.parametrize("option, is_copied", [("--snapshot", True), ("--no_snapshot", False)])
+def test_workers_run_a_copy_of_the_code(pictures: Path, option: str, is_copied: bool) -> None:
+    assert count(pictures, option) == DONE
+    log = (run_of(pictures).logs / "worker-0.log").read_text()
+    assert (f"flow {run_of(pictures).code / 'launch/flow.py'}" in log) is is_copied
+    assert run_of(pictures).code.exists() is is_copied
+
+
+def test_a_folder_that_pythonpath_can_not_name(
+    tmp_path: Path, pictures: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    odd = pictures.rename(tmp_path / f"odd{os.pathsep}name")
+    assert count(odd) == DONE and total(odd) == 30
+    assert "no snapshot of the code" in capsys.readouterr().err
+
+
+def test_a_second_command_is_kept_out(pictures: Path) -> None:
+    run_of(pictures).create()
+    holding = "import sys; from pathlib import Path; from jobs.run import lock; from jobs.run.folder import RunDir\n"
+    holding += "lock.take(RunDir(Path(sys.argv[1]))); print(flush=True); sys.stdin.read()"
+    command = [sys.executable, "-c", holding, str(run_of(pictures).path)]
+    with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
+        assert other.stdout is not None and other.stdout.readline()
+        with pytest.raises(UserError, match=f"in use by process {other.pid}"):
+            count(pictures)
+        other.kill()
