@@ -104,7 +104,7 @@ class Meet:
 
         from jobs import stop
 
-        runtime.start("cpu")
+        starting.start("cpu")
         from ecgan.training.world import join
 
         world = join(self.ranks)
