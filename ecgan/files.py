@@ -48,9 +48,11 @@ def write_atomically(path: Path, content: bytes | str) -> None:
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
-    except BaseException:
+    except BaseException as error:
         with contextlib.suppress(OSError):
             temporary.unlink()
+        if isinstance(error, OSError):
+            error.filename, error.filename2 = str(path), None  # a disk that fills while we write has none
         raise
 
 
@@ -139,18 +141,30 @@ def sha256_of(path: Path) -> str:
     return digest.hexdigest()
 
 
+def lock(descriptor: int, how: int, path: Path, field: str) -> None:
+    """flock(2). Raises BlockingIOError, and UserError naming `path`'s folder and the setting `field` that chose it if
+    its file system has no locks."""
+    try:
+        fcntl.flock(descriptor, how)
+    except BlockingIOError:
+        raise
+    except OSError as error:
+        fact = f"{path.parent}: its file system has no locks ({reason(error)})"
+        raise UserError(fact, hint=f"choose another folder with <{field}>") from None
+
+
 @contextlib.contextmanager
-def exclusive_lock(path: Path, on_wait: Callable[[], None] | None = None) -> Iterator[None]:
+def exclusive_lock(path: Path, field: str, on_wait: Callable[[], None] | None = None) -> Iterator[None]:
     """Holds a lock on `path` between processes (released by the kernel if this one dies).
 
-    `on_wait()` is called once if somebody else holds it.
+    `on_wait()` is called once if somebody else holds it. Raises UserError like `lock`.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with open(path, "a") as file:
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            lock(file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB, path, field)
         except BlockingIOError:
             if on_wait:
                 on_wait()
-            fcntl.flock(file, fcntl.LOCK_EX)
+            lock(file.fileno(), fcntl.LOCK_EX, path, field)
         yield
