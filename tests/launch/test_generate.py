@@ -140,8 +140,7 @@ def test_stopped_job_leaves_no_orphans_and_can_go_on(data_folder: Folder, sent: 
     assert not data.results.exists()
     kept = len(data.made())
     assert 4 <= kept < 60
-    ended = State.DIED if sent == signal.SIGKILL else State.STOPPED
-    wait_until(lambda: read_status(data.run).state is ended, 10)  # what is killed lets go of the lock last
+    wait_until(lambda: read_status(data.run).state is (State.DIED if sent == signal.SIGKILL else State.STOPPED), 5)
     assert read_status(data.run).done == kept or sent == signal.SIGKILL
 
     rest = data.generate("--shards", 5)
