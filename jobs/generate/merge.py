@@ -8,7 +8,6 @@ renamed aside first and deleted last, so that at no moment a kill leaves less th
 from __future__ import annotations
 
 import dataclasses
-import json
 import os
 import shutil
 from concurrent.futures import ThreadPoolExecutor
@@ -20,7 +19,7 @@ import ecgan
 from ecgan.data.folders import is_dropping
 from ecgan.data.images import BadImage, check_picture
 from ecgan.errors import UserError
-from ecgan.files import sha256_of, write_json
+from ecgan.files import read_any_json, sha256_of, write_json
 from ecgan.progress import progress_bar
 from jobs.generate.plan import GeneratePlan, Task, differences
 from jobs.generate.records import Record, made
@@ -128,7 +127,7 @@ def restore(run: RunDir, results: Path) -> None:
 def read_manifest(results: Path) -> dict[str, Any] | None:
     """The manifest of a results folder; None if it is not one of ours."""
     try:
-        manifest = json.loads((results / MANIFEST).read_text())
+        manifest = read_any_json(results / MANIFEST)
         width, height = manifest["fingerprint"]["size"]
         whole = all(isinstance(entry["sha256"], str) for entry in manifest["images"].values())
         return manifest if whole and isinstance(width, int) and isinstance(height, int) else None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import os
 import sys
 from collections.abc import Sequence
@@ -18,7 +17,7 @@ from ecgan.data.folders import PHOTO_SUFFIXES, find_pictures
 from ecgan.data.images import BadImage, Size, size_of
 from ecgan.data.testset import Fault, Item, check_pictures, find_test_set
 from ecgan.errors import UserError
-from ecgan.files import sha256_of
+from ecgan.files import read_any_json, sha256_of
 from ecgan.runtime.compiling import usable_device
 from ecgan.runtime.devices import Device, choose_device
 from ecgan.scoring.frechet import Gaussian
@@ -89,7 +88,7 @@ def check(settings: ScoreSettings, device: Device | None = None) -> ScoreRequest
 def _insist_on_own_folder(run: RunDir) -> None:
     """UserError if what lies in the folder is not what a scoring leaves there, which may be cleared away."""
     try:
-        is_ours = "judges" in json.loads(run.plan.read_text())
+        is_ours = "judges" in read_any_json(run.plan)
     except (OSError, ValueError, TypeError):
         is_ours = not any(path.is_file() and path.name != "lock" for path in run.path.glob("**/*"))
     if not is_ours:

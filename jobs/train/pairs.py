@@ -15,6 +15,7 @@ from ecgan.data.folders import stamp
 from ecgan.data.testset import Fault
 from ecgan.data.trainset import Pair, check_pairs, find_training_set
 from ecgan.errors import UserError
+from ecgan.files import read_any_json
 from jobs.faults import report
 from jobs.train.settings import TrainSettings
 
@@ -68,7 +69,7 @@ def _check_once(pairs: tuple[Pair, ...], model: ModelConfig, note: Path) -> dict
         for path in (pair.photo, pair.mask):
             digest.update(f"{path} {stamp(path)}\n".encode())
     with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-        known = json.loads(note.read_text())
+        known = read_any_json(note)
         if known["digest"] == digest.hexdigest():
             return dict(known)
     faults = check_pairs(pairs, model)
