@@ -13,9 +13,8 @@ from ecgan.config import ModelConfig
 from ecgan.data.testset import Fault
 from ecgan.data.trainset import Pair, check_pairs, find_training_set, read_exclude_list
 from ecgan.errors import UserError
+from jobs.faults import report
 from jobs.train.settings import TrainSettings
-
-_FAULTS_SHOWN = 40
 
 
 @dataclass(frozen=True)
@@ -45,10 +44,8 @@ def find_pairs(settings: TrainSettings, note: Path) -> UsablePairs:
     if not faults and not pairs:
         raise UserError(f"--input_path {path}: there are no pairs of photo and mask")
     if faults and (settings.on_bad_input == "stop" or not usable):
-        lines = [f"  {fault.reason}" for fault in faults[:_FAULTS_SHOWN]]
-        lines += [f"  … and {len(faults) - _FAULTS_SHOWN} more"] if len(faults) > _FAULTS_SHOWN else []
-        hint = f"\nMend them, or --on_bad_input skip to train on the other {len(usable)} pairs." if usable else ""
-        raise UserError(f"{len(faults)} fault(s) in the training set, nothing was done:\n" + "\n".join(lines) + hint)
+        go_on = f"to train on the other {len(usable)} pairs" if usable else ""
+        raise UserError(report(faults, "the training set", "done", go_on))
     return UsablePairs(usable, faults, found.excluded, checked)
 
 
