@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import signal
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from rank_jobs import FillDisk
 
 from ecgan.errors import UserError
 from jobs import stop
@@ -103,6 +105,15 @@ def test_job_that_no_worker_can_find_fails(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.delenv("PYTHONPATH")
     (outcome,) = pool(tmp_path, 1).run([Fail(ValueError)], nothing)
     assert outcome.state == "failed" and "No module named 'test_local_pool'" in outcome.message
+
+
+@pytest.mark.process
+def test_a_log_that_can_not_grow_ends_no_worker(tmp_path: Path, mount: Callable[[int], Path]) -> None:
+    disk = mount(1)
+    (disk / "logs").mkdir()
+    full, other = pool(disk / "logs", 1).run([FillDisk(disk), Write(tmp_path / "ran")], nothing)
+    assert (full.state, full.message) == ("failed", f"{disk / 'result'}: No space left on device")
+    assert other.state == "done" and (tmp_path / "ran").exists()
 
 
 @pytest.mark.process
