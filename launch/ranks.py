@@ -84,8 +84,8 @@ def _report(run_dir: RunDir, ranks: Ranks, use: str) -> int:
         print(f"stopped after step {told.step}; the same command goes on from there", file=sys.stderr)
         return STOPPED
     trouble = ranks.trouble() or "unknown"
-    record.update(run_dir, State.FAILED, error=trouble, log=str(run_dir.logs))
     print(f"error: {trouble} (logs in {run_dir.logs})", file=sys.stderr)
+    record.update(run_dir, State.FAILED, error=trouble, log=str(run_dir.logs))
     if told.last_state:
         print(f"the last state is {told.last_state}: the same command goes on from there", file=sys.stderr)
     return SOME_FAILED
