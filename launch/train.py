@@ -11,6 +11,9 @@ import sys
 from pathlib import Path
 
 try:
+    from launch import early  # isort: skip
+
+    early.begin(__name__)
     import yaml
 
     from ecgan.errors import UserError
@@ -26,7 +29,17 @@ try:
     from jobs.train.request import TrainRequest, check, lay_out
     from jobs.train.settings import TrainSettings
     from launch import on_slurm, snapshot
-    from launch.command import DONE, INTERRUPTED, SOME_FAILED, STOPPED, Terminated, parse_both, run, use_cache
+    from launch.command import (
+        DONE,
+        INTERRUPTED,
+        SOME_FAILED,
+        STOPPED,
+        Terminated,
+        parse_both,
+        run,
+        use_cache,
+        use_threads,
+    )
     from launch.slurm_options import SlurmOptions, site_for
     from slurm import rank, resources, script, starters
     from slurm.ranks import Ranks
@@ -45,6 +58,7 @@ def main() -> int:
     about = "Trains ECGAN: semantic mask and reference photo -> landscape photo."
     settings, options = parse_both(TrainSettings, SlurmOptions, about)
     use_cache(settings.cache_dir)
+    use_threads(settings.threads)
     site, why = site_for(settings.cluster, options, settings.dry_run)
     request = check(settings, elsewhere(settings, site) if site else None)
     print_plan(request, site, why)
@@ -107,9 +121,9 @@ def print_plan(request: TrainRequest, site: Site | None, why: str) -> None:
     if held_out:
         rows.append(("held out", ", ".join([f"{held_out} pairs to measure with", *map(str, plan.files.judges)])))
     if site:
-        where = f"Slurm: {site.nodes} node(s) x {site.ranks_per_node} rank(s), {plan.device}"
+        where = f"Slurm: {site.nodes} node(s) x {site.ranks_per_node} rank(s), {plan.device}{on_slurm.threads(site)}"
     else:
-        where = f"this machine ({plan.device}), {_threads(plan.ranks)} thread(s) a rank"
+        where = f"this machine ({plan.device}), {resources.threads(plan.ranks)} thread(s) a rank"
     rows.append(("where", f"{where}; {why}"))
     if resumption is not None:
         rows.append(("goes on", f"after step {resumption.step} (--no-resume begins anew)"))
@@ -124,8 +138,7 @@ def train(request: TrainRequest, held: int) -> int:
     """Runs the ranks and shows how far they are, until they have ended."""
     run_dir, plan = request.run, request.plan
     record.begin(run_dir, TRAINING, State.STARTING, total=plan.steps, step=request.first_step)
-    threads = str(_threads(plan.ranks))
-    environment = {"OMP_NUM_THREADS": threads, "OPENBLAS_NUM_THREADS": "1"}
+    environment = resources.thread_environment(resources.threads(plan.ranks))
     ranks = Ranks(TrainJob(run_dir.path), starters.here(plan.ranks), environment, run_dir.logs, keep_open=[held])
     try:
         watch(request, ranks)
@@ -186,10 +199,6 @@ def report(run_dir: RunDir, ranks: Ranks, use: str) -> int:
     if told.last_state:
         print(f"the last state is {told.last_state}: the same command goes on from there", file=sys.stderr)
     return SOME_FAILED
-
-
-def _threads(ranks: int) -> int:
-    return max(1, resources.cores() // ranks)
 
 
 if __name__ == "__main__":
