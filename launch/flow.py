@@ -18,7 +18,7 @@ from jobs.run.folder import RunDir
 from jobs.run.state import State
 from jobs.run.submission import Submission
 from jobs.sharded.finish import FinishJob
-from jobs.sharded.work import Request, Row, Work
+from jobs.sharded.work import Remark, Request, Work
 from launch import on_slurm, on_this_machine, snapshot
 from launch.command import DONE, SOME_FAILED, parse_both, use_cache, use_threads
 from launch.slurm_options import SlurmOptions, site_for
@@ -28,7 +28,7 @@ from slurm.site import Site
 from slurm.supervisor import Supervised
 
 
-class Settings(Protocol):
+class ShardedSettings(Protocol):
     """What the flow asks of the options of any sharded work: a dataclass that also has what the work is to be."""
 
     @property
@@ -45,7 +45,7 @@ class Settings(Protocol):
     def dry_run(self) -> bool: ...
 
 
-SettingsT = TypeVar("SettingsT", bound=Settings)
+SettingsT = TypeVar("SettingsT", bound=ShardedSettings)
 RequestT = TypeVar("RequestT", bound=Request)
 
 
@@ -105,7 +105,7 @@ def taken(run: RunDir, *folders: Path) -> Iterator[int]:
         yield descriptor
 
 
-def where(work: Work, settings: Settings, site: Site | None, why: str) -> list[Row]:
+def where(work: Work, settings: ShardedSettings, site: Site | None, why: str) -> list[Remark]:
     """Where the shards will run."""
     if site:
         each = f"{work.device}{on_slurm.threads(site)}"
@@ -115,7 +115,7 @@ def where(work: Work, settings: Settings, site: Site | None, why: str) -> list[R
     return [("workers", f"{on_this_machine.describe(work, settings.workers)}; {why}")]
 
 
-def show(work: Work, where: Sequence[Row]) -> None:
+def show(work: Work, where: Sequence[Remark]) -> None:
     for name, text in [*work.describe(where), ("run", str(work.run.path))]:
         print(f"{name:<{work.column}}{text}")
     sys.stdout.flush()

@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 import runpy
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 try:
@@ -16,11 +17,12 @@ try:
     early.begin(__name__)
     import yaml
 
+    from ecgan.data.exclusion import no_effect
     from ecgan.errors import UserError
     from ecgan.files import write_atomically
     from ecgan.progress import progress_bar
     from ecgan.runtime.devices import Device
-    from jobs.run import lock, record
+    from jobs.run import record
     from jobs.run.folder import RunDir
     from jobs.run.record import TRAINING
     from jobs.run.state import State
@@ -28,7 +30,7 @@ try:
     from jobs.train.job import TrainJob, prepare_code
     from jobs.train.request import TrainRequest, check, lay_out
     from jobs.train.settings import TrainSettings
-    from launch import on_slurm, snapshot
+    from launch import flow, on_slurm, snapshot
     from launch.command import (
         DONE,
         INTERRUPTED,
@@ -69,17 +71,16 @@ def main() -> int:
             on_slurm.dry_run(request.run, settings, site, [(shape, 1)])
         return DONE
 
-    request.run.create()
-    with lock.held(request.run) as held:
-        on_slurm.forget_submission(request.run)
+    with flow.taken(request.run) as held:
         aside = lay_out(request)
         if aside is not None:
             print(f"--no-resume: what was there is now in {aside}")
         config = yaml.safe_dump(dataclasses.asdict(settings), sort_keys=False)
         write_atomically(request.run.config, config)
         if not site or not shape:
+            snapshot.take(request.run, options)
             prepare_code(request.plan)
-            return train(request, held)
+            return train(request, environment, held)
         submission = submit(request, site, shape, options)
     on_slurm.tell(request.run, submission)
     return on_slurm.wait(request.run, submission, "training") if options.wait else DONE
@@ -108,9 +109,10 @@ def submit(request: TrainRequest, site: Site, shape: Shape, options: SlurmOption
 def print_plan(request: TrainRequest, site: Site | None, why: str) -> None:
     plan, settings, trainable = request.plan, request.plan.settings, request.plan.settings.trainable
     model, held_out, resumption = settings.model, len(plan.held_out), request.resumption
-    left_out = f", {request.excluded} left out by the list" if request.excluded else ""
+    left_out = f", {len(request.excluded.names)} left out by the list" if request.excluded.names else ""
     in_parts = f", in micro-batches of {plan.at_once}" if plan.at_once < plan.share else ""
     rows = [("training set", f"{settings.input_path}: {len(plan.pairs)} pairs{left_out}")]
+    rows += [("note", no_effect(request.excluded.unknown))] if request.excluded.unknown else []
     rows += [("skipped", fault.reason) for fault in request.skipped]
     rows += [
         ("model", f"{model.width}x{model.height}, {trainable.widths(settings)}, {model.label_nc} classes"),
@@ -134,11 +136,11 @@ def print_plan(request: TrainRequest, site: Site | None, why: str) -> None:
         print(f"{title:<14}{text}", flush=True)
 
 
-def train(request: TrainRequest, held: int) -> int:
+def train(request: TrainRequest, environment: Mapping[str, str], held: int) -> int:
     """Runs the ranks and shows how far they are, until they have ended."""
     run_dir, plan = request.run, request.plan
     record.begin(run_dir, TRAINING, State.STARTING, total=plan.steps, step=request.first_step)
-    environment = resources.thread_environment(resources.threads(plan.ranks))
+    environment = {**environment, **resources.thread_environment(resources.threads(plan.ranks))}
     ranks = Ranks(TrainJob(run_dir.path), starters.here(plan.ranks), environment, run_dir.logs, keep_open=[held])
     try:
         watch(request, ranks)

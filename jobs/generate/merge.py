@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import ecgan
+from ecgan.data.folders import is_dropping
 from ecgan.data.images import BadImage, check_picture
 from ecgan.errors import UserError
 from ecgan.files import sha256_of, write_json
@@ -152,7 +153,7 @@ def is_complete(results: Path, plan: GeneratePlan) -> bool:
     """Whether `results` holds exactly `plan`'s pictures already, undamaged and from the same inputs."""
     return (
         results.is_dir()
-        and set(os.listdir(results)) == {*plan.files, MANIFEST}
+        and _names_in(results) == {*plan.files, MANIFEST}
         and len(made(results, plan, plan.tasks, listed(results, plan))) == len(plan.tasks)
     )
 
@@ -170,6 +171,11 @@ def adopt(run: RunDir, results: Path, plan: GeneratePlan, records: dict[str, Rec
             shutil.copyfile(results / file, run.images / file)
 
 
+def _names_in(results: Path) -> set[str]:
+    """Without what an operating system leaves there, which is deleted with the folder."""
+    return {name for name in os.listdir(results) if not is_dropping(name)}
+
+
 def sha256_if_any(path: Path) -> str | None:
     return sha256_of(path) if path.is_file() else None
 
@@ -184,12 +190,13 @@ def insist_on_replaceable(results: Path, plan: GeneratePlan, overwrite: bool) ->
         raise UserError(f"{results} is a file; choose another --output_path")
     manifest = read_manifest(results)
     ours = set(manifest["images"]) | {MANIFEST} if manifest else set()
-    strange = sorted(set(os.listdir(results)) - ours - set(plan.files))
+    present = _names_in(results)
+    strange = sorted(present - ours - set(plan.files))
     if strange:
         raise UserError(
             f"{results} holds {strange[0]} ({len(strange)} such), which would be deleted: choose another --output_path"
         )
-    if overwrite or not any(results.iterdir()):
+    if overwrite or not present:
         return
     if manifest is None:
         raise UserError(f"{results} holds pictures without a {MANIFEST}: --overwrite replaces them")

@@ -140,9 +140,8 @@ def test_stopped_job_leaves_no_orphans_and_can_go_on(data_folder: Folder, sent: 
     assert not data.results.exists()
     kept = len(data.made())
     assert 4 <= kept < 60
-    status = read_status(data.run)
-    assert status.state is (State.DIED if sent == signal.SIGKILL else State.STOPPED)
-    assert status.done == kept or sent == signal.SIGKILL
+    wait_until(lambda: read_status(data.run).state is (State.DIED if sent == signal.SIGKILL else State.STOPPED), 5)
+    assert read_status(data.run).done == kept or sent == signal.SIGKILL
 
     rest = data.generate("--shards", 5)
     assert rest.returncode == 0, rest.stderr

@@ -189,6 +189,8 @@ def test_no_rank_outlives_a_launcher_that_is_killed(train_folder: Folder) -> Non
     metrics = data.path / "run/metrics.jsonl"
     wait_until(lambda: metrics.is_file() and metrics.read_text(), 120)
     assert len(data.ranks()) >= 2
+    for rank in data.ranks():  # they run a copy of the code, whatever is edited meanwhile
+        assert f"PYTHONPATH={data.path / 'run/code'}".encode() in Path(f"/proc/{rank}/environ").read_bytes()
     job.kill()
     job.communicate()
     wait_until(lambda: not data.ranks(), 30)
