@@ -372,7 +372,7 @@ def test_lonely_ranks_do_not_train(train_folder: Folder) -> None:
     data = train_folder(6)
     assert data.train("--max_steps", 1, "--ranks", 2).returncode == 0
     logs = data.path / "run/logs"
-    rank = [sys.executable, "-m", "slurm.rank", str(logs / "job.pickle"), str(logs)]
+    rank = [sys.executable, "-m", "slurm.rank", str(logs / "job.pickle"), str(logs), "mpi"]
     job = subprocess.run(rank, cwd=ROOT, stdin=subprocess.PIPE, timeout=60)
     assert job.returncode == 2
     assert "2 ranks were asked for, but this process is in a world of 1" in (logs / "rank-0.outcome").read_text()
