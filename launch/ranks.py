@@ -27,7 +27,7 @@ def train(request: TrainRequest, environment: Mapping[str, str], held: int) -> i
     """
     run_dir, plan = request.run, request.plan
     record.begin(run_dir, TRAINING, State.STARTING, total=plan.steps, step=request.first_step)
-    share = {"OMP_NUM_THREADS": str(threads(plan.ranks)), "OPENBLAS_NUM_THREADS": "1"}
+    share = resources.thread_environment(resources.threads(plan.ranks))
     starter, job = starters.here(plan.ranks), TrainJob(run_dir.path)
     ranks = Ranks(job, starter, {**environment, **share}, run_dir.logs, keep_open=[held])
     try:
@@ -89,8 +89,3 @@ def _report(run_dir: RunDir, ranks: Ranks, use: str) -> int:
     if told.last_state:
         print(f"the last state is {told.last_state}: the same command goes on from there", file=sys.stderr)
     return SOME_FAILED
-
-
-def threads(ranks: int) -> int:
-    """Of each of so many ranks."""
-    return max(1, resources.cores() // ranks)

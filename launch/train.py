@@ -10,6 +10,9 @@ import runpy
 from pathlib import Path
 
 try:
+    from launch import early  # isort: skip
+
+    early.begin(__name__)
     import yaml
 
     from ecgan.data.exclusion import no_effect
@@ -24,9 +27,9 @@ try:
     from jobs.train.request import TrainRequest, check, lay_out
     from jobs.train.settings import TrainSettings
     from launch import flow, on_slurm, ranks, snapshot
-    from launch.command import DONE, parse_both, run, use_cache
+    from launch.command import DONE, parse_both, run, use_cache, use_threads
     from launch.slurm_options import SlurmOptions, site_for
-    from slurm import script
+    from slurm import resources, script
     from slurm.script import Shape
     from slurm.site import Site
     from slurm.supervisor import Supervised
@@ -39,6 +42,7 @@ def main() -> int:
     about = "Trains ECGAN: semantic mask and reference photo -> landscape photo."
     settings, options = parse_both(TrainSettings, SlurmOptions, about)
     use_cache(settings.cache_dir)
+    use_threads(settings.threads)
     site, why = site_for(settings.cluster, options, settings.dry_run)
     request = check(settings, elsewhere(settings, site) if site else None)
     print_plan(request, site, why)
@@ -101,9 +105,9 @@ def print_plan(request: TrainRequest, site: Site | None, why: str) -> None:
     if held_out:
         rows.append(("held out", ", ".join([f"{held_out} pairs to measure with", *map(str, plan.files.judges)])))
     if site:
-        where = f"Slurm: {site.nodes} node(s) x {site.ranks_per_node} rank(s), {plan.device}"
+        where = f"Slurm: {site.nodes} node(s) x {site.ranks_per_node} rank(s), {plan.device}{on_slurm.threads(site)}"
     else:
-        where = f"this machine ({plan.device}), {ranks.threads(plan.ranks)} thread(s) a rank"
+        where = f"this machine ({plan.device}), {resources.threads(plan.ranks)} thread(s) a rank"
     rows.append(("where", f"{where}; {why}"))
     if resumption is not None:
         rows.append(("goes on", f"after step {resumption.step} (--no-resume begins anew)"))
