@@ -58,16 +58,15 @@ def _count(name: str, module: nn.Module, size: tuple[int, int], segmap: Segmap) 
     hidden = 9 * segmap.channels * HIDDEN_CHANNELS
     gamma_and_beta = 2 * module.mlp_gamma.weight.numel()
     dense = positions * (hidden + gamma_and_beta)
-    surroundings = segmap.surroundings(*size, apart=True)
+    surroundings = segmap.surroundings(*size)
     if surroundings is None:
         return Layer(name, "SPADE", dense, dense)
-    (part,) = surroundings.parts
-    inner, outer = part.one_hot.shape[1], part.outer.shape[0]
+    inner, outer = surroundings.distinct.one_hot.shape[1], surroundings.distinct.outer.shape[0]
     return Layer(name, "SPADE", dense, inner * hidden + outer * gamma_and_beta)
 
 
 def _of_mask(weight: jt.Var, segmap: Segmap, size: tuple[int, int]) -> int:
     """What a table spares conv_comb1, which sees the one-hot mask beside what was painted."""
-    surroundings = segmap.surroundings(*size, apart=True)
+    surroundings = segmap.surroundings(*size)
     each = segmap.channels * 9 * weight.shape[0]
-    return 0 if surroundings is None else (size[0] * size[1] - surroundings.parts[0].one_hot.shape[1]) * each
+    return 0 if surroundings is None else (size[0] * size[1] - surroundings.distinct.one_hot.shape[1]) * each

@@ -24,7 +24,7 @@ TEMPORARY_SUFFIX = ".part"
 #: Bytes of the largest file that is read whole, and of the largest JSON. Ours are far below.
 _MOST, _MOST_JSON = 1 << 30, 1 << 28
 #: How deep objects and lists of a JSON file may lie in each other; no file of the project comes near.
-_DEEPEST = 32
+DEEPEST = 32
 _NO_FILES = {
     stat.S_IFIFO: "a FIFO",
     stat.S_IFSOCK: "a socket",
@@ -48,9 +48,11 @@ def write_atomically(path: Path, content: bytes | str) -> None:
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
-    except BaseException:
+    except BaseException as error:
         with contextlib.suppress(OSError):
             temporary.unlink()
+        if isinstance(error, OSError):
+            error.filename, error.filename2 = str(path), None  # a disk that fills while we write has none
         raise
 
 
@@ -111,8 +113,8 @@ def read_json(path: Path, cls: type[Record], what: str) -> Record:
 
 def _json_text(path: Path) -> str:
     text = read_text(path, _MOST_JSON)
-    if _depth(text) > _DEEPEST:
-        raise ValueError(f"nested more than {_DEEPEST} deep")
+    if _depth(text) > DEEPEST:
+        raise ValueError(f"nested more than {DEEPEST} deep")
     return text
 
 
@@ -139,18 +141,30 @@ def sha256_of(path: Path) -> str:
     return digest.hexdigest()
 
 
+def lock(descriptor: int, how: int, path: Path, field: str) -> None:
+    """flock(2). Raises BlockingIOError, and UserError naming `path`'s folder and the setting `field` that chose it if
+    its file system has no locks."""
+    try:
+        fcntl.flock(descriptor, how)
+    except BlockingIOError:
+        raise
+    except OSError as error:
+        fact = f"{path.parent}: its file system has no locks ({reason(error)})"
+        raise UserError(fact, hint=f"choose another folder with <{field}>") from None
+
+
 @contextlib.contextmanager
-def exclusive_lock(path: Path, on_wait: Callable[[], None] | None = None) -> Iterator[None]:
+def exclusive_lock(path: Path, field: str, on_wait: Callable[[], None] | None = None) -> Iterator[None]:
     """Holds a lock on `path` between processes (released by the kernel if this one dies).
 
-    `on_wait()` is called once if somebody else holds it.
+    `on_wait()` is called once if somebody else holds it. Raises UserError like `lock`.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with open(path, "a") as file:
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            lock(file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB, path, field)
         except BlockingIOError:
             if on_wait:
                 on_wait()
-            fcntl.flock(file, fcntl.LOCK_EX)
+            lock(file.fileno(), fcntl.LOCK_EX, path, field)
         yield

@@ -30,6 +30,7 @@ class Synthesiser:
         load_arrays(self.generator, checkpoint.arrays(checkpoint.generator), f"network G of {checkpoint.path}")
         self.encoder.eval()
         self.generator.eval()
+        #: The masks painted last, and all that was computed for them: the next may be the same.
         self._last: tuple[bytes, Segmap] | None = None
 
     @property
@@ -50,7 +51,7 @@ class Synthesiser:
 
         `masks`: (H, W) uint8 class ids; `references`: (H, W, 3) uint8 RGB; both are resized as need
         be. The style code is mu + noise * exp(logvar / 2) * eps, eps fixed by `seed` and the name.
-        A picture does not depend on the others in the list.
+        On the CPU a picture does not depend on the others in the list; on a GPU up to rounding.
         """
         masks = [resize_mask(mask, self.size) for mask in masks]
         references = [resize_photo(reference, self.size) for reference in references]
@@ -63,19 +64,31 @@ class Synthesiser:
         """The networks alone: image2 as (N, 3, height, width) float32 in (-1, 1).
 
         `masks`: (N, height, width) uint8; `references`: (N, height, width, 3) uint8; at the network's size.
+        On the CPU each picture is finished before the next is begun. Of two that wait for each other Jittor makes
+        one graph, whose operators it fuses in other ways, and those round otherwise; nor would they be any faster.
+        On a GPU all N go together.
         """
+        together = len(names) if jt.flags.use_cuda else 1
+        parts = [slice(first, first + together) for first in range(0, len(names), together)]
+        return np.concatenate([self._paint(masks[part], references[part], names[part], seed, noise) for part in parts])
+
+    def _paint(
+        self, masks: np.ndarray, references: np.ndarray, names: list[str], seed: int, noise: float
+    ) -> np.ndarray:
+        """What `generate` gives, of masks that go through the generator together."""
         eps = np.stack([style_noise(seed, name, self.model.z_dim) for name in names])
+        mu, logvar = self.encode(references)
+        key = masks.tobytes()
+        before, self._last = self._last, None  # kept if the picture is finished: what one has begun and left is not
+        segmap = before[1] if before and before[0] == key else self._segmap(masks)
         with jt.no_grad():
-            mu, logvar = self.encode(references)
             z = jt.array(mu + np.float32(noise) * np.exp(logvar / 2) * eps)
-            return self.generator(z, self._segmap(masks)).image2.numpy()
+            raw = self.generator(z, segmap).image2.numpy()
+        self._last = key, segmap
+        return raw
 
     def _segmap(self, masks: np.ndarray) -> Segmap:
-        """The one before, with all that was computed for it, if the masks are the same."""
-        key = masks.tobytes()
-        if self._last is None or self._last[0] != key:
-            self._last = key, Segmap(masks, self.model.semantic_nc, self._sparse, weights_stay=True)
-        return self._last[1]
+        return Segmap(masks, self.model.semantic_nc, self._sparse, weights_stay=True)
 
     @staticmethod
     def finish(raw: np.ndarray, reference: np.ndarray, colour_transfer: ColourTransfer) -> np.ndarray:
@@ -86,11 +99,12 @@ class Synthesiser:
     def encode(self, photos: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """mu and logvar, each (N, z_dim) float32, of photos (N, H, W, 3) uint8 RGB.
 
-        Photo by photo: their bits must not depend on each other, and the encoder is cheap.
+        Each photo is finished before the next is begun, on any device: the encoder is cheap.
         """
         with jt.no_grad():
-            codes = [self.encoder(jt.array(to_network(photo[None]))) for photo in photos]
-            return np.concatenate([mu.numpy() for mu, _ in codes]), np.concatenate([lv.numpy() for _, lv in codes])
+            codes = [[code.numpy() for code in self.encoder(jt.array(to_network(photo[None])))] for photo in photos]
+        mu, logvar = (np.concatenate(of_all) for of_all in zip(*codes, strict=True))
+        return mu, logvar
 
 
 def to_network(photos: np.ndarray) -> np.ndarray:

@@ -11,11 +11,11 @@ import yaml
 from yaml.composer import ComposerError
 
 from ecgan.errors import UserError, reason
-from ecgan.files import read_text
+from ecgan.files import DEEPEST, read_text
 
-#: Bytes of the largest file, how deep lists may lie in each other, as in JSON (`ecgan.files`), and how many values
-#: there may be, those that an alias repeats counted each time. Files of options hold a hundred or two, two deep.
-_MOST, _DEEPEST, _MOST_VALUES = 1 << 20, 32, 10_000
+#: Bytes of the largest file, and how many values may be in it, those that an alias repeats counted each time. Files of
+#: options hold a hundred or two.
+_MOST, _MOST_VALUES = 1 << 20, 10_000
 #: Characters of the longest value, as of the longest path. Longer ones crash libyaml, which looks for numbers in them.
 LONGEST = 4096
 
@@ -34,8 +34,8 @@ class _Loader(yaml.SafeLoader):
         where: Any = event.start_mark
         if getattr(event, "tag", None) not in (None, "!", "tag:yaml.org,2002:str"):
             raise ComposerError(None, None, f"a type of its own ({event.tag}), which is not read", where)
-        if self._open > _DEEPEST:
-            raise ComposerError(None, None, f"nested more than {_DEEPEST} deep", where)
+        if self._open > DEEPEST:
+            raise ComposerError(None, None, f"nested more than {DEEPEST} deep", where)
         self._open += 1
         node: yaml.Node | None = super().compose_node(parent, index)
         self._open -= 1

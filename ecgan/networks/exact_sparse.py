@@ -6,7 +6,7 @@ every pixel has surroundings of its own (small layers, masks like noise) nothing
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -14,6 +14,7 @@ import numpy as np
 from ecgan.networks import neighbourhoods
 from ecgan.networks.modulation import Lookup
 from ecgan.networks.neighbourhoods import OUTSIDE, Neighbourhoods
+from ecgan.networks.product import matmul
 from ecgan.runtime import jt, nn
 
 #: From this share of distinct surroundings on, and below so many pixels, the dense form is as fast.
@@ -26,7 +27,7 @@ def find(labels: np.ndarray) -> Neighbourhoods | None:
     return neighbourhoods.find(labels, _WORTH_IT) if height * width >= _LEAST_PIXELS else None
 
 
-class Part(NamedTuple):
+class Distinct(NamedTuple):
     """Distinct surroundings, as the two convolutions need them.
 
     `one_hot`: (channels * 9, M), a column for each 3x3 one, zeros for what is outside the frame.
@@ -38,7 +39,7 @@ class Part(NamedTuple):
 
     def through(self, shared: nn.Conv, *layers: nn.Conv) -> list[jt.Var]:
         """What each of `layers`, 3x3 convolutions behind `shared` and a ReLU, makes of each surrounding: (C, K)."""
-        hidden = jt.matmul(_matrix(shared.weight), self.one_hot)
+        hidden = matmul(_matrix(shared.weight), self.one_hot)
         hidden = (hidden + shared.bias.unsqueeze(1)).maximum(0.0)  # (features, M)
         # What lies outside the frame counts as zero for the second convolution, too.
         columns = hidden.reindex(
@@ -48,7 +49,7 @@ class Part(NamedTuple):
             overflow_value=0.0,
         )
         weights = jt.concat([_matrix(layer.weight) for layer in layers], dim=0)
-        rows = jt.matmul(weights, columns)  # one product for all
+        rows = matmul(weights, columns)  # one product for all
         tables, first = [], 0
         for layer in layers:
             last = first + layer.weight.shape[0]
@@ -58,38 +59,32 @@ class Part(NamedTuple):
 
     def seen_by(self, weight: jt.Var) -> jt.Var:
         """What a 3x3 convolution of `weight` (C, channels, 3, 3) makes of each surrounding's centre: (C, K)."""
-        of_inner = jt.matmul(_matrix(weight), self.one_hot)
+        of_inner = matmul(_matrix(weight), self.one_hot)
         return of_inner.reindex([weight.shape[0], self.outer.shape[0]], ["i0", "@e0(i1,4)"], extras=[self.outer])
 
 
 class Surroundings:
     """Of N masks at one resolution: what is computed for them once, whatever layer asks.
 
-    `parts`: the distinct surroundings of all masks, or those of each mask apart, whose tables then
-    do not depend on the other masks, not even in how they round. `look_up`: a table's column for each pixel.
-    `weights_stay`: what has been computed for a layer is kept for the next time it asks.
+    `look_up`: a table's column for each pixel. `weights_stay`: what has been computed for a layer is
+    kept for the next time it asks.
     """
 
-    def __init__(self, parts: Sequence[Neighbourhoods], channels: int, weights_stay: bool) -> None:
-        self.parts = [
-            Part(jt.array(_one_hot(part, channels)).stop_grad(), jt.array(part.outer).stop_grad()) for part in parts
-        ]
-        before = np.cumsum([0, *(len(part.outer) for part in parts)])
-        index = [part.index + first for part, first in zip(parts, before[:-1], strict=True)]
-        self.look_up = Lookup(np.concatenate(index))
+    def __init__(self, found: Neighbourhoods, channels: int, weights_stay: bool) -> None:
+        self.distinct = Distinct(jt.array(_one_hot(found, channels)).stop_grad(), jt.array(found.outer).stop_grad())
+        self.look_up = Lookup(found.index)
         self._weights_stay = weights_stay
         self._kept: dict[int, jt.Var] = {}
 
-    def table(self, layer: nn.Module, of_part: Callable[[Part], jt.Var]) -> jt.Var:
-        """`of_part` gives `layer`'s table (..., K) of a part's surroundings; this the one of all."""
+    def table(self, layer: nn.Module, compute: Callable[[Distinct], jt.Var]) -> jt.Var:
+        """`layer`'s table (..., K), as `compute` gives it."""
         if id(layer) in self._kept:
             return self._kept[id(layer)]
         # Not fused with what looks into it, or it would be computed anew at every pixel.
-        each = [of_part(part).stop_fuse() for part in self.parts]
-        whole = each[0] if len(each) == 1 else jt.concat(each, dim=-1)
+        table = compute(self.distinct).stop_fuse()
         if self._weights_stay:
-            self._kept[id(layer)] = whole
-        return whole
+            self._kept[id(layer)] = table
+        return table
 
 
 def _one_hot(found: Neighbourhoods, channels: int) -> np.ndarray:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from ecgan.config import ModelConfig
-from ecgan.networks.layers import conv3x3, conv3x3_to_few, lrelu, per_sample, xavier
+from ecgan.networks.layers import conv3x3, conv3x3_to_few, lrelu, xavier
 from ecgan.networks.segmap import Segmap
 from ecgan.networks.spade import SPADEBlock
 from ecgan.runtime import jt, nn
@@ -55,27 +55,15 @@ class Generator(nn.Module):
 
     def execute(self, z: jt.Var, segmap: Segmap) -> Pictures:
         """z: (N, z_dim) style codes; segmap: the masks at the network's size."""
-        if not self.is_training() and segmap.exact_sparse and not segmap.is_alike(self._sizes()):
-            return self._one_by_one(z, segmap)
         x = self._features(z, segmap)
         image, edge = self._heads(x)
         return Pictures(image, self._preserve_semantics(x, image, edge, segmap), edge)
-
-    def _one_by_one(self, z: jt.Var, segmap: Segmap) -> Pictures:
-        """Masks that take different ways through a layer do so apart, lest a picture depend on its batch."""
-        each = [self.execute(z[i : i + 1], one) for i, one in enumerate(segmap.split())]
-        return Pictures(*(jt.concat([one.stop_fuse() for one in parts], dim=0) for parts in zip(*each, strict=True)))
-
-    def _sizes(self) -> list[tuple[int, int]]:
-        """(height, width) of every block's maps."""
-        h0, w0 = self.config.latent_size
-        return [(h0 << k, w0 << k) for k in range(self.config.stride.bit_length())]
 
     def _features(self, z: jt.Var, segmap: Segmap) -> jt.Var:
         """(N, ngf, H, W), or ngf / 2 channels with `most`."""
         upsampling = self.config.num_upsampling_layers
         h0, w0 = self.config.latent_size
-        x = self.fc(z) if self.is_training() else per_sample(self.fc, z)
+        x = self.fc(z)
         x = x.reshape((z.shape[0], 16 * self.config.ngf, h0, w0))
         x = self.head_0(x, segmap)
         x = self.G_middle_0(x, segmap, doubled=True)
@@ -105,20 +93,18 @@ class Generator(nn.Module):
     def _preserve_semantics(self, x: jt.Var, image: jt.Var, edge: jt.Var, segmap: Segmap) -> jt.Var:
         f = self._mix(lrelu(jt.concat([x, image, edge], dim=1)), segmap)
         attention = jt.mean(f, dims=[2, 3], keepdims=True)
-        f = f * (1 + (jt.sigmoid(attention) if self.is_training() else per_sample(jt.sigmoid, attention)))
+        f = f * (1 + jt.sigmoid(attention))
         f = lrelu(self.conv_comb2(lrelu(f)))
         return jt.tanh(conv3x3_to_few(f, self.conv_comb.weight, self.conv_comb.bias))
 
     def _mix(self, seen: jt.Var, segmap: Segmap) -> jt.Var:
         """conv_comb1 on what was painted and the one-hot mask, whose part may come from a table."""
         height, width = seen.shape[2:]
-        found = None
-        if segmap.exact_sparse:
-            found = segmap.surroundings(height, width, apart=not self.is_training())
+        found = segmap.surroundings(height, width) if segmap.exact_sparse else None
         if found is None:
             return self.conv_comb1(jt.concat([seen, segmap.at(height, width)], dim=1))
         painted, weight = seen.shape[1], self.conv_comb1.weight
-        of_mask = found.table(self.conv_comb1, lambda part: part.seen_by(weight[:, painted:]))
+        of_mask = found.table(self.conv_comb1, lambda distinct: distinct.seen_by(weight[:, painted:]))
         return nn.conv2d(seen, weight[:, :painted], self.conv_comb1.bias, padding=1) + found.look_up(of_mask)
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
+from ecgan.networks.product import matmul
 from ecgan.runtime import jt, nn
 
 #: Slope of every leaky ReLU of the model.
@@ -54,7 +55,7 @@ def pointwise(x: jt.Var, weight: jt.Var) -> jt.Var:
     n, c, h, w = x.shape
     matrix = weight.reshape((weight.shape[0], c))
     columns = [x.reshape((c, h * w))] if n == 1 else [x[i].reshape((c, h * w)) for i in range(n)]
-    maps = [jt.matmul(matrix, each).reshape((1, weight.shape[0], h, w)) for each in columns]
+    maps = [matmul(matrix, each).reshape((1, weight.shape[0], h, w)) for each in columns]
     return maps[0] if n == 1 else jt.concat(maps, dim=0)
 
 
@@ -118,16 +119,6 @@ def normalise_batch(norms: Sequence[nn.BatchNorm], x: jt.Var) -> jt.Var:
         norm.running_mean.update(norm.running_mean + (mean - norm.running_mean) * norm.momentum)
         norm.running_var.update(norm.running_var + (variance - norm.running_var) * norm.momentum)
     return x * rate.broadcast(x, dims) - (mean * rate).broadcast(x, dims)
-
-
-def per_sample(function: Callable[[jt.Var], jt.Var], x: jt.Var) -> jt.Var:
-    """`function` on each sample of x (N, …) by itself, in a kernel of its own.
-
-    A picture's bits must not depend on what else is in its batch, but those of a matrix product do,
-    and so do those of an exponential over a short vector, whose last elements are computed
-    differently from the others.
-    """
-    return jt.concat([function(x[i : i + 1].stop_fuse()).stop_fuse() for i in range(x.shape[0])], dim=0)
 
 
 class SpectralConv(nn.Module):

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 
 from ecgan.networks import exact_sparse
 from ecgan.networks.exact_sparse import Surroundings
-from ecgan.networks.neighbourhoods import Neighbourhoods
 from ecgan.runtime import jt
 
 
@@ -33,8 +30,7 @@ class Segmap:
             raise ValueError(f"labels run from {labels.min()} to {labels.max()}, the network has {channels} classes")
         self.channels, self.exact_sparse, self.weights_stay = channels, exact_sparse, weights_stay
         self._labels = labels
-        self._neighbourhoods: dict[tuple[int, int, bool], list[Neighbourhoods | None]] = {}
-        self._surroundings: dict[tuple[int, int, bool], Surroundings | None] = {}
+        self._surroundings: dict[tuple[int, int], Surroundings | None] = {}
         self._one_hot: dict[tuple[int, int], jt.Var] = {}
 
     def at(self, height: int, width: int) -> jt.Var:
@@ -45,34 +41,13 @@ class Segmap:
             self._one_hot[height, width] = (labels.unsqueeze(1) == classes).float32().stop_grad()
         return self._one_hot[height, width]
 
-    def surroundings(self, height: int, width: int, *, apart: bool) -> Surroundings | None:
-        """The distinct surroundings in the masks; None where there are too many to be worth it.
-
-        `apart`: of each mask by itself, so that no picture depends on the others of its batch.
-        """
-        if (key := (height, width, apart)) not in self._surroundings:
-            parts = [part for part in self._find(height, width, apart) if part is not None]
-            whole = len(parts) == len(self._find(height, width, apart))
-            self._surroundings[key] = Surroundings(parts, self.channels, self.weights_stay) if whole else None
-        return self._surroundings[key]
-
-    def is_alike(self, sizes: Sequence[tuple[int, int]]) -> bool:
-        """Whether at each (height, width) it is worth it for all masks or for none."""
-        return all(len({part is None for part in self._find(*size, apart=True)}) == 1 for size in sizes)
-
-    def split(self) -> list[Segmap]:
-        """One of each mask."""
-        return [
-            Segmap(self._labels[i : i + 1], self.channels, self.exact_sparse, self.weights_stay)
-            for i in range(len(self._labels))
-        ]
-
-    def _find(self, height: int, width: int, apart: bool) -> list[Neighbourhoods | None]:
-        if (key := (height, width, apart)) not in self._neighbourhoods:
-            resized = self._resized(height, width)
-            parts = [one[None] for one in resized] if apart else [resized]
-            self._neighbourhoods[key] = [exact_sparse.find(part) for part in parts]
-        return self._neighbourhoods[key]
+    def surroundings(self, height: int, width: int) -> Surroundings | None:
+        """The distinct surroundings in all masks together; None where there are too many to be worth it."""
+        if (size := (height, width)) not in self._surroundings:
+            found = exact_sparse.find(self._resized(height, width))
+            kept = None if found is None else Surroundings(found, self.channels, self.weights_stay)
+            self._surroundings[size] = kept
+        return self._surroundings[size]
 
     def _resized(self, height: int, width: int) -> np.ndarray:
         _, full_height, full_width = self._labels.shape

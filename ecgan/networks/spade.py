@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ecgan.networks.exact_sparse import Part, Surroundings
+from ecgan.networks.exact_sparse import Distinct, Surroundings
 from ecgan.networks.layers import SpectralConv, conv3x3, lrelu, normalise_batch, upsample
 from ecgan.networks.segmap import Segmap
 from ecgan.runtime import jt, nn
@@ -32,7 +32,7 @@ class SPADE(nn.Module):
         """
         if found is None:
             return self._modulate_densely(self.param_free_norm(_biased(x, bias)), segmap, activated)
-        table = found.table(self, lambda part: self._folded(part, bias))
+        table = found.table(self, lambda distinct: self._folded(distinct, bias))
         return found.look_up.modulate(x, table, activated)
 
     def modulate(self, normalised: jt.Var, segmap: Segmap, found: Surroundings | None, activated: bool) -> jt.Var:
@@ -45,14 +45,14 @@ class SPADE(nn.Module):
         modulated = normalised * (1 + self.mlp_gamma(shared)) + self.mlp_beta(shared)
         return lrelu(modulated) if activated else modulated
 
-    def _unfolded(self, part: Part) -> jt.Var:
+    def _unfolded(self, distinct: Distinct) -> jt.Var:
         """1 + gamma and beta of each surrounding, (2, channels, K)."""
-        gamma, beta = part.through(self.mlp_shared[0], self.mlp_gamma, self.mlp_beta)
+        gamma, beta = distinct.through(self.mlp_shared[0], self.mlp_gamma, self.mlp_beta)
         return jt.stack([1 + gamma, beta], dim=0)
 
-    def _folded(self, part: Part, bias: jt.Var | None) -> jt.Var:
+    def _folded(self, distinct: Distinct, bias: jt.Var | None) -> jt.Var:
         """Scale and shift of each surrounding in evaluation, with the running mean and variance in them."""
-        scale, shift = self._unfolded(part)
+        scale, shift = self._unfolded(distinct)
         norm = self.param_free_norm
         scale = scale * (1 / jt.sqrt(norm.running_var + norm.eps)).unsqueeze(1)
         mean = norm.running_mean if bias is None else norm.running_mean - bias
@@ -106,7 +106,7 @@ def _apply(
     """
     norms = [layer.param_free_norm for layer, _ in layers]
     training = norms[0].is_training()
-    found = segmap.surroundings(*size, apart=not training) if segmap.exact_sparse else None
+    found = segmap.surroundings(*size) if segmap.exact_sparse else None
     if training:
         x = normalise_batch(norms, _biased(x, bias))
     if found is None and tuple(x.shape[2:]) != size:

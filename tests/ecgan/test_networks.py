@@ -77,21 +77,6 @@ def test_segmap_is_one_hot_and_nearest() -> None:
         Segmap(labels, 15)
 
 
-@pytest.mark.parametrize("batch", [2, 3, 5])
-def test_picture_does_not_depend_on_its_batch(tiny_checkpoint: Path, batch: int) -> None:
-    from ecgan.synthesis import Synthesiser
-
-    painter = Synthesiser(open_checkpoint(tiny_checkpoint))
-    masks, photos = np.stack([draw_mask(i) for i in range(6)]), np.stack([draw_photo(i) for i in range(6)])
-    names = [f"n{i}" for i in range(6)]
-    alone = [painter.generate(masks[i : i + 1], photos[i : i + 1], names[i : i + 1], 0, 1.0)[0] for i in range(6)]
-    for start in range(0, 6, batch):
-        part = slice(start, start + batch)
-        together = painter.generate(masks[part], photos[part], names[part], 0, 1.0)
-        for picture, expected in zip(together, alone[part], strict=True):
-            assert np.array_equal(picture, expected)
-
-
 def test_inputs_of_another_size_are_resized(tiny_checkpoint: Path) -> None:
     from ecgan.data.images import resize_mask, resize_photo
     from ecgan.synthesis import Synthesiser

@@ -76,6 +76,7 @@ def written(folder: Path, text: str) -> str:
 def test_no_command_is_left_out() -> None:
     sources = [path.read_text() for path in (ROOT / "launch").glob("*.py")]
     named = {name for source in sources for name in re.findall(r"\b[A-Z]\w+Settings\b", source)}
+    named -= {"ShardedSettings"}  # what the flow asks of two of them
     assert named | {"SlurmOptions"} == {command.__name__ for command in COMMANDS}
 
 

@@ -22,7 +22,7 @@ from jobs.run.lock import Holder
 HAND_ON = (
     "import subprocess, sys; from pathlib import Path; from jobs.run import lock; from jobs.run.folder import RunDir\n"
     "held = lock.take(RunDir(Path(sys.argv[1])))\n"
-    "print(subprocess.Popen(['sleep', '60'], pass_fds=[held]).pid, flush=True); sys.stdin.read()\n"
+    "print(subprocess.Popen(['sleep', '60'], stdout=-3, pass_fds=[held]).pid, flush=True); sys.stdin.read()\n"
 )
 
 
