@@ -12,6 +12,9 @@ import sys
 from pathlib import Path
 
 try:
+    from launch import early  # isort: skip
+
+    early.begin(__name__)
     from jobs.audit import EXCLUDE, SUMMARY, Audit, AuditSettings, audit, summary, write
     from launch.command import DONE, parse, run
 except ModuleNotFoundError as missing:

@@ -20,7 +20,7 @@ from jobs.run.submission import Submission
 from jobs.sharded.finish import FinishJob
 from jobs.sharded.work import Remark, Request, Work
 from launch import on_slurm, on_this_machine, snapshot
-from launch.command import DONE, SOME_FAILED, parse_both, use_cache
+from launch.command import DONE, SOME_FAILED, parse_both, use_cache, use_threads
 from launch.slurm_options import SlurmOptions, site_for
 from slurm import script
 from slurm.script import Shape
@@ -37,6 +37,8 @@ class ShardedSettings(Protocol):
     def device(self) -> DeviceChoice: ...
     @property
     def workers(self) -> int | None: ...
+    @property
+    def threads(self) -> int | None: ...
     @property
     def cache_dir(self) -> str | None: ...
     @property
@@ -61,6 +63,7 @@ def run(
     """
     settings, options = parse_both(options_of, SlurmOptions, about, arguments)
     use_cache(settings.cache_dir)
+    use_threads(settings.threads)
     site, why = site_for(settings.cluster, options, settings.dry_run)
     request = check(settings, on_slurm.device(settings.device, site) if site else None)
     if settings.dry_run:
@@ -105,7 +108,8 @@ def taken(run: RunDir, *folders: Path) -> Iterator[int]:
 def where(work: Work, settings: ShardedSettings, site: Site | None, why: str) -> list[Remark]:
     """Where the shards will run."""
     if site:
-        return [("where", f"Slurm: an array, {site.array_parallelism} at a time ({work.device}); {why}")]
+        each = f"{work.device}{on_slurm.threads(site)}"
+        return [("where", f"Slurm: an array, {site.array_parallelism} at a time ({each}); {why}")]
     if not work.shards:
         return []
     return [("workers", f"{on_this_machine.describe(work, settings.workers)}; {why}")]

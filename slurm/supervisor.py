@@ -87,11 +87,10 @@ class Supervised:
         self._conclude(attempt, ranks)
 
     def _start(self, attempt: Attempt, logs: Path) -> Ranks:
-        threads = self.site.cpus_per_task or max(1, resources.cores() // self.shape.tasks_per_node)
+        threads = resources.threads(self.shape.tasks_per_node, self.site.cpus_per_task)
         environment = {
+            **resources.thread_environment(threads),
             attempts.VARIABLE: str(attempt.path),
-            "OMP_NUM_THREADS": str(threads),
-            "OPENBLAS_NUM_THREADS": "1",
             # The ranks meet when all have compiled what they need, which may take some of them minutes.
             "SLURM_PMIX_TIMEOUT": "3600",
         } | self.site.environment

@@ -38,6 +38,7 @@ class PixelSettings:
     pictures: str = option("pictures", "folder of the pictures")
     shards: int = option(1, "parts into which they are split")
     workers: int | None = option(None, "processes on this machine")
+    threads: int | None = option(None, "CPU threads of each")
     cluster: Literal["auto", "slurm", "local"] = option("local", "where to run")
     device: DeviceChoice = option("cpu", "what to compute on")
     cache_dir: str | None = option(None, "folder of compiled code")

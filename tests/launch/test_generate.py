@@ -434,6 +434,15 @@ def test_dry_run_prints_the_plan_and_writes_nothing(data_folder: Folder) -> None
     assert sorted(data.path.rglob("*")) == before
 
 
+def test_threads_of_the_workers_are_the_users(data_folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = data_folder(3)
+    assert "3 thread(s) each" in data.generate("--dry_run", "--threads", 3).stdout
+    monkeypatch.setenv("OMP_NUM_THREADS", "5")
+    assert "5 thread(s) each" in data.generate("--dry_run").stdout
+    assert "3 thread(s) each" in data.generate("--dry_run", "--threads", 3).stdout
+    assert "--threads" in data.generate("--dry_run", "--threads", 0).stderr
+
+
 def test_configuration_file_and_its_mistakes(data_folder: Folder) -> None:
     data = data_folder(2)
     config = data.path / "mine.yaml"

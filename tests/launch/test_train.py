@@ -38,6 +38,7 @@ def test_a_training_leaves_all_that_is_promised(train_folder: Folder) -> None:
     assert Image.open(run / "samples/step-00000003.jpg").width > 400
     assert "data:image/jpeg;base64" in (run / "samples.html").read_text()
     assert list((run / "tensorboard").iterdir())
+    assert (run / "code/jobs/train/job.py").is_file()  # what it runs, whatever is edited meanwhile
     assert yaml.safe_load((run / "config.yaml").read_text())["ema_decay"] == 0.9
     status = json.loads((run / "status.json").read_text())
     assert (status["state"], status["step"], status["total"]) == ("done", 6, 6)

@@ -14,6 +14,7 @@ from rank_jobs import FillDisk
 
 from ecgan.errors import UserError
 from jobs import stop
+from slurm import resources
 from slurm.local import ATTEMPTS, LocalPool
 from slurm.resources import environments
 
@@ -90,6 +91,20 @@ def test_gpus_are_dealt_out(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,6,7")
     assert [share["CUDA_VISIBLE_DEVICES"] for share in environments(5, gpu_count=3)] == ["4", "6", "7", "4", "6"]
     assert all("CUDA_VISIBLE_DEVICES" not in share for share in environments(2, gpu_count=0))
+
+
+@pytest.mark.parametrize(
+    ("said", "given", "threads"),
+    [("3", None, 3), ("3", 5, 3), ("4,2", None, 4), ("", 5, 5), ("none", None, 2), ("0", None, 2)],
+)
+def test_threads_are_those_that_the_user_has_said(
+    monkeypatch: pytest.MonkeyPatch, said: str, given: int | None, threads: int
+) -> None:
+    monkeypatch.setattr(resources, "cores", lambda: 8)
+    monkeypatch.setenv("OMP_NUM_THREADS", said)
+    assert resources.threads(4, given) == threads
+    if given is None:
+        assert [share["OMP_NUM_THREADS"] for share in environments(4, gpu_count=0)] == [str(threads)] * 4
 
 
 @pytest.mark.process
