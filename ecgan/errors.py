@@ -46,5 +46,10 @@ def reason(error: OSError) -> str:
     return error.strerror or str(error) or type(error).__name__
 
 
+def told(error: OSError, where: object = None) -> str:
+    """In a line: the file, or else `where` it may have been, and why the system refused."""
+    return f"{error.filename or where or 'system'}: {reason(error)}"
+
+
 class MachineError(UserError):
     """The same of this machine: it lacks something, or what it has does not work. The doctor may tell more."""

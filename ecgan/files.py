@@ -1,16 +1,19 @@
-"""Writing files so that a kill leaves the old content or the new, never half of it."""
+"""Writing files so that a kill leaves the old content or the new, never half of it; reading files of others."""
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import hashlib
 import json
 import os
+import re
 import secrets
+import stat
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, BinaryIO, TypeVar
 
 import msgspec
 
@@ -18,6 +21,19 @@ from ecgan.errors import UserError, reason
 
 #: What a file is called until it is whole. Found after a kill, it can be deleted.
 TEMPORARY_SUFFIX = ".part"
+#: Bytes of the largest file that is read whole, and of the largest JSON. Ours are far below.
+_MOST, _MOST_JSON = 1 << 30, 1 << 28
+#: How deep objects and lists of a JSON file may lie in each other; no file of the project comes near.
+_DEEPEST = 32
+_NO_FILES = {
+    stat.S_IFIFO: "a FIFO",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+    stat.S_IFDIR: "a folder",
+}
+#: A string, which may lack its end, or a bracket.
+_BRACKETS = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"?|([\[{])|([\]}])', re.DOTALL)
 
 Record = TypeVar("Record")
 
@@ -32,14 +48,52 @@ def write_atomically(path: Path, content: bytes | str) -> None:
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
-    except BaseException:
+    except BaseException as error:
         with contextlib.suppress(OSError):
             temporary.unlink()
+        if isinstance(error, OSError):
+            error.filename, error.filename2 = str(path), None  # a disk that fills while we write has none
         raise
 
 
 def write_json(path: Path, value: Any) -> None:
     write_atomically(path, json.dumps(value, indent=1) + "\n")
+
+
+def open_file(path: Path) -> BinaryIO:
+    """Opens a file for reading. Raises OSError, also if it is none: a FIFO would be waited for, a device has no end."""
+    try:
+        kind = stat.S_IFMT(path.stat().st_mode)
+    except ValueError:  # a NUL or half a character in its name, from a file that lists it
+        raise OSError(errno.EINVAL, "not a name that a file can have", ascii(str(path))) from None
+    if kind != stat.S_IFREG:
+        raise OSError(errno.EINVAL, f"{_NO_FILES.get(kind, 'something else')}, not a file", str(path))
+    return open(path, "rb")
+
+
+def read_bytes(path: Path, most: int = _MOST) -> bytes:
+    """The whole of a file that somebody else has written. Raises OSError, also if it is larger than `most` bytes."""
+    with open_file(path) as file:
+        size = os.fstat(file.fileno()).st_size
+        if size > most:
+            raise OSError(errno.EFBIG, f"{size} bytes; at most {most} are read", str(path))
+        return file.read()
+
+
+def read_text(path: Path, most: int = _MOST) -> str:
+    """The same of a text in UTF-8, with or without a byte-order mark. Raises OSError, and ValueError if it is none."""
+    try:
+        return read_bytes(path, most).decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"not UTF-8: {error.reason} at byte {error.start}") from None
+
+
+def read_any_json(path: Path, object_pairs_hook: Callable[[list[tuple[str, Any]]], Any] | None = None) -> Any:
+    """The value in a JSON file that somebody else may have written, whatever it is.
+
+    Raises OSError, and ValueError if it is no JSON or its objects and lists are nested too deep for what handles them.
+    """
+    return json.loads(_json_text(path), object_pairs_hook=object_pairs_hook)
 
 
 def read_json(path: Path, cls: type[Record], what: str) -> Record:
@@ -48,13 +102,29 @@ def read_json(path: Path, cls: type[Record], what: str) -> Record:
     Keys that are no fields are passed over. Raises FileNotFoundError, and UserError if it is not `what` it should be.
     """
     try:
-        return msgspec.json.decode(path.read_bytes(), type=cls, dec_hook=_from_text)
+        return msgspec.json.decode(_json_text(path), type=cls, dec_hook=_from_text)
     except FileNotFoundError:
         raise
     except OSError as error:
         raise UserError(f"can't read {path}: {reason(error)}") from None
     except (ValueError, TypeError) as error:
         raise UserError(f"{path} is not {what} that this version can read ({error})") from None
+
+
+def _json_text(path: Path) -> str:
+    text = read_text(path, _MOST_JSON)
+    if _depth(text) > _DEEPEST:
+        raise ValueError(f"nested more than {_DEEPEST} deep")
+    return text
+
+
+def _depth(text: str) -> int:
+    """How many brackets are open at most, but those in strings."""
+    depth = deepest = 0
+    for found in _BRACKETS.finditer(text):
+        depth += bool(found[1]) - bool(found[2])
+        deepest = max(deepest, depth)
+    return deepest
 
 
 def _from_text(kind: type, value: Any) -> Any:
@@ -65,24 +135,36 @@ def _from_text(kind: type, value: Any) -> Any:
 
 def sha256_of(path: Path) -> str:
     digest = hashlib.sha256()
-    with open(path, "rb") as file:
+    with open_file(path) as file:
         while block := file.read(1 << 20):
             digest.update(block)
     return digest.hexdigest()
 
 
+def lock(descriptor: int, how: int, path: Path, field: str) -> None:
+    """flock(2). Raises BlockingIOError, and UserError naming `path`'s folder and the setting `field` that chose it if
+    its file system has no locks."""
+    try:
+        fcntl.flock(descriptor, how)
+    except BlockingIOError:
+        raise
+    except OSError as error:
+        fact = f"{path.parent}: its file system has no locks ({reason(error)})"
+        raise UserError(fact, hint=f"choose another folder with <{field}>") from None
+
+
 @contextlib.contextmanager
-def exclusive_lock(path: Path, on_wait: Callable[[], None] | None = None) -> Iterator[None]:
+def exclusive_lock(path: Path, field: str, on_wait: Callable[[], None] | None = None) -> Iterator[None]:
     """Holds a lock on `path` between processes (released by the kernel if this one dies).
 
-    `on_wait()` is called once if somebody else holds it.
+    `on_wait()` is called once if somebody else holds it. Raises UserError like `lock`.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with open(path, "a") as file:
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            lock(file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB, path, field)
         except BlockingIOError:
             if on_wait:
                 on_wait()
-            fcntl.flock(file, fcntl.LOCK_EX)
+            lock(file.fileno(), fcntl.LOCK_EX, path, field)
         yield

@@ -13,8 +13,9 @@ import numpy as np
 
 from ecgan.config import ModelConfig
 from ecgan.data.audit import Finding, Kind, Limits, examine_all, find_duplicates
-from ecgan.data.trainset import find_training_set, read_exclude_list
-from ecgan.errors import UserError
+from ecgan.data.exclusion import list_of, no_effect, read_exclude_list
+from ecgan.data.trainset import find_training_set
+from ecgan.errors import UserError, reason
 from ecgan.files import write_atomically, write_json
 from ecgan.palette import NAMES
 from ecgan.progress import progress_bar
@@ -67,20 +68,29 @@ class AuditSettings:
 
 @dataclass(frozen=True)
 class Audit:
-    """`excluded`: names for the list, each with its reasons. `pixels`, `pictures`: of each class, over all masks."""
+    """`excluded`: pairs for the list, each with its reasons; `photos`: their files' names. `known`, `unknown`: lines of
+    the list that was given which fit a pair, and which do not. `pixels`, `pictures`: of each class, over all masks."""
 
     pairs: int
     findings: tuple[Finding, ...]
     excluded: dict[str, list[str]]
+    photos: dict[str, str]
+    known: tuple[str, ...]
+    unknown: tuple[str, ...]
     pixels: list[int]
     pictures: list[int]
+
+    @property
+    def has_strays(self) -> bool:
+        """Whether there is what no list can leave out, since it is no pair."""
+        return any(finding.kind == "unpaired" for finding in self.findings)
 
 
 def audit(settings: AuditSettings) -> Audit:
     """Opens every pair. Raises UserError if there is none."""
     path = Path(settings.input_path).expanduser().absolute()
-    known = read_exclude_list(Path(settings.exclude_list).expanduser()) if settings.exclude_list else frozenset()
-    found = find_training_set(path, known)
+    given = read_exclude_list(Path(settings.exclude_list).expanduser()) if settings.exclude_list else ()
+    found = find_training_set(path, given)
     findings = [Finding(fault.name or "", "unpaired", fault.reason) for fault in found.faults]
     if not found.pairs:
         reasons = "; ".join(finding.detail for finding in findings[:5]) or "there are no pairs of photo and mask"
@@ -95,29 +105,41 @@ def audit(settings: AuditSettings) -> Audit:
         if finding.kind in _ALWAYS or finding.kind in settings.excluded:
             excluded.setdefault(finding.name, []).append(f"{finding.kind}: {finding.detail}")
     counts = np.stack([one.pixels for one in examined])
-    totals, pictures = counts.sum(axis=0), (counts > 0).sum(axis=0)
-    return Audit(len(found.pairs), tuple(findings), dict(sorted(excluded.items())), totals.tolist(), pictures.tolist())
+    return Audit(
+        pairs=len(found.pairs),
+        findings=tuple(findings),
+        excluded=dict(sorted(excluded.items())),
+        photos={pair.name: pair.photo.name for pair in found.pairs if pair.name in excluded},
+        known=tuple(entry.text for entry in given if entry.text not in found.excluded.unknown),
+        unknown=found.excluded.unknown,
+        pixels=counts.sum(axis=0).tolist(),
+        pictures=(counts > 0).sum(axis=0).tolist(),
+    )
 
 
 def write(result: Audit, settings: AuditSettings) -> Path:
     """Writes the report, in full and in short, and the list; returns their folder. Raises UserError if it can't."""
     folder = Path(settings.output_path).expanduser()
-    listed = "".join(f"# {'; '.join(reasons)}\n{name}\n" for name, reasons in result.excluded.items())
+    listed = list_of(result.known, {result.photos[name]: reasons for name, reasons in result.excluded.items()})
     try:
         folder.mkdir(parents=True, exist_ok=True)
         write_json(folder / REPORT, {"settings": asdict(settings)} | asdict(result))
         write_atomically(folder / SUMMARY, "\n".join(summary(result)) + "\n")
         write_atomically(folder / EXCLUDE, listed)
     except OSError as error:
-        raise UserError(f"--output_path {folder}: can't be written ({error.strerror})") from None
+        raise UserError(f"--output_path {folder}: can't be written ({reason(error)})") from None
     return folder
 
 
 def summary(result: Audit) -> list[str]:
     """For a person: how many of each fault, and how much of each class."""
     found = Counter(finding.kind for finding in result.findings)
-    lines = [f"{result.pairs} pairs examined, {len(result.excluded)} on the exclusion list", ""]
-    lines += [f"{kind.replace('_', ' '):<16}{found[kind]:>7}" for kind in get_args(Kind)]
+    lines = [f"{result.pairs} pairs examined, {len(result.excluded)} on the exclusion list"]
+    if result.known or result.unknown:
+        lines[0] += f", and {len(result.known)} line(s) of the one that was given"
+    if result.unknown:
+        lines.append(no_effect(result.unknown))
+    lines += ["", *(f"{kind.replace('_', ' '):<16}{found[kind]:>7}" for kind in get_args(Kind))]
     return [*lines, "", f"{'class':<24}{'pixels':>8}{'pictures':>10}", *_histogram(result)]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import field
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -50,6 +51,14 @@ def _as_option(name: str, value: object) -> str:
     if str(value) in ("True", "False"):
         return f"--{name}" if str(value) == "True" else f"--no-{name}"
     return f"--{name}" if value is None else f"--{name} {value}"
+
+
+def resolved(path: str | Path) -> Path:
+    """Absolute, with ~ and links resolved. Raises UserError if that leads nowhere."""
+    try:
+        return Path(path).expanduser().resolve()
+    except RuntimeError as error:  # links that lead in a circle, or the home of a user that is not known
+        raise UserError(f"{path}: {error}") from None
 
 
 def parse_size(name: str, text: str | None) -> Size | None:

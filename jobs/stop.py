@@ -25,7 +25,11 @@ def requested() -> bool:
     return _requested.is_set()
 
 
-def request() -> None:
+def request(by: signal.Signals | None = None) -> None:
+    """`by`: the signal that this stands for, if it does for one."""
+    global _first_signal
+    if by is not None:
+        _first_signal = _first_signal or by.name
     _requested.set()
 
 
@@ -47,9 +51,7 @@ def listen(*signals: signal.Signals) -> None:
 
 
 def _on_signal(number: int, _: object) -> None:
-    global _first_signal
-    _first_signal = _first_signal or signal.Signals(number).name
-    _requested.set()
+    request(signal.Signals(number))
 
 
 def _default_handlers() -> None:

@@ -13,6 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 try:
+    from launch import early  # isort: skip
+
+    early.begin(__name__)
     from ecgan.errors import UserError
     from jobs.options import option
     from jobs.run import lock

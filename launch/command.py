@@ -14,12 +14,14 @@ import yaml
 from jsonargparse import ActionYesNo, ArgumentParser, set_loader
 
 from ecgan import logs
-from ecgan.errors import UserError, reason
+from ecgan.errors import UserError, told
 from jobs.options import in_words, read_yaml
+from launch import early
+from slurm import inherited, resources
 
 set_loader("yaml", read_yaml, (yaml.YAMLError,))  # --config as all our files
 
-DONE, SOME_FAILED, WRONG_USAGE, STOPPED, INTERRUPTED = 0, 1, 2, 75, 130
+DONE, SOME_FAILED, WRONG_USAGE, STOPPED, INTERRUPTED = 0, 1, 2, early.STOPPED, early.INTERRUPTED
 
 Settings = TypeVar("Settings")
 Others = TypeVar("Others")
@@ -27,6 +29,9 @@ Others = TypeVar("Others")
 
 class Terminated(Exception):
     """SIGTERM or SIGUSR2 came."""
+
+    def __init__(self, number: int = signal.SIGTERM) -> None:
+        super().__init__(early.stopped_by(number))
 
 
 def parse(cls: type[Settings], description: str, arguments: Sequence[str] | None = None) -> Settings:
@@ -53,8 +58,18 @@ def parse_both(
         namespace = parser.parse_args(words)
     except UnicodeError as error:
         raise UserError(f"--config: not a text file ({error})") from None
+    _insist_on_one(cls)
     namespace["typed"] = frozenset(word[2:].partition("=")[0] for word in words if word.startswith("--"))
     return _take(cls, namespace), _take(other, namespace)
+
+
+def _insist_on_one(cls: type) -> None:
+    """Raises UserError if this command, which starts its processes itself, was started several times together."""
+    together = inherited.siblings()
+    option = next((field.name for field in dataclasses.fields(cls) if field.name in ("ranks", "workers")), None)
+    if together and option:
+        starter, count = together
+        raise UserError(f"this is one of {count} processes", hint=f"use <{option}={count}> instead of {starter}")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -101,11 +116,20 @@ def use_cache(folder: str | None) -> None:
         os.environ["ECGAN_CACHE"] = folder
 
 
+def use_threads(count: int | None) -> None:
+    """Bounds the CPU threads of every process that computes and is started from here; None: as the user's
+    environment has it."""
+    if count is not None:
+        os.environ[resources.THREADS] = str(count)
+
+
 def run(main: Callable[[], int]) -> typing.NoReturn:
     """Runs a command and exits with its status; the user's mistakes are one line on standard error."""
 
-    def terminate(*_: Any) -> None:
-        raise Terminated
+    def terminate(number: int, _: Any) -> None:
+        raise Terminated(number)
+
+    is_command = early.hand_over()
 
     for number in (signal.SIGTERM, signal.SIGUSR2):
         signal.signal(number, terminate)
@@ -120,12 +144,14 @@ def run(main: Callable[[], int]) -> typing.NoReturn:
         print(f"error: {in_words(error)}", file=sys.stderr)
         status = WRONG_USAGE
     except OSError as error:
-        print(f"error: {error.filename or 'system'}: {reason(error)}", file=sys.stderr)
+        print(f"error: {told(error)}", file=sys.stderr)
         status = SOME_FAILED
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         status = INTERRUPTED
-    except Terminated:
-        print("stopped by SIGTERM; the same command goes on from here", file=sys.stderr)
+    except Terminated as terminated:
+        print(terminated, file=sys.stderr)
         status = STOPPED
+    if is_command:
+        early.listen()
     sys.exit(status)

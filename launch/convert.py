@@ -10,6 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 try:
+    from launch import early  # isort: skip
+
+    early.begin(__name__)
     from ecgan.checkpoint import ModelOverrides, native, open_checkpoint, open_pickles
     from ecgan.config import Upsampling
     from ecgan.errors import UserError

@@ -13,6 +13,9 @@ import sys
 from pathlib import Path
 
 try:
+    from launch import early  # isort: skip
+
+    early.begin(__name__)
     from PIL import Image
 
     from ecgan.config import ModelConfig

@@ -12,6 +12,9 @@ from pathlib import Path
 from typing import Literal
 
 try:
+    from launch import early  # isort: skip
+
+    early.begin(__name__)
     from ecgan.checkpoint import open_checkpoint
     from ecgan.errors import UserError
     from ecgan.runtime.devices import DeviceChoice, choose_device

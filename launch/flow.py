@@ -18,9 +18,9 @@ from jobs.run.folder import RunDir
 from jobs.run.state import State
 from jobs.run.submission import Submission
 from jobs.sharded.finish import FinishJob
-from jobs.sharded.work import Request, Row, Work
+from jobs.sharded.work import Remark, Request, Work
 from launch import on_slurm, on_this_machine, snapshot
-from launch.command import DONE, SOME_FAILED, parse_both, use_cache
+from launch.command import DONE, SOME_FAILED, parse_both, use_cache, use_threads
 from launch.slurm_options import SlurmOptions, site_for
 from slurm import script
 from slurm.script import Shape
@@ -28,7 +28,7 @@ from slurm.site import Site
 from slurm.supervisor import Supervised
 
 
-class Settings(Protocol):
+class ShardedSettings(Protocol):
     """What the flow asks of the options of any sharded work: a dataclass that also has what the work is to be."""
 
     @property
@@ -38,12 +38,14 @@ class Settings(Protocol):
     @property
     def workers(self) -> int | None: ...
     @property
+    def threads(self) -> int | None: ...
+    @property
     def cache_dir(self) -> str | None: ...
     @property
     def dry_run(self) -> bool: ...
 
 
-SettingsT = TypeVar("SettingsT", bound=Settings)
+SettingsT = TypeVar("SettingsT", bound=ShardedSettings)
 RequestT = TypeVar("RequestT", bound=Request)
 
 
@@ -61,6 +63,7 @@ def run(
     """
     settings, options = parse_both(options_of, SlurmOptions, about, arguments)
     use_cache(settings.cache_dir)
+    use_threads(settings.threads)
     site, why = site_for(settings.cluster, options, settings.dry_run)
     request = check(settings, on_slurm.device(settings.device, site) if site else None)
     if settings.dry_run:
@@ -102,16 +105,17 @@ def taken(run: RunDir, *folders: Path) -> Iterator[int]:
         yield descriptor
 
 
-def where(work: Work, settings: Settings, site: Site | None, why: str) -> list[Row]:
+def where(work: Work, settings: ShardedSettings, site: Site | None, why: str) -> list[Remark]:
     """Where the shards will run."""
     if site:
-        return [("where", f"Slurm: an array, {site.array_parallelism} at a time ({work.device}); {why}")]
+        each = f"{work.device}{on_slurm.threads(site)}"
+        return [("where", f"Slurm: an array, {site.array_parallelism} at a time ({each}); {why}")]
     if not work.shards:
         return []
     return [("workers", f"{on_this_machine.describe(work, settings.workers)}; {why}")]
 
 
-def show(work: Work, where: Sequence[Row]) -> None:
+def show(work: Work, where: Sequence[Remark]) -> None:
     for name, text in [*work.describe(where), ("run", str(work.run.path))]:
         print(f"{name:<{work.column}}{text}")
     sys.stdout.flush()

@@ -10,6 +10,9 @@ import sys
 from pathlib import Path
 
 try:
+    from launch import early  # isort: skip
+
+    early.begin(__name__)
     from jobs.results.gallery.make import GallerySettings, make
     from launch.command import DONE, SOME_FAILED, parse, run
 except ModuleNotFoundError as missing:

@@ -9,6 +9,9 @@ import runpy
 from pathlib import Path
 
 try:
+    from launch import early  # isort: skip
+
+    early.begin(__name__)
     from jobs.generate.request import check
     from jobs.generate.settings import GenerateSettings
     from jobs.generate.work import examine

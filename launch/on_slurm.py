@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import shlex
 import sys
 import time
@@ -25,7 +26,7 @@ from launch import snapshot
 from launch.command import DONE, INTERRUPTED, SOME_FAILED, STOPPED, Terminated
 from launch.scheduler import with_scheduler
 from launch.slurm_options import SlurmOptions
-from slurm import controller
+from slurm import controller, resources
 from slurm.sbatch import enqueue, insist_on_usable, sbatch_text
 from slurm.script import Shape
 from slurm.site import Site
@@ -69,6 +70,12 @@ def device(asked: DeviceChoice, site: Site) -> Device:
     if asked != "auto":
         return asked
     return "cuda" if site.gpus_per_node else "cpu"
+
+
+def threads(site: Site) -> str:
+    """Of each process there, for a line that says what computes; nothing where its share of a node's cores decides."""
+    said = site.environment.get(resources.THREADS) or os.environ.get(resources.THREADS) or site.cpus_per_task
+    return f", {said} thread(s) each" if said else ""
 
 
 def equip(run: RunDir, site: Site, options: SlurmOptions) -> None:

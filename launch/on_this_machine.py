@@ -29,7 +29,7 @@ def workers(work: Work, asked: int | None) -> list[dict[str, str]]:
 
 def describe(work: Work, asked: int | None) -> str:
     found = workers(work, asked)
-    each = f"{found[0]['OMP_NUM_THREADS']} thread(s)" if work.device == "cpu" else "one GPU"
+    each = f"{found[0][resources.THREADS]} thread(s)" if work.device == "cpu" else "one GPU"
     return f"{len(found)} on this machine ({work.device}), {each} each"
 
 

@@ -9,6 +9,9 @@ import runpy
 from pathlib import Path
 
 try:
+    from launch import early  # isort: skip
+
+    early.begin(__name__)
     from jobs.results.pick import PickSettings, pick
     from launch.command import DONE, parse, run
 except ModuleNotFoundError as missing:

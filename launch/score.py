@@ -9,6 +9,9 @@ import runpy
 from pathlib import Path
 
 try:
+    from launch import early  # isort: skip
+
+    early.begin(__name__)
     from jobs.score.request import check
     from jobs.score.settings import ScoreSettings
     from jobs.score.work import examine

@@ -7,6 +7,7 @@ import shutil
 import sys
 from pathlib import Path
 
+from ecgan.errors import UserError
 from ecgan.files import TEMPORARY_SUFFIX
 from jobs.run.folder import RunDir
 from launch.slurm_options import SlurmOptions
@@ -31,6 +32,9 @@ def take(run: RunDir, options: SlurmOptions) -> None:
             shutil.copytree(root / package, new / package, ignore=shutil.ignore_patterns("__pycache__", ".*"))
         shutil.rmtree(run.code, ignore_errors=True)
         new.rename(run.code)
+    except shutil.Error as error:  # of every file that could not be copied
+        *_, why = error.args[0][0]
+        raise UserError(f"the code can't be copied to {run.path}: {why}") from None
     finally:
         shutil.rmtree(new, ignore_errors=True)
 

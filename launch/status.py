@@ -15,6 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 try:
+    from launch import early  # isort: skip
+
+    early.begin(__name__)
     from ecgan.errors import UserError
     from jobs.options import option
     from jobs.run.find import find_runs, is_run, run_of, runs_here

@@ -7,29 +7,29 @@ from __future__ import annotations
 
 import dataclasses
 import runpy
-import sys
 from pathlib import Path
 
 try:
+    from launch import early  # isort: skip
+
+    early.begin(__name__)
     import yaml
 
+    from ecgan.data.exclusion import no_effect
     from ecgan.errors import UserError
     from ecgan.files import write_atomically
-    from ecgan.progress import progress_bar
     from ecgan.runtime.devices import Device
-    from jobs.run import lock, record
-    from jobs.run.folder import RunDir
+    from jobs.run import record
     from jobs.run.record import TRAINING
     from jobs.run.state import State
     from jobs.run.submission import Submission
     from jobs.train.job import TrainJob, prepare_code
     from jobs.train.request import TrainRequest, check, lay_out
     from jobs.train.settings import TrainSettings
-    from launch import on_slurm, snapshot
-    from launch.command import DONE, INTERRUPTED, SOME_FAILED, STOPPED, Terminated, parse_both, run, use_cache
+    from launch import flow, on_slurm, ranks, snapshot
+    from launch.command import DONE, parse_both, run, use_cache, use_threads
     from launch.slurm_options import SlurmOptions, site_for
-    from slurm import rank, resources, script, starters
-    from slurm.ranks import Ranks
+    from slurm import resources, script
     from slurm.script import Shape
     from slurm.site import Site
     from slurm.supervisor import Supervised
@@ -37,14 +37,12 @@ except ModuleNotFoundError as missing:
     runpy.run_path(str(Path(__file__).with_name("missing.py")))["exit_if_not_installed"](missing)
     raise
 
-#: Seconds between two looks at the status.
-_TICK = 0.5
-
 
 def main() -> int:
     about = "Trains ECGAN: semantic mask and reference photo -> landscape photo."
     settings, options = parse_both(TrainSettings, SlurmOptions, about)
     use_cache(settings.cache_dir)
+    use_threads(settings.threads)
     site, why = site_for(settings.cluster, options, settings.dry_run)
     request = check(settings, elsewhere(settings, site) if site else None)
     print_plan(request, site, why)
@@ -55,17 +53,16 @@ def main() -> int:
             on_slurm.dry_run(request.run, settings, site, [(shape, 1)])
         return DONE
 
-    request.run.create()
-    with lock.held(request.run) as held:
-        on_slurm.forget_submission(request.run)
+    with flow.taken(request.run) as held:
         aside = lay_out(request)
         if aside is not None:
             print(f"--no-resume: what was there is now in {aside}")
         config = yaml.safe_dump(dataclasses.asdict(settings), sort_keys=False)
         write_atomically(request.run.config, config)
         if not site or not shape:
+            snapshot.take(request.run, options)
             prepare_code(request.plan)
-            return train(request, held)
+            return ranks.train(request, environment, held)
         submission = submit(request, site, shape, options)
     on_slurm.tell(request.run, submission)
     return on_slurm.wait(request.run, submission, "training") if options.wait else DONE
@@ -94,9 +91,10 @@ def submit(request: TrainRequest, site: Site, shape: Shape, options: SlurmOption
 def print_plan(request: TrainRequest, site: Site | None, why: str) -> None:
     plan, settings, trainable = request.plan, request.plan.settings, request.plan.settings.trainable
     model, held_out, resumption = settings.model, len(plan.held_out), request.resumption
-    left_out = f", {request.excluded} left out by the list" if request.excluded else ""
+    left_out = f", {len(request.excluded.names)} left out by the list" if request.excluded.names else ""
     in_parts = f", in micro-batches of {plan.at_once}" if plan.at_once < plan.share else ""
     rows = [("training set", f"{settings.input_path}: {len(plan.pairs)} pairs{left_out}")]
+    rows += [("note", no_effect(request.excluded.unknown))] if request.excluded.unknown else []
     rows += [("skipped", fault.reason) for fault in request.skipped]
     rows += [
         ("model", f"{model.width}x{model.height}, {trainable.widths(settings)}, {model.label_nc} classes"),
@@ -107,9 +105,9 @@ def print_plan(request: TrainRequest, site: Site | None, why: str) -> None:
     if held_out:
         rows.append(("held out", ", ".join([f"{held_out} pairs to measure with", *map(str, plan.files.judges)])))
     if site:
-        where = f"Slurm: {site.nodes} node(s) x {site.ranks_per_node} rank(s), {plan.device}"
+        where = f"Slurm: {site.nodes} node(s) x {site.ranks_per_node} rank(s), {plan.device}{on_slurm.threads(site)}"
     else:
-        where = f"this machine ({plan.device}), {_threads(plan.ranks)} thread(s) a rank"
+        where = f"this machine ({plan.device}), {resources.threads(plan.ranks)} thread(s) a rank"
     rows.append(("where", f"{where}; {why}"))
     if resumption is not None:
         rows.append(("goes on", f"after step {resumption.step} (--no-resume begins anew)"))
@@ -118,78 +116,6 @@ def print_plan(request: TrainRequest, site: Site | None, why: str) -> None:
     rows.append(("run", str(request.run.path)))
     for title, text in rows:
         print(f"{title:<14}{text}", flush=True)
-
-
-def train(request: TrainRequest, held: int) -> int:
-    """Runs the ranks and shows how far they are, until they have ended."""
-    run_dir, plan = request.run, request.plan
-    record.begin(run_dir, TRAINING, State.STARTING, total=plan.steps, step=request.first_step)
-    threads = str(_threads(plan.ranks))
-    environment = {"OMP_NUM_THREADS": threads, "OPENBLAS_NUM_THREADS": "1"}
-    ranks = Ranks(TrainJob(run_dir.path), starters.here(plan.ranks), environment, run_dir.logs, keep_open=[held])
-    try:
-        watch(request, ranks)
-    except (KeyboardInterrupt, Terminated) as error:
-        return stop(request, ranks, by_user=isinstance(error, KeyboardInterrupt))
-    except BaseException:
-        ranks.kill()
-        raise
-    return report(run_dir, ranks, plan.settings.trainable.use)
-
-
-def watch(request: TrainRequest, ranks: Ranks) -> None:
-    """One bar over all steps, from the status that rank 0 writes."""
-    plan, first = request.plan, request.first_step
-    with progress_bar(plan.steps, "training", "step", initial=first) as bar:
-        while not ranks.wait(_TICK):
-            told = record.read(request.run)
-            if told.state is not State.RUNNING or told.step is None:
-                bar.unpause()  # loading and compiling are not training: rate and ETA leave them out
-                continue
-            shown = [f"{told.images_per_second:.2f} images/s"] if told.images_per_second else []
-            shown += [f"{name} {value:.3g}" for name, value in (told.losses or {}).items()]
-            bar.set_postfix_str(", ".join(shown), refresh=False)
-            if told.step > bar.n:
-                bar.total = told.total
-                bar.update(told.step - bar.n)
-
-
-def stop(request: TrainRequest, ranks: Ranks, by_user: bool) -> int:
-    """Lets the ranks finish their step and save; a second signal ends them at once."""
-    run_dir, plan = request.run, request.plan
-    print("\nstopping: finishing the step and saving the state (again: end at once)", file=sys.stderr, flush=True)
-    ranks.ask_to_stop()
-    try:
-        while not ranks.wait(_TICK):
-            pass
-    except (KeyboardInterrupt, Terminated):
-        ranks.kill()
-        record.update(run_dir, State.STOPPED)
-        print("ended at once; the same command goes on from the last state that was saved", file=sys.stderr)
-        return INTERRUPTED if by_user else STOPPED
-    status = report(run_dir, ranks, plan.settings.trainable.use)
-    return INTERRUPTED if by_user and status == STOPPED else status
-
-
-def report(run_dir: RunDir, ranks: Ranks, use: str) -> int:
-    """Says how it ended; returns the exit status."""
-    told = record.read(run_dir)
-    if ranks.status == rank.DONE:
-        print(f"done: {told.last_state}; {use} {run_dir.path}")
-        return DONE
-    if ranks.status == rank.STOPPED:
-        print(f"stopped after step {told.step}; the same command goes on from there", file=sys.stderr)
-        return STOPPED
-    trouble = ranks.trouble() or "unknown"
-    record.update(run_dir, State.FAILED, error=trouble, log=str(run_dir.logs))
-    print(f"error: {trouble} (logs in {run_dir.logs})", file=sys.stderr)
-    if told.last_state:
-        print(f"the last state is {told.last_state}: the same command goes on from there", file=sys.stderr)
-    return SOME_FAILED
-
-
-def _threads(ranks: int) -> int:
-    return max(1, resources.cores() // ranks)
 
 
 if __name__ == "__main__":

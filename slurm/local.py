@@ -16,6 +16,8 @@ from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any, Literal
 
+from slurm import inherited
+
 #: Seconds between two looks at the workers.
 _TICK = 0.25
 #: Seconds that workers have to stop when asked, before they are killed.
@@ -95,8 +97,8 @@ class LocalPool:
         ours, theirs = Pipe()
         with open(self._logs / f"worker-{number}.log", "ab") as log:
             process = subprocess.Popen(
-                [sys.executable, "-m", "slurm.worker", str(theirs.fileno())],
-                env=os.environ | dict(self._environments[number]) | {"PYTHONUNBUFFERED": "1"},
+                [sys.executable, "-m", "slurm.worker", str(theirs.fileno()), str(self._logs)],
+                env=inherited.environment() | dict(self._environments[number]) | {"PYTHONUNBUFFERED": "1"},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

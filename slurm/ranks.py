@@ -3,17 +3,29 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import pickle
+import re
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from slurm.rank import DONE, OUTCOME, PROCESS, STOPPED, RankOutcome
-from slurm.starters import GRACE, Starter
+from slurm import inherited
+from slurm.rank import DONE, OUTCOME, STOPPED, TOLD, RankOutcome
+from slurm.session import Session
+from slurm.starters import Starter
+
+#: Seconds in which ranks that a starter has begun to start are all there, and in which it ends once they have.
+_START, _END = 2.0, 2.0
+#: Seconds for ranks elsewhere to end when they are killed, and for what has started them.
+_ELSEWHERE = 3.0
+#: Bytes of what a starter says that are kept, of the beginning and of the end.
+_KEPT = 1 << 18
 
 
 class Ranks:
@@ -33,22 +45,32 @@ class Ranks:
         """
         self._starter, self._logs = starter, logs
         self._lost: str | None = None
-        for old in (*logs.glob(f"rank-*{OUTCOME}"), *logs.glob(f"rank-*{PROCESS}")):
+        self._said = b""
+        self._found: dict[int, int] = {}
+        self._seen_at = self._over_at = float("inf")
+        for old in logs.glob(f"rank-*{OUTCOME}"):
             old.unlink()
         job_file = logs / "job.pickle"
         job_file.write_bytes(pickle.dumps(job))
         rank = [sys.executable, "-m", "slurm.rank", str(job_file), str(logs), starter.place]
+        command = [*starter.command, *rank]
+        self._session = Session.of(logs) if starter.count > 1 else None
+        of_session = self._session.environment if self._session else {}
+        ours = inherited.environment() if starter.is_here else dict(os.environ)
+        if self._session:
+            self._session.take()
         self._log = logs / f"{starter.name}.log"
-        with open(self._log, "ab") as log:
-            self._process = subprocess.Popen(
-                [*starter.command, *rank],
-                env=os.environ | dict(environment) | {"PYTHONUNBUFFERED": "1"},
-                stdin=subprocess.PIPE,  # ends with us, which tells them to stop
-                stdout=log,
-                stderr=log,
-                pass_fds=tuple(keep_open),
-                start_new_session=True,  # Ctrl-C on the terminal is the launcher's to pass on
-            )
+        self._process = subprocess.Popen(
+            command,
+            env=ours | of_session | dict(environment) | {"PYTHONUNBUFFERED": "1"},
+            stdin=subprocess.PIPE,  # ends with us, which tells them to stop
+            stdout=subprocess.PIPE,  # a rank says there what it can't write to its disk
+            stderr=subprocess.STDOUT,
+            pass_fds=tuple(keep_open),
+            start_new_session=True,  # Ctrl-C on the terminal is the launcher's to pass on
+        )
+        assert self._process.stdout is not None
+        os.set_blocking(self._process.stdout.fileno(), False)
 
     @property
     def status(self) -> int | None:
@@ -61,10 +83,13 @@ class Ranks:
         """Whether all have ended, at most so many seconds from now. Once one has failed the others are ended."""
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(seconds)
-        several_here = self._starter.is_here and self._starter.count > 1
-        if self._process.returncode is None and several_here and self._has_lost_one():
-            self.kill()  # the others wait for it, and mpirun for the end of its grace
-        return self._process.returncode is not None
+        if self._process.poll() is None and self._starter.is_here and self._starter.count > 1:
+            self._look()
+        self._hear()
+        if self._process.poll() is None:
+            return False
+        self._clean()
+        return True
 
     def ask_to_stop(self) -> None:
         """They finish their step, save and end with the status STOPPED."""
@@ -74,15 +99,20 @@ class Ranks:
     def kill(self) -> None:
         """Ends them at once, with all their children: whatever runs in the session that we opened for them."""
         if not self._starter.is_here:
-            with contextlib.suppress(subprocess.TimeoutExpired, ProcessLookupError):
-                self._process.terminate()  # it ends what it has started elsewhere
-                self._process.wait(2 * GRACE)
-        for entry in Path("/proc").iterdir():
-            if entry.name.isdigit():
-                with contextlib.suppress(ProcessLookupError):  # mpirun gives every rank a process group of its own
-                    if os.getsid(int(entry.name)) == self._process.pid:
-                        os.kill(int(entry.name), signal.SIGKILL)
+            # What has started ranks elsewhere passes SIGUSR1 on, which ends them; with SIGTERM mpirun takes its time.
+            for number in (signal.SIGUSR1, signal.SIGTERM):
+                with contextlib.suppress(subprocess.TimeoutExpired, ProcessLookupError):
+                    self._process.send_signal(number)
+                    self._process.wait(_ELSEWHERE)
+        victims = list(_in_session(self._process.pid))
+        for process in victims:
+            with contextlib.suppress(ProcessLookupError):  # mpirun gives every rank a process group of its own
+                os.kill(process, signal.SIGKILL)
         self._process.wait()
+        deadline = time.monotonic() + _END
+        while any(_end_of(process) is None for process in victims) and time.monotonic() < deadline:
+            time.sleep(0.01)  # they hold the session until they have ended
+        self._clean()
 
     def trouble(self) -> str | None:
         """What went wrong, in the words of the rank that failed first; None if nothing did."""
@@ -92,7 +122,7 @@ class Ranks:
         for outcome in self._outcomes():
             if outcome.message:
                 return outcome.message
-        said = self._starter.complaint(self._log.read_text(errors="replace"))
+        said = self._starter.complaint(self._said.decode(errors="replace"))
         return self._lost or said or f"the job {_cause(-status if status < 0 else 0)}"
 
     @property
@@ -115,22 +145,85 @@ class Ranks:
         """Whether a job that was stopped had come any further."""
         return any(outcome.progressed for outcome in self._outcomes())
 
-    def _has_lost_one(self) -> bool:
-        """Whether a rank has ended that had not done its job. Notes which, and what ended it as far as can be seen."""
-        for file in self._logs.glob(f"rank-*{PROCESS}"):
-            ended = _end_of(int(file.read_text()))
-            if ended is None:
+    def _look(self) -> None:
+        """Ends all once a rank of mpirun's here has ended that had not done its job: the others wait for it, and
+        mpirun for the end of its grace. Notes which, and what ended it as far as can be seen.
+
+        So, too, if mpirun does not end though all have done their job: somebody has sent it SIGTERM.
+        """
+        now = time.monotonic()
+        self._found |= _ranks_of(self._process.pid)
+        if self._found:
+            self._seen_at = min(self._seen_at, now)
+        known = self._found if now < self._seen_at + _START else range(self._starter.count)
+        ended = {rank: how for rank in known if (how := _end_of(self._found.get(rank))) is not None}
+        outcomes = self._known()
+        for rank, how in ended.items():
+            if rank not in outcomes:
+                self._lost = f"rank {rank} {_cause(how & 0x7F)}"
+            elif outcomes[rank].status in (DONE, STOPPED):
                 continue
-            outcome = file.with_suffix(OUTCOME)
-            if not outcome.exists() or RankOutcome.load(outcome).status not in (DONE, STOPPED):
-                self._lost = f"{file.stem.replace('-', ' ')} {_cause(ended & 0x7F)}"
-                return True
-        return False
+            self.kill()
+            return
+        if len(ended) == self._starter.count:
+            self._over_at = min(self._over_at, now)
+            if now > self._over_at + _END:
+                self.kill()
 
     def _outcomes(self) -> list[RankOutcome]:
-        """Of the ranks that lived to write theirs, in the order in which they did."""
+        """Of the ranks that lived to tell theirs, in the order in which they did; those at the end that could not
+        write it."""
+        return list(self._known().values())
+
+    def _known(self) -> dict[int, RankOutcome]:
+        """The same by rank."""
+        self._hear()
         files = sorted(self._logs.glob(f"rank-*{OUTCOME}"), key=lambda path: path.stat().st_mtime_ns)
-        return [RankOutcome.load(path) for path in files]
+        written = {int(path.stem.removeprefix("rank-")): RankOutcome.load(path) for path in files}
+        said = re.findall(rf"^{TOLD}(\d+) (.+)$", self._said.decode(errors="replace"), re.MULTILINE)
+        return written | {int(rank): RankOutcome(**json.loads(outcome)) for rank, outcome in said}
+
+    def _hear(self) -> None:
+        """What the starter has said since; its log may have no room for it."""
+        assert self._process.stdout is not None
+        new = b""
+        with contextlib.suppress(BlockingIOError, ValueError):  # closed, after the end
+            while chunk := os.read(self._process.stdout.fileno(), 1 << 16):
+                new += chunk
+        if not new:
+            return
+        self._said += new
+        if len(self._said) > 2 * _KEPT:
+            self._said = self._said[:_KEPT] + self._said[-_KEPT:]
+        with contextlib.suppress(OSError), open(self._log, "ab") as log:
+            log.write(new)
+
+    def _clean(self) -> None:
+        """After their end."""
+        self._hear()
+        if self._session:
+            self._session.leave()
+
+
+def _in_session(leader: int) -> Iterator[int]:
+    """The processes of the session that the process `leader` opened."""
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            with contextlib.suppress(ProcessLookupError):
+                if os.getsid(int(entry.name)) == leader:
+                    yield int(entry.name)
+
+
+def _ranks_of(mpirun: int) -> dict[int, int]:
+    """The processes that it has started here, by rank."""
+    found = {}
+    for process in _in_session(mpirun):
+        with contextlib.suppress(OSError):
+            state = _state(process)
+            place = re.search(rb"(?:^|\0)OMPI_COMM_WORLD_RANK=(\d+)\0", Path(f"/proc/{process}/environ").read_bytes())
+            if place and state and int(state[1]) == mpirun:
+                found[int(place[1])] = process
+    return found
 
 
 def _cause(number: int) -> str:
@@ -141,10 +234,17 @@ def _cause(number: int) -> str:
     return f"was killed by {name}" + (" (out of memory?)" if name == "SIGKILL" else "")
 
 
-def _end_of(process: int) -> int | None:
+def _end_of(process: int | None) -> int | None:
     """The wait status of a process that has ended (0 if nothing is known of it any more); None while it runs."""
-    try:
-        fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
-    except OSError:
+    state = _state(process) if process is not None else None
+    if state is None:
         return 0
-    return int(fields[-1]) if fields[0] == "Z" else None
+    return int(state[-1]) if state[0] == "Z" else None
+
+
+def _state(process: int) -> list[str] | None:
+    """What /proc tells of a process from its state on, the parent's id coming next; None if it is gone."""
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return None

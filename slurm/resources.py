@@ -6,6 +6,8 @@ import contextlib
 import os
 from pathlib import Path
 
+#: The variable with the number of threads of a process, which Jittor's libraries heed.
+THREADS = "OMP_NUM_THREADS"
 _CGROUP_CPU = Path("/sys/fs/cgroup/cpu.max")
 _CGROUP_LIMITS = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
 
@@ -45,13 +47,26 @@ def default_workers(gpu_count: int, memory_per_worker: int) -> int:
     return max(1, min(cores(), available_memory() // memory_per_worker))
 
 
+def threads(processes: int, given: int | None = None) -> int:
+    """CPU threads of each of `processes` on this machine: what the environment says, else the `given`, else its share
+    of the cores."""
+    said = os.environ.get(THREADS, "").partition(",")[0].strip()  # "4,2" speaks of nested regions, too
+    if said.isdigit() and int(said) > 0:
+        return int(said)
+    return given or max(1, cores() // processes)
+
+
+def thread_environment(count: int) -> dict[str, str]:
+    """With which a process computes with so many; NumPy, which has little to do, with one."""
+    return {THREADS: str(count), "OPENBLAS_NUM_THREADS": "1"}
+
+
 def environments(workers: int, gpu_count: int) -> list[dict[str, str]]:
-    """For each worker the environment that gives it its GPU, or its share of the cores."""
+    """For each worker the environment that gives it its GPU, and its threads."""
     names = gpus(gpu_count)
-    threads = max(1, cores() // workers)
     shares = []
     for index in range(workers):
-        share = {"OMP_NUM_THREADS": str(threads), "OPENBLAS_NUM_THREADS": "1"}
+        share = thread_environment(threads(workers))
         if names:
             share["CUDA_VISIBLE_DEVICES"] = names[index % len(names)]
         shares.append(share)

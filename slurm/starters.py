@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import sys
 from abc import ABC, abstractmethod
@@ -12,12 +13,17 @@ from pathlib import Path
 from typing import ClassVar, Literal
 
 from ecgan.errors import UserError
-from slurm.rank import DONE, FAILED, Place, RankOutcome
+from slurm.rank import DONE, FAILED, STOPPED, Place, RankOutcome
 
 #: What starts ranks in an allocation, as a cluster's file names it.
 Launcher = Literal["srun", "mpirun"]
-#: Seconds that mpirun gives the ranks to save when somebody sends it SIGTERM.
-GRACE = 60
+#: Seconds that mpirun waits after SIGCONT, at which ranks stop (`slurm.rank`), and again after SIGTERM before SIGKILL,
+#: when somebody sends it SIGTERM.
+GRACE = 30
+#: How mpirun begins what it says of a rank that ended badly.
+_OF_RANKS = ("Primary job", "mpirun detected", "mpirun noticed")
+#: Characters of it that are told; the log has all of them.
+_LONGEST = 500
 #: What srun says when the controller has given up a node: then Slurm ends the job and queues it again.
 _LOST_NODE = "Node failure"
 #: What it says of a task that SIGUSR2 met before it could listen.
@@ -47,6 +53,9 @@ class Starter(ABC):
 
     def status(self, code: int, outcomes: Sequence[RankOutcome]) -> int:
         """How the ranks ended (as in `slurm.rank`), by the exit code of what we started and what they left to read."""
+        all_told = len(outcomes) == self.count and len({outcome.status for outcome in outcomes}) == 1
+        if all_told and outcomes[0].status in (DONE, STOPPED):  # whatever ended the starter: the work is done, or saved
+            return outcomes[0].status
         return outcomes[-1].status if code == DONE and outcomes else code  # a stop is no failure to any starter
 
     def complaint(self, log: str) -> str | None:
@@ -82,7 +91,10 @@ class MpirunHere(Starter):
 
     @property
     def command(self) -> list[str]:
-        return mpirun(self.count)
+        return [*mpirun(self.count), "--mca", "plm", "isolated"]  # it would look for ssh, which it has no use for here
+
+    def complaint(self, log: str) -> str | None:
+        return mpirun_complaint(log)
 
 
 @dataclass(frozen=True)
@@ -158,6 +170,9 @@ class Mpirun(_InAllocation):
     def command(self) -> list[str]:
         return mpirun(self.count)
 
+    def complaint(self, log: str) -> str | None:
+        return super().complaint(log) or mpirun_complaint(log)
+
 
 _BY_LAUNCHER: dict[Launcher, type[_InAllocation]] = {"srun": Srun, "mpirun": Mpirun}
 
@@ -182,6 +197,13 @@ def mpirun(count: int) -> list[str]:
     options = ["--oversubscribe", "--bind-to", "none", "--mca", "odls_base_sigkill_timeout", str(GRACE)]
     as_root = ["--allow-run-as-root"] if os.geteuid() == 0 else []
     return [path, "-n", str(count), *options, *as_root]
+
+
+def mpirun_complaint(log: str) -> str | None:
+    """What it says in a frame of hyphens, first of all; None if that is only that a rank has ended."""
+    framed = re.findall(r"^-{20,}\n(.+?)\n-{20,}$", log, re.MULTILINE | re.DOTALL)
+    told = next((text for text in framed if not text.startswith(_OF_RANKS)), None)
+    return f"mpirun: {' '.join(told.split())}"[:_LONGEST] if told else None
 
 
 def find_mpi(program: str) -> str | None:

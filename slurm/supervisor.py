@@ -21,11 +21,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
+from ecgan.errors import told
 from jobs import stop
 from jobs.run import attempts
 from jobs.run.attempts import Attempt
 from jobs.run.state import State
-from slurm import controller, rank, resources
+from slurm import controller, rank, resources, streams
 from slurm.ranks import Ranks
 from slurm.script import Shape, allocation
 from slurm.site import Site
@@ -60,7 +61,14 @@ class Supervised:
 
     def __call__(self) -> None:
         """Returns if the job is done; else ends the process with a status that says how it went."""
+        streams.make_lossy()
         attempt = attempts.begin(self.folder / "attempts", self.unit, **_place())
+        try:
+            self._run(attempt)
+        except OSError as error:
+            _end(attempt, State.FAILED, rank.FAILED, message=told(error, self.folder))
+
+    def _run(self, attempt: Attempt) -> None:
         logs = self.folder / "logs" / attempt.name
         logs.mkdir(parents=True)
         attempt.note(log=str(logs))
@@ -79,11 +87,10 @@ class Supervised:
         self._conclude(attempt, ranks)
 
     def _start(self, attempt: Attempt, logs: Path) -> Ranks:
-        threads = self.site.cpus_per_task or max(1, resources.cores() // self.shape.tasks_per_node)
+        threads = resources.threads(self.shape.tasks_per_node, self.site.cpus_per_task)
         environment = {
+            **resources.thread_environment(threads),
             attempts.VARIABLE: str(attempt.path),
-            "OMP_NUM_THREADS": str(threads),
-            "OPENBLAS_NUM_THREADS": "1",
             # The ranks meet when all have compiled what they need, which may take some of them minutes.
             "SLURM_PMIX_TIMEOUT": "3600",
         } | self.site.environment

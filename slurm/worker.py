@@ -1,6 +1,7 @@
-"""A worker of the local pool: `python -m slurm.worker FD` runs the jobs that come over the connection FD.
+"""A worker of the local pool: `python -m slurm.worker FD LOGS` runs the jobs that come over the connection FD.
 
-It ends when its connection does, so that no worker outlives a launcher that was killed.
+How they end goes back the same way, not to its log in LOGS, which may have no room. It ends when its connection does,
+so that no worker outlives a launcher that was killed.
 """
 
 from __future__ import annotations
@@ -14,28 +15,32 @@ import time
 import traceback
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
+from pathlib import Path
 
 from ecgan import logs
-from ecgan.errors import UserError
+from ecgan.errors import UserError, told
 from jobs import stop
 from jobs.options import in_words
+from slurm import streams
 from slurm.local import Job, Outcome
 
 #: Seconds a running job has to stop once the launcher is gone.
 _GRACE = 3
 
 
-def main(descriptor: int) -> None:
+def main(descriptor: int, folder: Path) -> None:
+    streams.make_lossy()
     logs.show()
     connection = Connection(descriptor)
     jobs: queue.Queue[Job | None] = queue.Queue()
     threading.Thread(target=_listen, args=(connection, jobs), daemon=True).start()
     stop.listen()
     while (job := jobs.get()) is not None:
-        connection.send(_run(job))
+        connection.send(_run(job, folder.parent))
 
 
-def _run(job: Job) -> Outcome:
+def _run(job: Job, folder: Path) -> Outcome:
+    """`folder`: where the job writes; told if it is full."""
     try:
         job()
         return Outcome("done")
@@ -46,7 +51,8 @@ def _run(job: Job) -> Outcome:
         return Outcome("hopeless", in_words(error))
     except Exception as error:
         traceback.print_exc()
-        return Outcome("failed", f"{type(error).__name__}: {error}")
+        message = told(error, folder) if isinstance(error, OSError) else f"{type(error).__name__}: {error}"
+        return Outcome("failed", message)
 
 
 def _receive(connection: Connection) -> Job:
@@ -82,4 +88,4 @@ def _listen(connection: Connection, jobs: queue.Queue[Job | None]) -> None:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]))
+    main(int(sys.argv[1]), Path(sys.argv[2]))

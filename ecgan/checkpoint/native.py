@@ -7,7 +7,6 @@ came from and the SHA-256 of every file, so damage is noticed.
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import secrets
 import shutil
@@ -23,7 +22,7 @@ from safetensors.numpy import save as save_tensors
 
 from ecgan.config import ModelConfig
 from ecgan.errors import UserError
-from ecgan.files import TEMPORARY_SUFFIX, sha256_of, write_json
+from ecgan.files import TEMPORARY_SUFFIX, read_any_json, sha256_of, write_json
 
 DESCRIPTION = "checkpoint.json"
 FORMAT = 1
@@ -70,7 +69,7 @@ def describe(folder: Path) -> dict[str, Any]:
     """The content of checkpoint.json; raises UserError if it is missing or not ours."""
     path = folder / DESCRIPTION
     try:
-        description = json.loads(path.read_text())
+        description = read_any_json(path)
         if description["format"] != FORMAT:
             raise UserError(f"{path} has format {description['format']}; this version reads format {FORMAT}")
         if not all(isinstance(description[key], dict) for key in ("model", "sha256", "about")):

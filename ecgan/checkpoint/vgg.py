@@ -10,7 +10,7 @@ import numpy as np
 
 from ecgan.checkpoint.weights import find_weights, insist_on_finite, read_weights
 from ecgan.errors import UserError
-from ecgan.runtime.cache import cache_dir
+from ecgan.runtime.cache import cache_dir, home
 
 #: Channels of the convolutions up to relu5_1, by their place in the network: features.0, features.2, …
 LAYERS = {0: 64, 2: 64, 5: 128, 7: 128, 10: 256, 12: 256, 14: 256, 16: 256, 19: 512, 21: 512, 23: 512, 25: 512} | {
@@ -41,11 +41,11 @@ def _jittor_hubs() -> Iterator[Path]:
 
     Its home is the user's, JITTOR_HOME, or one of ours.
     """
-    homes = [Path.home(), *sorted(cache_dir().glob("jittor-*"))]
-    if os.environ.get("JITTOR_HOME"):
-        homes.insert(0, Path(os.environ["JITTOR_HOME"]))
-    for home in homes:
-        cache = home / ".cache/jittor"
+    named = os.environ.get("JITTOR_HOME")
+    users = [Path(named) if named else None, home()]
+    homes = [*(folder for folder in users if folder), *sorted(cache_dir().glob("jittor-*"))]
+    for folder in homes:
+        cache = folder / ".cache/jittor"
         yield cache / "checkpoints"
         yield from sorted(cache.glob("jt*/**/checkpoints"))
 

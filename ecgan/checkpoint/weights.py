@@ -11,7 +11,7 @@ import numpy as np
 
 from ecgan.checkpoint import native, original, torch_file
 from ecgan.errors import UserError
-from ecgan.runtime.cache import cache_dir
+from ecgan.runtime.cache import cache_dir, home
 
 #: What reads a file, by the end of its name. None of these can run what is in it.
 _READERS: dict[str, Callable[[Path], dict[str, np.ndarray]]] = {
@@ -60,4 +60,6 @@ def insist_on_finite(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
 def _folders(hubs: Iterable[Path]) -> Iterator[Path]:
     yield cache_dir()
     yield from hubs
-    yield Path.home() / ".cache/torch/hub/checkpoints"
+    user = home()
+    if user is not None:
+        yield user / ".cache/torch/hub/checkpoints"

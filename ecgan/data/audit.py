@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image
 
 from ecgan.config import ModelConfig
-from ecgan.data.images import BadImage, Size, read_bytes, read_mask, read_photo
+from ecgan.data.images import BadImage, Size, WrongClasses, read_bytes, read_mask, read_photo
 from ecgan.data.trainset import Pair
 
 Kind = Literal["unreadable", "classes", "unpaired", "size", "grey", "border", "duplicate", "near_duplicate"]
@@ -92,7 +92,8 @@ def examine(pair: Pair, model: ModelConfig, limits: Limits) -> Examined:
         labels = read_mask(pair.mask, model)
         pixels, mask_size = np.bincount(labels.ravel(), minlength=model.semantic_nc), (labels.shape[1], labels.shape[0])
     except BadImage as error:
-        findings.append(Finding(pair.name, "classes" if "class" in str(error) else "unreadable", str(error)))
+        kind: Kind = "classes" if isinstance(error, WrongClasses) else "unreadable"
+        findings.append(Finding(pair.name, kind, str(error)))
     try:
         content = read_bytes(pair.photo)
         photo = read_photo(pair.photo, content)

@@ -1,4 +1,4 @@
-"""Reads masks and photos, resizes them, and encodes results.
+"""Reads masks and photos, resizes them, and encodes results. docs/files.md says what they may be.
 
 Sizes are (width, height) in pixels as in Pillow; arrays are (height, width[, 3]) as in NumPy.
 """
@@ -7,63 +7,104 @@ from __future__ import annotations
 
 import contextlib
 import io
+import os
+import re
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, ImageFile, UnidentifiedImageError
 
+from ecgan import files
 from ecgan.config import ModelConfig
+from ecgan.errors import reason
 
 Size = tuple[int, int]
 Format = Literal["jpg", "png"]
 
-#: Endings of a photo's name, in lower case.
-PHOTO_SUFFIXES = (".jpg", ".jpeg", ".png")
 #: Value of a pixel that belongs to no class.
 DONT_CARE = 255
-_MASK_MODES = ("1", "L", "P", "I", "I;16", "I;16B", "I;16L")
-_DECODING_ERRORS = (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError)
+#: Formats as Pillow calls them. It has forty more, some of which start programs or are hardly tried.
+_PHOTO_FORMATS, _MASK_FORMATS = ("JPEG", "PNG", "WEBP"), ("PNG",)
+_PHOTO_MODES = ("1", "L", "LA", "P", "RGB", "RGBA", "CMYK")
+_DEEP_MODES = ("I", "I;16", "I;16B", "I;16L")
+_MASK_MODES = ("1", "L", "P", *_DEEP_MODES)
+#: What Pillow multiplies grey samples by that are stored so, to fill 0..255; single bits it leaves alone.
+_SPREAD = {"L;2": 85, "L;4": 17}
+_DECODING_ERRORS = (OSError, SyntaxError, ValueError, EOFError)
+#: How files begin that are taken for pictures, or are called like some.
+_STARTS = (
+    (rb"\xff\xd8\xff", "JPEG"),
+    (rb"\x89PNG\r\n\x1a\n", "PNG"),
+    (rb"RIFF....WEBP", "WebP"),
+    (rb"GIF8", "GIF"),
+    (rb"BM", "BMP"),
+    (rb"II\*\0|MM\0\*", "TIFF"),
+    (rb"....ftyp(avif|avis)", "AVIF"),
+    (rb"....ftyp(heic|heix|hevc|mif1|msf1)", "HEIC"),
+    (rb"%!PS", "PostScript"),
+    (rb"%PDF", "PDF"),
+)
+
+# What it finds odd and reads all the same is no matter for the screen of whoever generates or trains.
+warnings.filterwarnings("ignore", module=r"PIL\.")
 
 
 class BadImage(Exception):
     """A file that can't be used; the message names it and says why."""
 
 
+class WrongClasses(BadImage):
+    """A mask that can be read, with pixels of no class."""
+
+
 def read_bytes(path: Path) -> bytes:
     """The file as it is; raises BadImage."""
     try:
-        return path.read_bytes()
+        return files.read_bytes(path)
     except FileNotFoundError:
-        raise BadImage(f"{path}: does not exist") from None
+        where = f" (a link to {os.readlink(path)})" if path.is_symlink() else ""
+        raise BadImage(f"{path}: does not exist{where}") from None
     except OSError as error:
-        raise BadImage(f"{path}: can't be read ({error.strerror})") from None
+        raise BadImage(f"{path}: can't be read ({reason(error)})") from None
 
 
 def read_mask(path: Path, model: ModelConfig, content: bytes | None = None) -> np.ndarray:
     """The class ids of a mask, (height, width) uint8 in 0..semantic_nc-1, at the file's own size.
 
-    The pixel's number is the class id in 8-bit, palette and integer files alike; with a don't-care
-    class 255 becomes class `label_nc`. `content`: the file's bytes, if they are at hand already.
-    Raises BadImage naming the values out of range.
+    The number that is stored for a pixel is its class, in grey PNGs of 1 to 16 bits and in those with a palette; with
+    a don't-care class 255 becomes class `label_nc`. `content`: the file's bytes, if they are at hand already.
+    Raises WrongClasses naming the values out of range, and BadImage.
     """
-    image = _decode(path, content)
-    if image.mode not in _MASK_MODES:
-        raise BadImage(f"{path}: mode {image.mode}; a mask has one channel of class ids (8-bit, palette or integer)")
-    labels = np.asarray(image).astype(np.int64)
+    content = read_bytes(path) if content is None else content
+    with _opened(path, content, _MASK_FORMATS, "a mask is a PNG file") as image:
+        stored = [str(tile[3]) for tile in image.tile]  # while they are there: loading takes them away
+        image.load()
+        if image.mode not in _MASK_MODES:
+            raise BadImage(f"{path}: mode {image.mode}; a mask has one channel of class ids (grey or palette)")
+        labels = np.asarray(image).astype(np.int64) // _SPREAD.get(stored[0], 1)
     dont_care = (labels == DONT_CARE) & model.contain_dontcare_label
     wrong = np.unique(labels[((labels < 0) | (labels >= model.label_nc)) & ~dont_care])
     if wrong.size:
         shown = ", ".join(str(value) for value in wrong[:8]) + (", …" if wrong.size > 8 else "")
         allowed = f"0..{model.label_nc - 1}" + (" and 255" if model.contain_dontcare_label else "")
-        raise BadImage(f"{path}: class {shown} outside {allowed}")
+        raise WrongClasses(f"{path}: class {shown} outside {allowed}")
     return np.where(dont_care, model.label_nc, labels).astype(np.uint8)
 
 
 def read_photo(path: Path, content: bytes | None = None) -> np.ndarray:
-    """(height, width, 3) uint8 RGB at the file's own size; a rotation noted in EXIF is ignored. Raises BadImage."""
-    return np.asarray(_decode(path, content).convert("RGB"))
+    """(height, width, 3) uint8 RGB at the file's own size. Raises BadImage.
+
+    Of 16 bits the upper 8 are taken; transparency, a colour profile and a rotation noted in EXIF are ignored.
+    """
+    with _decoded(path, content) as image:
+        if image.mode in _DEEP_MODES:
+            return np.repeat((np.asarray(image) >> 8).astype(np.uint8)[..., None], 3, axis=2)
+        if image.mode not in _PHOTO_MODES:
+            raise BadImage(f"{path}: mode {image.mode}; a photo is grey, RGB or CMYK, or has a palette")
+        return np.asarray(image.convert("RGB"))
 
 
 def resize_mask(labels: np.ndarray, size: Size) -> np.ndarray:
@@ -92,29 +133,41 @@ def encode(picture: np.ndarray, format: Format, quality: int) -> bytes:
 
 def size_of(path: Path) -> Size:
     """(width, height) of a picture, whose pixels are not read. Raises BadImage."""
-    with _reporting(path), Image.open(io.BytesIO(read_bytes(path))) as image:
+    with _opened(path, read_bytes(path)) as image:
         return image.size
 
 
 def check_picture(path: Path, size: Size) -> None:
     """Raises BadImage unless `path` decodes to the last byte and has `size`."""
-    image = _decode(path, None)
-    if image.size != size:
-        raise BadImage(f"{path}: {image.width}x{image.height} instead of {size[0]}x{size[1]}")
-
-
-def _decode(path: Path, content: bytes | None) -> Image.Image:
-    with _reporting(path), Image.open(io.BytesIO(read_bytes(path) if content is None else content)) as image:
-        image.load()
-        return image
+    with _decoded(path) as image:
+        if image.size != size:
+            raise BadImage(f"{path}: {image.width}x{image.height} instead of {size[0]}x{size[1]}")
 
 
 @contextlib.contextmanager
-def _reporting(path: Path) -> Iterator[None]:
-    """What Pillow raises as BadImage."""
+def _decoded(path: Path, content: bytes | None = None) -> Iterator[ImageFile.ImageFile]:
+    with _opened(path, read_bytes(path) if content is None else content) as image:
+        image.load()
+        yield image
+
+
+@contextlib.contextmanager
+def _opened(
+    path: Path,
+    content: bytes,
+    formats: tuple[str, ...] = _PHOTO_FORMATS,
+    wanted: str = "a picture is a JPEG, PNG or WebP file",
+) -> Iterator[ImageFile.ImageFile]:
+    """A picture of one of `formats`. What Pillow raises is raised as BadImage."""
     try:
-        yield
+        with Image.open(io.BytesIO(content), formats=formats) as image:
+            yield image
     except UnidentifiedImageError:
+        kind = next((kind for start, kind in _STARTS if re.match(start, content, re.DOTALL)), None)
+        if kind is not None and kind.upper() not in formats:
+            raise BadImage(f"{path}: its content is {kind}; {wanted}") from None
         raise BadImage(f"{path}: unreadable or truncated (not a picture)") from None
+    except Image.DecompressionBombError:
+        raise BadImage(f"{path}: more than {2 * (Image.MAX_IMAGE_PIXELS or 0):,} pixels") from None
     except _DECODING_ERRORS as error:
         raise BadImage(f"{path}: unreadable or truncated ({error})") from None

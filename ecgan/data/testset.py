@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ecgan.config import ModelConfig
-from ecgan.data.images import BadImage, read_bytes, read_mask, read_photo
+from ecgan.data.folders import MASK_SUFFIX, by_stem, is_ignored, is_usable, listing, printable, rename_it, with_suffix
+from ecgan.data.images import BadImage, Size, read_bytes, read_mask, read_photo
+from ecgan.errors import reason
+from ecgan.files import read_any_json
 from ecgan.progress import progress_bar
 
 REFERENCES = "label_to_img.json"
 _MASK_FOLDERS = ("val_B_labels_resized", "labels", "lables")
-_MASK_SUFFIX = ".png"
-#: Bytes in a file name, as most file systems have it.
-_LONGEST_NAME = 255
 _CHECKERS = min(8, 2 * (os.cpu_count() or 1))
 #: Decodes a file whose bytes are at hand; raises BadImage.
 _Reader = Callable[[Path, bytes], object]
@@ -37,15 +36,20 @@ class Item:
 
 @dataclass(frozen=True)
 class Fault:
-    """Something wrong with the input. `name` is the picture it concerns; None if it is not about one."""
+    """Something wrong with the input. `name` is the picture it concerns; None if it is not about one. `reason` is for
+    a person: one line, whatever stands in the names of files."""
 
     name: str | None
     reason: str
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "reason", printable(self.reason))
+
 
 @dataclass(frozen=True)
 class TestSet:
-    """`items` are all pictures that could be made, faulty ones included, in the order of their names."""
+    """`items` are all pictures that could be made, faulty ones included, in the order of their names: none if there
+    are no photos, or it is not known which belongs to which mask."""
 
     items: tuple[Item, ...]
     faults: tuple[Fault, ...]
@@ -53,10 +57,12 @@ class TestSet:
 
 @dataclass(frozen=True)
 class Checked:
-    """`faults`: what can't be used, by item name. `digests`: SHA-256 of each of the other files, masks and photos."""
+    """`faults`: what can't be used, by item name. `digests`: SHA-256 of each of the other files, masks and photos;
+    `sizes`: of the masks among them."""
 
     faults: tuple[Fault, ...]
     digests: dict[Path, bytes]
+    sizes: dict[Path, Size]
 
 
 def find_test_set(input_path: Path, img_path: Path) -> TestSet:
@@ -68,36 +74,32 @@ def find_test_set(input_path: Path, img_path: Path) -> TestSet:
     faults = [Fault(None, f"{path}: no such folder") for path in (input_path, img_path) if not path.is_dir()]
     if not input_path.is_dir():
         return TestSet((), tuple(faults))
-    masks_folder, fault = _find_masks(input_path)
-    faults += fault
-    references, fault = _read_references(_find_references(input_path))
-    faults += fault
-    if masks_folder is None:
+    try:
+        masks_folder, fault = _find_masks(input_path)
+        masks = by_stem(with_suffix(masks_folder, [MASK_SUFFIX])) if masks_folder else {}
+    except OSError as error:
+        return TestSet((), (*faults, Fault(None, f"{error.filename}: can't be read ({reason(error)})")))
+    references, more = _read_references(_find_references(input_path))
+    faults += [*fault, *more]
+    if masks_folder is None or references is None or not img_path.is_dir():
         return TestSet((), tuple(faults))
 
-    masks = sorted(path for path in masks_folder.iterdir() if path.suffix.lower() == _MASK_SUFFIX)
-    stems = Counter(path.stem for path in masks)
     items = []
-    for mask in masks:
-        if not _is_usable(mask.name):
-            faults.append(
-                Fault(None, f"{mask.parent / ascii(mask.name)}: rename it, its name is too long or not UTF-8")
-            )
+    for stem, paths in masks.items():
+        if amiss := _unusable(stem, paths):
+            faults += amiss
             continue
-        if stems[mask.stem] > 1:
-            faults.append(Fault(mask.stem, f"{mask}: another mask gives the same result {mask.stem}"))
-            continue
-        reference = references.get(mask.name) if references is not None else None
-        if references is not None and reference is None:
-            faults.append(Fault(mask.stem, f"{mask}: no reference in {REFERENCES}"))
-        items.append(Item(mask.stem, mask, img_path / (reference or "")))
-        if reference is not None and img_path.is_dir() and not _is_file(img_path, reference):
-            faults.append(Fault(mask.stem, f"{img_path / reference}: does not exist (reference of {mask.name})"))
-    present = {mask.name for mask in masks}
+        mask, reference = paths[0], references.get(paths[0].name)
+        if reference is None:
+            faults.append(Fault(stem, f"{mask}: no reference in {REFERENCES}"))
+        elif not _exists(img_path, reference):
+            faults.append(Fault(stem, f"{img_path / reference}: does not exist (reference of {mask.name})"))
+        items.append(Item(stem, mask, img_path / (reference or "")))
+    present = {mask.name for paths in masks.values() for mask in paths}
     faults += [
         Fault(None, f"{masks_folder / name}: named in {REFERENCES}, does not exist")
-        for name in sorted(references or {})
-        if name not in present
+        for name in sorted(references)
+        if name not in present and not is_ignored(name)
     ]
     return TestSet(tuple(items), tuple(faults))
 
@@ -109,8 +111,11 @@ def check_pictures(items: Iterable[Item], model: ModelConfig) -> Checked:
     for item in items:
         by_reference.setdefault(item.reference, []).append(item)
 
-    def read_labels(path: Path, content: bytes) -> object:
-        return read_mask(path, model, content)
+    sizes: dict[Path, Size] = {}
+
+    def read_labels(path: Path, content: bytes) -> None:
+        height, width = read_mask(path, model, content).shape
+        sizes[path] = width, height
 
     files: list[tuple[Path, list[Item], _Reader]] = [
         *((item.mask, [item], read_labels) for item in items),
@@ -138,7 +143,13 @@ def check_pictures(items: Iterable[Item], model: ModelConfig) -> Checked:
         except BaseException:  # interrupted: leaving the pool would read all that is left
             pool.shutdown(wait=False, cancel_futures=True)
             raise
-    return Checked(tuple(faults), digests)
+    return Checked(tuple(faults), digests, sizes)
+
+
+def squeezed(sizes: Mapping[Path, Size], to: Size, tolerance: float = 0.05) -> list[Path]:
+    """Masks whose aspect ratio differs from that of `to`, at which the network sees them, by more than `tolerance`."""
+    ratios = {mask: width / height / (to[0] / to[1]) for mask, (width, height) in sizes.items()}
+    return [mask for mask, ratio in sorted(ratios.items()) if max(ratio, 1 / ratio) > 1 + tolerance]
 
 
 def _find_masks(input_path: Path) -> tuple[Path | None, list[Fault]]:
@@ -147,7 +158,7 @@ def _find_masks(input_path: Path) -> tuple[Path | None, list[Fault]]:
             return input_path / name, []
     if _has_masks(input_path):
         return input_path, []
-    candidates = sorted(path for path in input_path.iterdir() if path.is_dir() and _has_masks(path))
+    candidates = [path for path in listing(input_path) if path.is_dir() and _has_masks(path)]
     if len(candidates) == 1:
         return candidates[0], []
     if candidates:
@@ -156,26 +167,29 @@ def _find_masks(input_path: Path) -> tuple[Path | None, list[Fault]]:
     return None, [Fault(None, f"{input_path}: no masks: neither {_MASK_FOLDERS[0]}/ nor any folder with PNG files")]
 
 
-def _is_usable(name: str) -> bool:
-    """Whether a file of that name can exist, and be noted in a text file."""
-    try:
-        return len(name.encode()) <= _LONGEST_NAME
-    except UnicodeEncodeError:
-        return False
+def _unusable(stem: str, masks: list[Path]) -> list[Fault]:
+    """Why none of the masks of that stem can be the one that a picture is made of."""
+    faults = [Fault(None, rename_it(mask)) for mask in masks if not is_usable(mask.name)]
+    if faults or len(masks) == 1:
+        return faults
+    return [Fault(stem, f"{mask}: another mask gives the same result {stem}") for mask in masks]
 
 
-def _is_file(folder: Path, name: str) -> bool:
-    return all(_is_usable(part) for part in Path(name).parts) and (folder / name).is_file()
+def _exists(folder: Path, name: str) -> bool:
+    return all(is_usable(part) for part in Path(name).parts) and (folder / name).exists()
 
 
 def _has_masks(folder: Path) -> bool:
-    return any(path.suffix.lower() == _MASK_SUFFIX for path in folder.iterdir())
+    try:
+        return bool(with_suffix(folder, [MASK_SUFFIX]))
+    except PermissionError:  # lost+found, where the set lies at the root of a disk
+        return False
 
 
 def _find_references(input_path: Path) -> Path:
     beside = input_path / REFERENCES
     above = input_path.absolute().parent / REFERENCES
-    return above if above.is_file() and not beside.is_file() else beside
+    return above if above.is_file() and not os.path.lexists(beside) else beside
 
 
 def _read_references(path: Path) -> tuple[dict[str, str] | None, list[Fault]]:
@@ -188,9 +202,9 @@ def _read_references(path: Path) -> tuple[dict[str, str] | None, list[Fault]]:
         return dict(pairs)
 
     try:
-        references = json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=collect)
+        references = read_any_json(path, object_pairs_hook=collect)
     except OSError as error:
-        return None, [Fault(None, f"{path}: {error.strerror}; it says which photo each mask takes its style from")]
+        return None, [Fault(None, f"{path}: {reason(error)}; it says which photo each mask takes its style from")]
     except ValueError as error:
         return None, [Fault(None, f"{path}: not valid JSON ({error})")]
     if not isinstance(references, dict) or not all(isinstance(name, str) and name for name in references.values()):

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import os
-from collections import Counter
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 from ecgan.config import ModelConfig
-from ecgan.data.images import PHOTO_SUFFIXES, BadImage, read_mask, read_photo
+from ecgan.data.exclusion import Entry, LeftOut, leave_out
+from ecgan.data.folders import MASK_SUFFIX, PHOTO_SUFFIXES, by_stem, is_usable, rename_it, with_suffix
+from ecgan.data.images import BadImage, read_mask, read_photo
 from ecgan.data.testset import Fault
-from ecgan.errors import UserError
+from ecgan.errors import reason
 from ecgan.progress import progress_bar
 
 PHOTO_FOLDER, MASK_FOLDERS = "imgs", ("labels", "lables")
-_MASK_SUFFIX = ".png"
 _CHECKERS = min(8, 2 * (os.cpu_count() or 1))
 
 
@@ -31,20 +31,20 @@ class Pair:
 
 @dataclass(frozen=True)
 class TrainingSet:
-    """`pairs` in the order of their names, without the `excluded` ones, which are counted."""
+    """`pairs` in the order of their names, without the `excluded` ones."""
 
     pairs: tuple[Pair, ...]
     faults: tuple[Fault, ...]
-    excluded: int
+    excluded: LeftOut = LeftOut()
 
 
-def find_training_set(input_path: Path, exclude: Collection[str] = ()) -> TrainingSet:
+def find_training_set(input_path: Path, exclude: Iterable[Entry] = ()) -> TrainingSet:
     """Pairs photos with masks by name without opening any; everything amiss is in `faults`.
 
-    `input_path`: folder with imgs/ and labels/ (or lables/). `exclude`: stems that are left out.
+    `input_path`: folder with imgs/ and labels/ (or lables/). `exclude`: what is left out.
     """
     if not input_path.is_dir():
-        return TrainingSet((), (Fault(None, f"{input_path}: no such folder"),), 0)
+        return TrainingSet((), (Fault(None, f"{input_path}: no such folder"),))
     photo_folder = input_path / PHOTO_FOLDER
     mask_folder = next((input_path / name for name in MASK_FOLDERS if (input_path / name).is_dir()), None)
     faults = []
@@ -53,37 +53,34 @@ def find_training_set(input_path: Path, exclude: Collection[str] = ()) -> Traini
     if mask_folder is None:
         faults.append(Fault(None, f"{input_path / MASK_FOLDERS[0]}: no such folder; the training masks belong there"))
     if faults or mask_folder is None:
-        return TrainingSet((), tuple(faults), 0)
-
-    photos, doubled = _by_stem(photo_folder, PHOTO_SUFFIXES)
-    masks, _ = _by_stem(mask_folder, (_MASK_SUFFIX,))
-    present = photos.keys() | masks.keys()
-    excluded = {name for name in present if name in exclude}
-    for name in sorted(present - excluded):
-        if name in doubled:
-            faults.append(Fault(name, f"{photos[name]}: another photo has the same name with another ending"))
-        elif name not in masks:
-            faults.append(Fault(name, f"{photos[name]}: no mask {mask_folder / (name + _MASK_SUFFIX)}"))
-        elif name not in photos:
-            faults.append(Fault(name, f"{masks[name]}: no photo {photo_folder / (name + PHOTO_SUFFIXES[0])}"))
-    usable = (photos.keys() & masks.keys()) - excluded - doubled
-    pairs = tuple(Pair(name, photos[name], masks[name]) for name in sorted(usable))
-    return TrainingSet(pairs, tuple(faults), len(excluded))
-
-
-def read_exclude_list(path: Path) -> frozenset[str]:
-    """Stems of the photos that `path` names, one file name or stem a line; empty lines and # comments are allowed.
-
-    Raises UserError if it can't be read.
-    """
+        return TrainingSet((), tuple(faults))
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        photos = by_stem(with_suffix(photo_folder, PHOTO_SUFFIXES))
+        masks = by_stem(with_suffix(mask_folder, [MASK_SUFFIX]))
     except OSError as error:
-        raise UserError(f"can't read the exclusion list {path}: {error.strerror}") from None
-    except UnicodeError:
-        raise UserError(f"the exclusion list {path} is not a UTF-8 text") from None
-    names = (line.strip() for line in lines)
-    return frozenset(_stem(name) for name in names if name and not name.startswith("#"))
+        return TrainingSet((), (Fault(None, f"{error.filename}: can't be read ({reason(error)})"),))
+
+    excluded = leave_out(exclude, [path for found in (photos, masks) for paths in found.values() for path in paths])
+    pairs = []
+    for name in sorted((photos.keys() | masks.keys()) - excluded.names):
+        of_photos, of_masks = photos.get(name, []), masks.get(name, [])
+        if amiss := _unusable(name, of_photos) + _unusable(name, of_masks):
+            faults += amiss
+        elif not of_masks:
+            faults.append(Fault(name, f"{of_photos[0]}: no mask {mask_folder / (name + MASK_SUFFIX)}"))
+        elif not of_photos:
+            faults.append(Fault(name, f"{of_masks[0]}: no photo {photo_folder / (name + PHOTO_SUFFIXES[0])}"))
+        else:
+            pairs.append(Pair(name, of_photos[0], of_masks[0]))
+    return TrainingSet(tuple(pairs), tuple(faults), excluded)
+
+
+def _unusable(name: str, files: list[Path]) -> list[Fault]:
+    """Why none of the photos, or of the masks, of that name can be the one of a pair."""
+    faults = [Fault(None, rename_it(path)) for path in files if not is_usable(path.name)]
+    if faults or len(files) < 2:
+        return faults
+    return [Fault(name, f"{' and '.join(map(str, files))}: one name with several endings; which is of the pair?")]
 
 
 def check_pairs(pairs: Iterable[Pair], model: ModelConfig) -> list[Fault]:
@@ -108,15 +105,3 @@ def check_pairs(pairs: Iterable[Pair], model: ModelConfig) -> list[Fault]:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
     return faults
-
-
-def _by_stem(folder: Path, suffixes: tuple[str, ...]) -> tuple[dict[str, Path], set[str]]:
-    """Files by stem, and the stems that several files share."""
-    files = sorted(path for path in folder.iterdir() if path.suffix.lower() in suffixes)
-    counts = Counter(path.stem for path in files)
-    return {path.stem: path for path in files}, {stem for stem, count in counts.items() if count > 1}
-
-
-def _stem(name: str) -> str:
-    path = Path(name)
-    return path.stem if path.suffix.lower() in (*PHOTO_SUFFIXES, _MASK_SUFFIX) else path.name

@@ -5,6 +5,7 @@ python -m ecgan.runtime.grey WORK DEVICE JSON
 
 from __future__ import annotations
 
+import importlib
 import json
 import sys
 from collections.abc import Callable
@@ -15,7 +16,6 @@ import numpy as np
 
 from ecgan import logs
 from ecgan.checkpoint.segmenter import open_segmenter
-from ecgan.checkpoint.vgg import shapes
 from ecgan.config import ModelConfig, Spade
 from ecgan.runtime.devices import device_choice
 from ecgan.runtime.starting import start
@@ -39,28 +39,16 @@ def _paint_grey(model: ModelConfig, batch: int, spade: Spade) -> None:
             ).image2.numpy()
 
 
-def _train_on_grey(model: ModelConfig, recipe: Recipe, batch: int) -> None:
-    from ecgan.training.learner import Learner
+def _train_on_grey(trainee: str, model: ModelConfig, recipe: Recipe, batch: int, paints: bool) -> None:
     from ecgan.training.world import World
 
-    samples = [_grey_sample(model, labels) for labels in _masks(model)]
-    vgg = {name: np.zeros(shape, np.float32) for name, shape in shapes().items()} if recipe.weights.lambda_vgg else None
-    learner = Learner(model, recipe, World(0, 1, ["here"], None), vgg)
+    learner = importlib.import_module(trainee).untrained(model, recipe, World(0, 1, ["here"], None))
     learner.initialise(seed=0)
+    samples = [_grey_sample(model, labels) for labels in _masks(model)]
     for sample in (samples[0], *samples):  # the first is different: average and moments are constants there
         learner.step([sample] * batch, rate=1e-4)
-
-
-def _segment_grey(model: ModelConfig, recipe: Recipe, batch: int) -> None:
-    from ecgan.training.segmenter import SegmenterLearner
-    from ecgan.training.world import World
-
-    learner = SegmenterLearner(model, recipe, World(0, 1, ["here"], None))
-    learner.initialise(seed=0)
-    samples = [_grey_sample(model, labels) for labels in _masks(model)]
-    for sample in (samples[0], *samples):
-        learner.step([sample] * batch, rate=1e-4)
-    learner.paint(samples[:1])
+    if paints:
+        learner.paint(samples[:1])
 
 
 def _score_grey(inception: str | None, segmenter: str | None, size: list[int] | None) -> None:
@@ -88,7 +76,6 @@ def _masks(model: ModelConfig) -> list[np.ndarray]:
 WORK: dict[str, Callable[..., None]] = {
     "painting": _paint_grey,
     "training": _train_on_grey,
-    "segmentation": _segment_grey,
     "scoring": _score_grey,
 }
 #: Of what is given to it, what JSON has no type for.

@@ -35,7 +35,8 @@ def once(what: str, device: Device, action: Callable[[], None]) -> None:
     done = stamp(what, device)
     if done.is_file():
         return
-    with exclusive_lock(done.with_suffix(".lock"), lambda: _log.warning("waiting for another process to compile")):
+    waiting = lambda: _log.warning("waiting for another process to compile")  # noqa: E731
+    with exclusive_lock(done.with_suffix(".lock"), "cache_dir", waiting):
         if not done.is_file():
             action()
             done.touch()

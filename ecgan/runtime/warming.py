@@ -40,14 +40,26 @@ def warm_training(model: ModelConfig, recipe: Recipe, batch: int, device: Device
         spade=recipe.spade,
         reuse_fakes=recipe.reuse_fakes,
     )
-    asked = {"model": model.to_dict(), "recipe": dataclasses.asdict(plain), "batch": min(batch, 2)}
-    _warm("training", asked, device)
+    warm_trainee("ecgan.training.learner", "training", model, plain, batch, device)
 
 
 def warm_segmenter(model: ModelConfig, recipe: Recipe, batch: int, device: Device) -> None:
-    """For training the segmentation network, likewise."""
-    asked = {"model": model.to_dict(), "recipe": dataclasses.asdict(Recipe(adam=recipe.adam)), "batch": min(batch, 2)}
-    _warm("segmentation", asked, device)
+    """For training the segmentation network, likewise, and for finding classes with it."""
+    warm_trainee(
+        "ecgan.training.segmenter", "segmentation", model, Recipe(adam=recipe.adam), batch, device, paints=True
+    )
+
+
+def warm_trainee(
+    module: str, what: str, model: ModelConfig, recipe: Recipe, batch: int, device: Device, paints: bool = False
+) -> None:
+    """The same for any network that can be trained: `module` has it `untrained` (`ecgan.training.trainee`).
+
+    `what` is told of it. `recipe`: plain, that is alike for all recipes that compute alike. `paints`: what it makes of
+    samples, too.
+    """
+    asked = {"model": model.to_dict(), "recipe": dataclasses.asdict(recipe), "batch": min(batch, 2)}
+    _warm("training", asked | {"trainee": module, "paints": paints}, device, what)
 
 
 def warm_scoring(inception: str | None, segmenter: str | None, size: Size | None, device: Device) -> None:
@@ -55,9 +67,10 @@ def warm_scoring(inception: str | None, segmenter: str | None, size: Size | None
     _warm("scoring", {"inception": inception, "segmenter": segmenter, "size": size}, device)
 
 
-def _warm(what: str, asked: dict[str, Any], device: Device) -> None:
-    """`what`: of `grey.WORK`, which gets `asked`."""
+def _warm(work: str, asked: dict[str, Any], device: Device, what: str | None = None) -> None:
+    """`work`: of `grey.WORK`, which gets `asked`; `what` is told of it."""
+    what = what or work
     key = json.dumps(asked, sort_keys=True)
-    command = [sys.executable, "-m", "ecgan.runtime.grey", what, device, key]
+    command = [sys.executable, "-m", "ecgan.runtime.grey", work, device, key]
     title = f"compiling the operators for {what} (a minute or two, once)"
     once(f"{what} {key}", device, lambda: run_compiling(command, title, log_dir() / f"{what}-{device}.log"))

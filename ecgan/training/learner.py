@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ecgan.checkpoint.vgg import shapes
 from ecgan.config import ModelConfig
 from ecgan.networks import Discriminator, Encoder, Generator, load_arrays, to_arrays
 from ecgan.networks.generator import Pictures
@@ -166,6 +167,12 @@ class Learner:
         now = self.networks.generator.state_dict()
         for name, var in self.average.state_dict().items():
             var.update(var + (now[name].detach() - var) * share if share < 1 else now[name].detach())
+
+
+def untrained(model: ModelConfig, recipe: Recipe, world: World) -> Learner:
+    """One that computes as any of its kind, with VGG19's weights all zero."""
+    vgg = {name: np.zeros(shape, np.float32) for name, shape in shapes().items()} if recipe.weights.lambda_vgg else None
+    return Learner(model, recipe, world, vgg)
 
 
 @contextmanager

@@ -1,4 +1,8 @@
-"""What the loop, states and runs know of networks in training, whichever they are."""
+"""What the loop, states and runs know of networks in training, whichever they are.
+
+The module of each also has a function `untrained(model, recipe, world)` that makes one for nothing but the operators it
+needs (`ecgan.runtime.warming`).
+"""
 
 from __future__ import annotations
 

@@ -8,7 +8,6 @@ renamed aside first and deleted last, so that at no moment a kill leaves less th
 from __future__ import annotations
 
 import dataclasses
-import json
 import os
 import shutil
 from concurrent.futures import ThreadPoolExecutor
@@ -17,9 +16,10 @@ from pathlib import Path
 from typing import Any
 
 import ecgan
+from ecgan.data.folders import is_dropping
 from ecgan.data.images import BadImage, check_picture
 from ecgan.errors import UserError
-from ecgan.files import sha256_of, write_json
+from ecgan.files import read_any_json, sha256_of, write_json
 from ecgan.progress import progress_bar
 from jobs.generate.plan import GeneratePlan, Task, differences
 from jobs.generate.records import Record, made
@@ -127,7 +127,7 @@ def restore(run: RunDir, results: Path) -> None:
 def read_manifest(results: Path) -> dict[str, Any] | None:
     """The manifest of a results folder; None if it is not one of ours."""
     try:
-        manifest = json.loads((results / MANIFEST).read_text())
+        manifest = read_any_json(results / MANIFEST)
         width, height = manifest["fingerprint"]["size"]
         whole = all(isinstance(entry["sha256"], str) for entry in manifest["images"].values())
         return manifest if whole and isinstance(width, int) and isinstance(height, int) else None
@@ -152,7 +152,7 @@ def is_complete(results: Path, plan: GeneratePlan) -> bool:
     """Whether `results` holds exactly `plan`'s pictures already, undamaged and from the same inputs."""
     return (
         results.is_dir()
-        and set(os.listdir(results)) == {*plan.files, MANIFEST}
+        and _names_in(results) == {*plan.files, MANIFEST}
         and len(made(results, plan, plan.tasks, listed(results, plan))) == len(plan.tasks)
     )
 
@@ -170,6 +170,11 @@ def adopt(run: RunDir, results: Path, plan: GeneratePlan, records: dict[str, Rec
             shutil.copyfile(results / file, run.images / file)
 
 
+def _names_in(results: Path) -> set[str]:
+    """Without what an operating system leaves there, which is deleted with the folder."""
+    return {name for name in os.listdir(results) if not is_dropping(name)}
+
+
 def sha256_if_any(path: Path) -> str | None:
     return sha256_of(path) if path.is_file() else None
 
@@ -184,12 +189,13 @@ def insist_on_replaceable(results: Path, plan: GeneratePlan, overwrite: bool) ->
         raise UserError(f"{results} is a file; choose another --output_path")
     manifest = read_manifest(results)
     ours = set(manifest["images"]) | {MANIFEST} if manifest else set()
-    strange = sorted(set(os.listdir(results)) - ours - set(plan.files))
+    present = _names_in(results)
+    strange = sorted(present - ours - set(plan.files))
     if strange:
         raise UserError(
             f"{results} holds {strange[0]} ({len(strange)} such), which would be deleted: choose another --output_path"
         )
-    if overwrite or not any(results.iterdir()):
+    if overwrite or not present:
         return
     if manifest is None:
         raise UserError(f"{results} holds pictures without a {MANIFEST}: --overwrite replaces them")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import json
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +14,7 @@ from ecgan.colour import ColourTransfer
 from ecgan.config import ModelConfig, Spade
 from ecgan.data.images import Format, Size
 from ecgan.errors import UserError
-from ecgan.files import write_json
+from ecgan.files import read_any_json, write_json
 from ecgan.runtime.devices import Device
 from jobs.sharded import libraries, numbering
 
@@ -109,7 +108,7 @@ class GeneratePlan:
     def load(cls, path: Path) -> GeneratePlan:
         """Raises UserError if `path` is no plan of this version."""
         try:
-            values = json.loads(path.read_text())
+            values = read_any_json(path)
             painting = values["painting"]
             painting |= {"model": ModelConfig.from_dict(painting["model"]), "size": tuple(painting["size"])}
             return cls(Painting(**painting), values["batch"], tuple(Task(**task) for task in values["tasks"]))
@@ -120,7 +119,7 @@ class GeneratePlan:
 def saved_fingerprint(path: Path) -> dict[str, Any] | None:
     """The fingerprint in a plan.json or manifest.json; None if there is no such file or it holds none."""
     try:
-        return dict(json.loads(path.read_text())["fingerprint"])
+        return dict(read_any_json(path)["fingerprint"])
     except (OSError, ValueError, KeyError, TypeError):
         return None
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from ecgan.checkpoint import Checkpoint, ModelOverrides, find_newest, open_checkpoint
-from ecgan.data.testset import Fault, check_pictures, find_test_set
+from ecgan.config import ModelConfig
+from ecgan.data.folders import printable
+from ecgan.data.images import Size
+from ecgan.data.testset import Fault, check_pictures, find_test_set, squeezed
 from ecgan.errors import UserError
 from ecgan.runtime.compiling import usable_device
 from ecgan.runtime.devices import Device, choose_device
@@ -16,6 +19,7 @@ from jobs.generate import merge
 from jobs.generate.plan import GeneratePlan, Painting, Task, input_digest
 from jobs.generate.records import Record
 from jobs.generate.settings import GenerateSettings
+from jobs.options import resolved
 from jobs.run.folder import RunDir
 from jobs.sharded.work import Request
 
@@ -26,7 +30,8 @@ _CHECKPOINT_ROOTS = ("runs", "checkpoints")
 class GenerateRequest(Request):
     """What is asked for, checked, whatever has been made of it before. `plan` has no shards yet.
 
-    `skipped`: faults of the input that shall not stop the rest; `faulty`: the pictures among them.
+    `skipped`: faults of the input that shall not stop the rest; `faulty`: the pictures among them;
+    `remarks`: what the user may not expect of the others.
     `results` has its links resolved; `run` lies beside it, on the same file system.
     """
 
@@ -35,6 +40,7 @@ class GenerateRequest(Request):
     plan: GeneratePlan
     skipped: tuple[Fault, ...]
     faulty: dict[str, Record]
+    remarks: tuple[str, ...]
     results: Path
 
     @property
@@ -51,12 +57,12 @@ def check(settings: GenerateSettings, device: Device | None = None) -> GenerateR
     `device`: what is to compute, where that is not on this machine.
     Raises UserError, with all faults of the input in one message.
     """
-    results = Path(settings.output_path).expanduser().resolve()
+    results = resolved(settings.output_path)
     checkpoint = _open_checkpoint(settings)
     checkpoint.verify()
     for name in ("input_path", "img_path", "checkpoint"):
         _insist_outside(results, name, getattr(settings, name))
-    tasks, skipped = _find_tasks(settings, checkpoint)
+    tasks, skipped, remarks = _find_tasks(settings, checkpoint)
     reasons = {fault.name: fault.reason for fault in reversed(skipped)}
     faulty = {task.name: Record(task.name, "", -1, error=reasons[task.name]) for task in tasks if task.name in reasons}
     # Last, since with a GPU it may compile, which a mistake in the input or a dry run need not wait for.
@@ -79,7 +85,7 @@ def check(settings: GenerateSettings, device: Device | None = None) -> GenerateR
     )
     run = RunDir(results.with_name(results.name + ".run"))
     plan = GeneratePlan(painting, settings.batch, tasks)
-    return GenerateRequest(run, settings, checkpoint, plan, skipped, faulty, results)
+    return GenerateRequest(run, settings, checkpoint, plan, skipped, faulty, remarks, results)
 
 
 def _open_checkpoint(settings: GenerateSettings) -> Checkpoint:
@@ -94,12 +100,15 @@ def _open_checkpoint(settings: GenerateSettings) -> Checkpoint:
 
 def _insist_outside(results: Path, name: str, value: str | None) -> None:
     """The results folder is replaced as a whole, so no input may lie in it."""
-    if value is not None and Path(value).expanduser().resolve().is_relative_to(results):
+    if value is not None and resolved(value).is_relative_to(results):
         raise UserError(f"--output_path {results} holds --{name} {value} and would replace it: choose another")
 
 
-def _find_tasks(settings: GenerateSettings, checkpoint: Checkpoint) -> tuple[tuple[Task, ...], tuple[Fault, ...]]:
-    """All pictures, and what is wrong with the input (which raises unless bad input is to be skipped)."""
+def _find_tasks(
+    settings: GenerateSettings, checkpoint: Checkpoint
+) -> tuple[tuple[Task, ...], tuple[Fault, ...], tuple[str, ...]]:
+    """All pictures, what is wrong with the input (which raises unless bad input is to be skipped), and what is to be
+    remarked of the rest."""
     found = find_test_set(Path(settings.input_path).expanduser(), Path(settings.img_path).expanduser())
     items = found.items[: settings.how_many]
     broken = {fault.name for fault in found.faults}  # of these the pictures need not be opened
@@ -121,4 +130,13 @@ def _find_tasks(settings: GenerateSettings, checkpoint: Checkpoint) -> tuple[tup
         )
         for item in items
     )
-    return tuple(tasks), skipped
+    return tuple(tasks), skipped, _remarks(checked.sizes, checkpoint.model)
+
+
+def _remarks(sizes: Mapping[Path, Size], model: ModelConfig) -> tuple[str, ...]:
+    masks = squeezed(sizes, (model.width, model.height))
+    if not masks:
+        return ()
+    width, height = sizes[masks[0]]
+    which = printable(masks[0].name) + f" {width}x{height}" + (", …" if len(masks) > 1 else "")
+    return (f"{len(masks)} mask(s) are squeezed to the network's {model.width}x{model.height}: {which}",)

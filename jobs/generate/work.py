@@ -21,7 +21,7 @@ from jobs.generate.records import Record
 from jobs.generate.request import GenerateRequest
 from jobs.generate.shard import GenerateShare
 from jobs.run.folder import RunDir
-from jobs.sharded.work import Row, Work
+from jobs.sharded.work import Remark, Work
 from jobs.space import insist_on_space
 
 #: Bytes per pixel that a result takes at most in practice.
@@ -39,7 +39,7 @@ class Generation(Work):
 
     kind, doing, share = "generation", "generating", GenerateShare
 
-    def describe(self, where: Sequence[Row]) -> list[Row]:
+    def describe(self, where: Sequence[Remark]) -> list[Remark]:
         checkpoint, painting = self.request.checkpoint, self.plan.painting
         todo, wanted = len(self._todo), self.request.settings.shards
         epoch = f", epoch {checkpoint.epoch}" if checkpoint.epoch else ""
@@ -48,6 +48,7 @@ class Generation(Work):
             ("checkpoint", f"{checkpoint.path}{epoch} ({checkpoint.model_source})"),
             ("pictures", f"{self.total}: {self.done} made already, {todo} to do"),
             *(("skipped", fault.reason) for fault in self.request.skipped),
+            *(("note", remark) for remark in self.request.remarks),
             ("shards", f"{self.shards}{asked}"),
             *where,
             ("size", f"{painting.size[0]}x{painting.size[1]} {painting.format}"),

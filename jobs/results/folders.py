@@ -7,6 +7,7 @@ from pathlib import Path
 
 from ecgan.data.testset import Item, find_test_set
 from ecgan.errors import UserError
+from jobs.options import resolved
 
 
 def find_items(input_path: str, img_path: str) -> tuple[tuple[Item, ...], tuple[str, ...]]:
@@ -14,15 +15,13 @@ def find_items(input_path: str, img_path: str) -> tuple[tuple[Item, ...], tuple[
     found = find_test_set(Path(input_path).expanduser(), Path(img_path).expanduser())
     reasons = tuple(fault.reason for fault in found.faults)
     if not found.items:
-        raise UserError(
-            f"--input_path {input_path}: there are no masks" + "".join(f"\n  {reason}" for reason in reasons)
-        )
+        raise UserError(f"--input_path {input_path}: " + ("\n  ".join(reasons) or "there are no masks"))
     return found.items, reasons
 
 
 def results_folder(option: str, name: str) -> Path:
     """Absolute. Raises UserError if it is not there."""
-    path = Path(name).expanduser().resolve()
+    path = resolved(name)
     if not path.is_dir():
         raise UserError(f"{option} {name}: no such folder")
     return path
@@ -30,7 +29,7 @@ def results_folder(option: str, name: str) -> Path:
 
 def output_file(named: str, folders: Sequence[Path]) -> Path:
     """Absolute. Raises UserError if no file can be written there, or it would lie among pictures, in `folders`."""
-    output = Path(named).expanduser().resolve()
+    output = resolved(named)
     if output.is_dir() or not output.parent.is_dir():
         raise UserError(f"--output {named}: name a file in a folder that exists")
     if any(output.is_relative_to(folder) for folder in folders):

@@ -12,12 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ecgan.data.folders import listing
 from ecgan.data.images import BadImage, Size, check_picture, read_bytes
 from ecgan.errors import UserError
 from ecgan.files import TEMPORARY_SUFFIX, sha256_of
 from ecgan.progress import progress_bar
 from jobs.generate.merge import MANIFEST, read_manifest
-from jobs.options import option
+from jobs.options import option, resolved
 
 #: What a zip file can say of when a file was written; the same pictures make the same archive.
 _NO_TIME = (1980, 1, 1, 0, 0, 0)
@@ -50,7 +51,7 @@ def pack(settings: PackSettings) -> Archive:
         raise UserError(f"--output {output} is a folder; name a file in it, as {output / 'submission.zip'}")
     if not output.parent.is_dir():
         raise UserError(f"--output {output}: there is no folder {output.parent}")
-    if output.resolve().is_relative_to(results.resolve()):
+    if resolved(output).is_relative_to(resolved(results)):
         raise UserError(f"--output {output} lies among the pictures, where it is not one: choose another place")
     pictures = _verified(results)
     temporary = output.with_name(f".{secrets.token_hex(8)}{TEMPORARY_SUFFIX}")
@@ -89,7 +90,8 @@ def _verified(results: Path) -> dict[str, str]:
     expected: dict[str, dict[str, Any]] = dict(sorted(manifest["images"].items()))
     if not expected:
         raise UserError(f"{results / MANIFEST} lists no pictures")
-    extra = sorted(set(os.listdir(results)) - expected.keys() - {MANIFEST})
+    known = {*expected, MANIFEST}
+    extra = [path.name for path in listing(results) if path.name not in known]
     if extra:
         raise UserError(f"{results} holds {_some(extra)}, not among the pictures that were made: remove what is not")
 

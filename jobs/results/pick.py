@@ -21,6 +21,7 @@ import numpy as np
 
 from ecgan.config import ModelConfig
 from ecgan.contact_sheet import contact_sheet
+from ecgan.data.folders import find_pictures
 from ecgan.data.images import BadImage, read_mask, read_photo, resize_photo
 from ecgan.data.testset import Item
 from ecgan.errors import UserError
@@ -31,7 +32,6 @@ from ecgan.scoring import total
 from jobs.options import option
 from jobs.results.folders import find_items, output_file, results_folder
 from jobs.results.numbers import Numbers, changed_since, read_numbers, score_folder
-from jobs.score.subjects import find_result
 
 #: Size at which colours are counted, levels of each channel, and size and quality of the sheet's pictures.
 _SMALL, _LEVELS, _TILE, _QUALITY = (64, 48), 4, (384, 288), 90
@@ -80,11 +80,13 @@ def pick(settings: PickSettings) -> list[Candidate]:
     scored = [item for item in items if item.name in numbers]
     if len(scored) < settings.count:
         raise UserError(f"--count {settings.count}: only {len(scored)} pictures of {results} have been scored")
-    files = [path for item in scored if (path := find_result(results, item.name))]
-    if changed := changed_since(folder, files):
+    pictures = find_pictures(results)
+    if missing := [item.name for item in scored if item.name not in pictures]:
+        raise UserError(f"{results / missing[0]}.jpg does not exist: generate and score again")
+    if changed := changed_since(folder, [pictures[item.name] for item in scored]):
         raise UserError(f"{changed[0]} changed after it was scored: run launch/score.py again")
     model = ModelConfig(label_nc=settings.label_nc, contain_dontcare_label=settings.contain_dontcare_label)
-    candidates = _candidates(scored, results, numbers, model)
+    candidates = _candidates(scored, pictures, numbers, model)
     chosen = choose(candidates, settings.count, settings.variety)
     _write_sheet(output, chosen, model)
     return chosen
@@ -117,12 +119,13 @@ def score_of(numbers: Numbers) -> float:
 
 
 def _candidates(
-    items: Sequence[Item], results: Path, numbers: dict[str, Numbers], model: ModelConfig
+    items: Sequence[Item],
+    pictures: dict[str, Path],
+    numbers: dict[str, Numbers],
+    model: ModelConfig,
 ) -> list[Candidate]:
     def candidate(item: Item) -> Candidate:
-        path = find_result(results, item.name)
-        if path is None:
-            raise UserError(f"{results / item.name}.jpg does not exist: generate and score again")
+        path = pictures[item.name]
         return Candidate(item, path, score_of(numbers[item.name]), _look(path, item.mask, model))
 
     with ThreadPoolExecutor(os.cpu_count()) as pool, progress_bar(len(items), "comparing", "picture") as bar:

@@ -8,13 +8,14 @@ can have made, and whoever writes results looks first whether a later one exists
 from __future__ import annotations
 
 import dataclasses
+import json
 import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from ecgan.files import write_json
+from ecgan.files import write_atomically
 from jobs.run import values
 from jobs.run.clock import now
 from jobs.run.state import State
@@ -23,6 +24,8 @@ from jobs.run.state import State
 MERGE = "merge"
 #: Names the attempt's file in the environment of every process that belongs to it.
 VARIABLE = "ECGAN_ATTEMPT"
+#: Bytes that the file of an attempt takes at least, with blanks at its end: how it ended must have room.
+_ROOM = 2048
 
 
 class Superseded(Exception):
@@ -97,9 +100,20 @@ class Attempt:
             return Details()
 
     def note(self, **changes: Any) -> None:
-        """Adds to what is known of it, values of the fields of Details: how it ended, say."""
+        """Adds to what is known of it, values of the fields of Details: how it ended, say. Raises OSError.
+
+        On a full disk it is written over what is there, which has room for it.
+        """
         known = dataclasses.replace(self.details, updated=now(), **changes)
-        write_json(self.path, {name: value for name, value in vars(known).items() if value is not None})
+        told = {name: value for name, value in vars(known).items() if value is not None}
+        content = f"{json.dumps(told, indent=1)}\n".encode().ljust(_ROOM)
+        try:
+            write_atomically(self.path, content)
+        except OSError:
+            if len(content) > self.path.stat().st_size:
+                raise
+            with open(self.path, "r+b", buffering=0) as file:
+                file.write(content.ljust(self.path.stat().st_size))
 
 
 def begin(folder: Path, unit: str, **about: Any) -> Attempt:

@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 
+from ecgan import files
 from ecgan.errors import UserError
 from jobs.run import values
 from jobs.run.clock import now
@@ -48,13 +49,13 @@ def take(run: RunDir) -> int:
     """Takes the run for this process and those that inherit the descriptor returned.
 
     It is free again when all of them have ended, however they end. Raises UserError that says
-    who holds it.
+    who holds it, or that there are no locks where it lies.
     """
     descriptor = os.open(run.lock, os.O_RDWR | os.O_CREAT, 0o666)
     deadline = time.monotonic() + _WORKERS_END
     while True:
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            files.lock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB, run.lock, run.option.removeprefix("--"))
             break
         except BlockingIOError:
             other = holder(run)
@@ -65,6 +66,9 @@ def take(run: RunDir) -> int:
                     f"{other.since or '?'}: wait for it, stop it, or choose another {run.option}"
                 ) from None
             time.sleep(0.2)
+        except UserError:
+            os.close(descriptor)
+            raise
     os.ftruncate(descriptor, 0)
     os.pwrite(descriptor, json.dumps(asdict(Holder(os.getpid(), socket.gethostname(), now()))).encode(), 0)
     return descriptor

@@ -71,10 +71,6 @@ class Progress:
             self._shard = dataclasses.replace(self._shard, state=state, error=error)
             self._write()
 
-    @property
-    def failed(self) -> int:
-        return self._shard.failed
-
     def _write(self) -> None:
         told = {name: value for name, value in vars(self._shard).items() if value is not None}
         del told["number"], told["requeues"]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import math
 import typing
 from functools import lru_cache
@@ -12,10 +11,12 @@ from typing import Any
 
 import msgspec
 
+from ecgan.files import read_any_json
+
 
 def read_object(path: Path) -> dict[str, Any]:
     """The object in a JSON file. Raises OSError, and ValueError if there is none in it."""
-    values = json.loads(path.read_text(encoding="utf-8"))
+    values = read_any_json(path)
     if not isinstance(values, dict):
         raise ValueError("no JSON object")
     return values

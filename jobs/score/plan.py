@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from ecgan.errors import UserError
-from ecgan.files import write_json
+from ecgan.files import read_any_json, write_json
 from ecgan.runtime.devices import Device
 from jobs.sharded import libraries, numbering
 
@@ -121,7 +121,7 @@ class ScorePlan:
     def load(cls, path: Path) -> ScorePlan:
         """Raises UserError if `path` is no plan of this version."""
         try:
-            values = json.loads(path.read_text())
+            values = read_any_json(path)
             parts = tuple(
                 ScorePart(**part | {"subjects": tuple(Subject(**each) for each in part["subjects"])})
                 for part in values["parts"]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import os
 import sys
 from collections.abc import Sequence
@@ -14,20 +13,22 @@ from pathlib import Path
 from ecgan.checkpoint.inception import find_inception, read_inception
 from ecgan.checkpoint.segmenter import SegmenterFile, fitting, open_segmenter
 from ecgan.config import ModelConfig
+from ecgan.data.folders import PHOTO_SUFFIXES, find_pictures
 from ecgan.data.images import BadImage, Size, size_of
 from ecgan.data.testset import Fault, Item, check_pictures, find_test_set
 from ecgan.errors import UserError
-from ecgan.files import sha256_of
+from ecgan.files import read_any_json, sha256_of
 from ecgan.runtime.compiling import usable_device
 from ecgan.runtime.devices import Device, choose_device
 from ecgan.scoring.frechet import Gaussian
 from jobs import faults
 from jobs.generate.merge import read_manifest
+from jobs.options import resolved
 from jobs.run.folder import RunDir
 from jobs.score import measurements, statistics
 from jobs.score.plan import Judges, ScorePlan, in_parts, key_of
 from jobs.score.settings import ScoreSettings
-from jobs.score.subjects import RESULT_SUFFIXES, find_photos, find_result, subject_of
+from jobs.score.subjects import find_photos, subject_of
 from jobs.sharded.work import Request
 
 #: Where `configs/segmenter.yaml` trains.
@@ -54,8 +55,8 @@ def check(settings: ScoreSettings, device: Device | None = None) -> ScoreRequest
     `device`: what is to compute, where that is not on this machine.
     Raises UserError, with all faults of the input in one message.
     """
-    results = Path(settings.results).expanduser().resolve()
-    output = Path(settings.output_path).expanduser().resolve() if settings.output_path else None
+    results = resolved(settings.results)
+    output = resolved(settings.output_path) if settings.output_path else None
     if output is not None and output.is_relative_to(results):
         raise UserError(
             f"--output_path {output} lies in the results folder, which holds pictures alone: choose another"
@@ -87,7 +88,7 @@ def check(settings: ScoreSettings, device: Device | None = None) -> ScoreRequest
 def _insist_on_own_folder(run: RunDir) -> None:
     """UserError if what lies in the folder is not what a scoring leaves there, which may be cleared away."""
     try:
-        is_ours = "judges" in json.loads(run.plan.read_text())
+        is_ours = "judges" in read_any_json(run.plan)
     except (OSError, ValueError, TypeError):
         is_ours = not any(path.is_file() and path.name != "lock" for path in run.path.glob("**/*"))
     if not is_ours:
@@ -149,7 +150,8 @@ def _find_items(
     model = ModelConfig(label_nc=settings.label_nc, contain_dontcare_label=settings.contain_dontcare_label)
     broken = {fault.name for fault in found.faults}
     checked = check_pictures([item for item in found.items if item.name not in broken], model)
-    files = {item.name: find_result(results, item.name) for item in found.items}
+    pictures = find_pictures(results)
+    files = {item.name: pictures.get(item.name) for item in found.items}
     size = _size_of_results(results, found.items)
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         reasons = list(pool.map(lambda item: _fault(files[item.name], results / item.name, size), found.items))
@@ -181,7 +183,7 @@ def _size_of_results(results: Path, items: tuple[Item, ...]) -> Size:
 
 def _fault(path: Path | None, expected: Path, size: Size) -> str | None:
     if path is None:
-        return f"{expected}{RESULT_SUFFIXES[0]}: does not exist"
+        return f"{expected}{PHOTO_SUFFIXES[0]}: does not exist"
     try:
         found = size_of(path)
     except BadImage as error:

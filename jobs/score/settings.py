@@ -31,6 +31,9 @@ class ScoreSettings:
     workers: int | None = option(
         None, "processes on this machine; by default what GPUs, cores and memory allow", at_least(1)
     )
+    threads: int | None = option(
+        None, "CPU threads of each of them; by default OMP_NUM_THREADS, else its share of the cores", at_least(1)
+    )
     cluster: Literal["auto", "slurm", "local"] = option("auto", "where to run")
     device: DeviceChoice = option("auto", "what to compute on")
     on_bad_input: Literal["stop", "skip"] = option("stop", "bad input: stop before any work, or score all the others")

@@ -15,7 +15,7 @@ from jobs.score.finish import FEW, IMAGES, SCORE, STATISTICS, ScoreFinish
 from jobs.score.plan import ScorePlan
 from jobs.score.request import ScoreRequest
 from jobs.score.shard import ScoreShare
-from jobs.sharded.work import Row, Work
+from jobs.sharded.work import Remark, Work
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Scoring(Work):
 
     kind, doing, share, column = "scoring", "scoring", ScoreShare, 14
 
-    def describe(self, where: Sequence[Row]) -> list[Row]:
+    def describe(self, where: Sequence[Remark]) -> list[Remark]:
         plan, judges = self.plan, self.plan.judges
         no_inception = "no: --inception_weights names no weights, and none were found"
         rows = [

@@ -61,8 +61,8 @@ class ShardJob:
     number: int
     share: type[Share[Any]]
 
-    def __call__(self) -> int:
-        """Returns how many items failed. Called again, it goes on where it ended.
+    def __call__(self) -> None:
+        """Called again, it goes on where it ended. What failed is counted in its progress file.
 
         Raises stop.Stopped if it was asked to stop, and UserError if nothing can be made or written.
         """
@@ -76,9 +76,8 @@ class ShardJob:
             raise UserError(f"{where}: {reason(error)}; {self.share.kept}, run again") from error
         if not finished:
             raise stop.Stopped(progressed=progress.has_moved)
-        return progress.failed
 
-    def _make(self, share: Share, progress: Progress) -> bool:
+    def _make(self, share: Share[Any], progress: Progress) -> bool:
         try:
             left = share.left()
             progress.start_from(share.size(share.items) - share.size(left))

@@ -13,8 +13,8 @@ from jobs.run.folder import RunDir
 from jobs.sharded.finish import Finish
 from jobs.sharded.shard import ShardJob, Share
 
-#: What a line is about, and what it says.
-Row = tuple[str, str]
+#: A line for a person: what it is about, and what it says.
+Remark = tuple[str, str]
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class Work(ABC):
     column: ClassVar[int] = 12
 
     @abstractmethod
-    def describe(self, where: Sequence[Row]) -> list[Row]:
+    def describe(self, where: Sequence[Remark]) -> list[Remark]:
         """For a person; `where` it will run belongs among the rows."""
 
     def describe_shards(self) -> list[str]:

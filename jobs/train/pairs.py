@@ -10,22 +10,24 @@ from pathlib import Path
 from typing import Any
 
 from ecgan.config import ModelConfig
+from ecgan.data.exclusion import LeftOut, read_exclude_list
+from ecgan.data.folders import stamp
 from ecgan.data.testset import Fault
-from ecgan.data.trainset import Pair, check_pairs, find_training_set, read_exclude_list
+from ecgan.data.trainset import Pair, check_pairs, find_training_set
 from ecgan.errors import UserError
+from ecgan.files import read_any_json
+from jobs.faults import report
 from jobs.train.settings import TrainSettings
-
-_FAULTS_SHOWN = 40
 
 
 @dataclass(frozen=True)
 class UsablePairs:
-    """`pairs`: those that can be used. `skipped`: what is wrong with the others; `excluded`: how many the list leaves
+    """`pairs`: those that can be used. `skipped`: what is wrong with the others; `excluded`: what the list leaves
     out. `note`: of what has been opened, for the next start."""
 
     pairs: tuple[Pair, ...]
     skipped: tuple[Fault, ...]
-    excluded: int
+    excluded: LeftOut
     note: dict[str, Any]
 
 
@@ -35,7 +37,7 @@ def find_pairs(settings: TrainSettings, note: Path) -> UsablePairs:
     Raises UserError with all faults in one message, unless they are to be skipped.
     """
     path = Path(settings.input_path).expanduser().absolute()
-    exclude = read_exclude_list(Path(settings.exclude_list).expanduser()) if settings.exclude_list else frozenset()
+    exclude = read_exclude_list(Path(settings.exclude_list).expanduser()) if settings.exclude_list else ()
     found = find_training_set(path, exclude)
     pairs = found.pairs[: settings.max_dataset_size]
     checked = _check_once(pairs, settings.model, note)
@@ -45,10 +47,8 @@ def find_pairs(settings: TrainSettings, note: Path) -> UsablePairs:
     if not faults and not pairs:
         raise UserError(f"--input_path {path}: there are no pairs of photo and mask")
     if faults and (settings.on_bad_input == "stop" or not usable):
-        lines = [f"  {fault.reason}" for fault in faults[:_FAULTS_SHOWN]]
-        lines += [f"  … and {len(faults) - _FAULTS_SHOWN} more"] if len(faults) > _FAULTS_SHOWN else []
-        hint = f"\nMend them, or --on_bad_input skip to train on the other {len(usable)} pairs." if usable else ""
-        raise UserError(f"{len(faults)} fault(s) in the training set, nothing was done:\n" + "\n".join(lines) + hint)
+        go_on = f"to train on the other {len(usable)} pairs" if usable else ""
+        raise UserError(report(faults, "the training set", "done", go_on))
     return UsablePairs(usable, faults, found.excluded, checked)
 
 
@@ -67,10 +67,9 @@ def _check_once(pairs: tuple[Pair, ...], model: ModelConfig, note: Path) -> dict
     digest = hashlib.sha256(json.dumps([model.label_nc, model.contain_dontcare_label]).encode())
     for pair in pairs:
         for path in (pair.photo, pair.mask):
-            stat = path.stat()
-            digest.update(f"{path} {stat.st_size} {stat.st_mtime_ns}\n".encode())
+            digest.update(f"{path} {stamp(path)}\n".encode())
     with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-        known = json.loads(note.read_text())
+        known = read_any_json(note)
         if known["digest"] == digest.hexdigest():
             return dict(known)
     faults = check_pairs(pairs, model)

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import json
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from ecgan.data.trainset import Pair
 from ecgan.errors import UserError
-from ecgan.files import write_json
+from ecgan.files import read_any_json, write_json
 from ecgan.runtime.devices import Device
 from ecgan.training.sampler import Sampler
 from jobs.train.files import Files
@@ -74,7 +73,7 @@ class TrainPlan:
     def load(cls, path: Path) -> TrainPlan:
         """Raises UserError if `path` is no plan of this version."""
         try:
-            values = json.loads(path.read_text(encoding="utf-8"))
+            values = read_any_json(path)
             files = Files.taken_from(values)
             for kind in _PAIRS:
                 values[kind] = tuple(Pair(name, Path(photo), Path(mask)) for name, photo, mask in values[kind])

@@ -44,7 +44,7 @@ class Report:
                 self._run,
                 record.TRAINING,
                 State.STARTING,
-                step=0,
+                step=record.read(self._run).step or 0,  # as the launcher or an earlier attempt had it
                 total=self._plan.steps,
                 epochs=self._plan.settings.schedule.epochs,
                 ranks=self._world.size,

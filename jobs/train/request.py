@@ -7,11 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from ecgan.checkpoint import list_states
+from ecgan.data.exclusion import LeftOut
 from ecgan.data.testset import Fault
 from ecgan.errors import UserError
 from ecgan.files import write_json
 from ecgan.runtime.compiling import usable_device
 from ecgan.runtime.devices import Device, choose_device, gpu_count
+from jobs.options import resolved
 from jobs.run.folder import RunDir
 from jobs.space import insist_on_space
 from jobs.train.pairs import find_pairs, hold_out
@@ -24,7 +26,7 @@ _CHECKED = "checked.json"
 
 @dataclass(frozen=True)
 class TrainRequest:
-    """A training that can run. `skipped`: bad input that is left out; `excluded`: how many pairs the list leaves out.
+    """A training that can run. `skipped`: bad input that is left out; `excluded`: what the list leaves out.
 
     `checked`: note of what has been opened, so that a next start need not. `resumption`: None to begin.
     """
@@ -32,7 +34,7 @@ class TrainRequest:
     plan: TrainPlan
     run: RunDir
     skipped: tuple[Fault, ...]
-    excluded: int
+    excluded: LeftOut
     checked: dict[str, Any]
     resumption: Resumption | None
 
@@ -48,7 +50,7 @@ def check(settings: TrainSettings, elsewhere: tuple[Device, int] | None = None) 
     `elsewhere`: device and number of ranks, where it is to run on other machines than this.
     Raises UserError, with all faults of the data in one message.
     """
-    run = RunDir(Path(settings.run_dir).expanduser().resolve(), option="--run_dir")
+    run = RunDir(resolved(settings.run_dir), option="--run_dir")
     files = settings.trainable.find_files(settings)
     found = find_pairs(settings, run.path / _CHECKED)
     if elsewhere is not None:

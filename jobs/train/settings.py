@@ -136,6 +136,9 @@ class TrainSettings:
     ranks: int | None = option(
         None, RUNNING, "processes that train together; by default one for each GPU, else one", at_least(1)
     )
+    threads: int | None = option(
+        None, RUNNING, "CPU threads of each rank; by default OMP_NUM_THREADS, else its share of the cores", at_least(1)
+    )
     device: DeviceChoice = option("auto", RUNNING, "what to compute on")
     cache_dir: str | None = option(None, RUNNING, "folder of compiled code; by default ECGAN_CACHE or ~/.cache/ecgan")
     dry_run: bool = option(False, RUNNING, "print the plan and do nothing")

@@ -160,7 +160,7 @@ class DevCluster:
         if not self.layout.folder.is_dir():
             raise UserError(f"no cluster is up in {self.layout.folder}: say up first")
         waiting = lambda: print(f"waiting for another command on {self.layout.folder} …", file=sys.stderr)  # noqa: E731
-        with exclusive_lock(self.layout.lock, waiting):
+        with exclusive_lock(self.layout.lock, "folder", waiting):
             yield
 
     def _start(self) -> None:

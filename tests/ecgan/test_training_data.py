@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -11,9 +13,9 @@ from PIL import Image
 
 from ecgan.config import ModelConfig
 from ecgan.data.edges import edge_map
+from ecgan.data.exclusion import list_of, read_exclude_list
 from ecgan.data.images import BadImage
-from ecgan.data.trainset import check_pairs, find_training_set, read_exclude_list
-from ecgan.errors import UserError
+from ecgan.data.trainset import check_pairs, find_training_set
 from ecgan.training.loader import Loader, load_sample
 from ecgan.training.sampler import Sample, Sampler
 from ecgan.training.schedule import Schedule
@@ -46,11 +48,82 @@ def test_what_has_no_partner_is_named(tmp_path: Path) -> None:
 def test_the_list_leaves_pairs_out(tmp_path: Path) -> None:
     folder, listed = write_pairs(tmp_path / "set", 4), tmp_path / "dirty.txt"
     listed.write_text("# grey\np1.jpg\n\n  p3 \nunknown.jpg\n")
-    exclude = read_exclude_list(listed)
-    found = find_training_set(folder, exclude)
-    assert [pair.name for pair in found.pairs] == ["p0", "p2"] and found.excluded == 2
-    with pytest.raises(UserError, match="nothing.txt"):
-        read_exclude_list(tmp_path / "nothing.txt")
+    found = find_training_set(folder, read_exclude_list(listed))
+    assert [pair.name for pair in found.pairs] == ["p0", "p2"]
+    assert found.excluded.names == {"p1", "p3"} and found.excluded.unknown == ("unknown.jpg",)
+
+
+@pytest.mark.parametrize("name", ["p1.jpg", "#1", " p", "p ", "a\nb", '"p"', "a\\b"])
+def test_pairs_of_any_name_can_be_left_out(tmp_path: Path, name: str) -> None:
+    folder, listed = write_pairs(tmp_path / "set", 2), tmp_path / "list.txt"
+    for kind, ending in (("imgs", ".jpg"), ("labels", ".png")):
+        (folder / kind / f"p0{ending}").rename(folder / kind / f"{name}{ending}")
+    listed.write_text(list_of([], {f"{name}.jpg": ["odd"]}))
+    found = find_training_set(folder, read_exclude_list(listed))
+    assert [pair.name for pair in found.pairs] == ["p1"] and found.excluded.names == {name}
+
+
+@pytest.mark.parametrize(
+    ("kind", "endings"), [("imgs", (".jpg", ".JPEG")), ("imgs", (".png", ".PNG")), ("labels", (".png", ".PNG"))]
+)
+def test_one_name_with_two_endings_is_a_fault_that_names_both(
+    tmp_path: Path, kind: str, endings: tuple[str, str]
+) -> None:
+    folder = write_pairs(tmp_path, 2)
+    content = next((folder / kind).glob("p1.*")).read_bytes()
+    next((folder / kind).glob("p1.*")).unlink()
+    for ending in endings:
+        (folder / kind / f"p1{ending}").write_bytes(content)
+    found = find_training_set(folder)
+    assert [pair.name for pair in found.pairs] == ["p0"]
+    [fault] = found.faults
+    assert fault.name == "p1" and all(str(folder / kind / f"p1{ending}") in fault.reason for ending in endings)
+
+
+def test_what_systems_leave_is_no_photo_and_no_mask(tmp_path: Path) -> None:
+    folder = write_pairs(tmp_path, 1)
+    for kind, ending in (("imgs", "jpg"), ("labels", "png")):
+        for name in (f"._p0.{ending}", f".p1.{ending}", ".DS_Store", "Thumbs.db", "desktop.ini"):
+            (folder / kind / name).touch()
+    found = find_training_set(folder)
+    assert len(found.pairs) == 1 and not found.faults
+
+
+def test_a_name_that_is_not_utf_8_is_a_fault(tmp_path: Path) -> None:
+    folder = write_pairs(tmp_path, 2)
+    for path in (folder / "imgs/p1.jpg", folder / "labels/p1.png"):
+        path.rename(path.with_name(os.fsdecode(b"p\xff" + path.suffix.encode())))
+    found = find_training_set(folder)
+    assert [pair.name for pair in found.pairs] == ["p0"]
+    assert len(found.faults) == 2 and all(
+        "rename it" in fault.reason and fault.reason.encode() for fault in found.faults
+    )
+
+
+def to_fifo(path: Path) -> None:
+    os.mkfifo(path)
+
+
+def to_circle(path: Path) -> None:
+    path.symlink_to(path.name)
+
+
+def to_nowhere(path: Path) -> None:
+    path.symlink_to("gone")
+
+
+@pytest.mark.parametrize("spoil", [to_fifo, to_circle, to_nowhere, Path.mkdir])
+@pytest.mark.parametrize("file", ["imgs/p1.jpg", "labels/p1.png"])
+def test_a_file_that_can_not_be_opened_is_a_fault_of_its_pair(
+    tmp_path: Path, spoil: Callable[[Path], None], file: str
+) -> None:
+    folder = write_pairs(tmp_path, 2)
+    (folder / file).unlink()
+    spoil(folder / file)
+    found = find_training_set(folder)
+    assert not found.faults
+    [fault] = check_pairs(found.pairs, MODEL)
+    assert fault.name == "p1" and file in fault.reason
 
 
 def test_every_unusable_picture_is_named(tmp_path: Path) -> None:

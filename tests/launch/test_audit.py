@@ -6,6 +6,7 @@ import contextlib
 import fcntl
 import json
 import os
+import shlex
 import signal
 import struct
 import subprocess
@@ -20,7 +21,8 @@ from PIL import Image
 
 from ecgan.config import ModelConfig
 from ecgan.data.audit import Limits, examine
-from ecgan.data.trainset import Pair, read_exclude_list
+from ecgan.data.exclusion import leave_out, read_exclude_list
+from ecgan.data.trainset import Pair
 
 SIZE = (256, 192)
 
@@ -36,6 +38,19 @@ def findings(output: Path) -> dict[str, set[str]]:
     for each in json.loads((output / "report.json").read_text())["findings"]:
         found.setdefault(each["kind"], set()).add(each["name"])
     return found
+
+
+def listed(data: Path, output: Path) -> set[str]:
+    """Pairs of `data` that the audit's list leaves out, all lines of which must fit one."""
+    found = leave_out(read_exclude_list(output / "exclude.txt"), list((data / "imgs").iterdir()))
+    assert not found.unknown
+    return set(found.names)
+
+
+def command_in(said: str) -> list[str]:
+    """The one that trains, with this Python."""
+    [line] = [line for line in said.splitlines() if "train.py" in line]
+    return [sys.executable, *shlex.split(line)[1:]]
 
 
 @pytest.fixture
@@ -85,8 +100,7 @@ def test_every_kind_of_fault_is_found(faulty: Path, tmp_path: Path) -> None:
         "classes": {"classes"},
         "unpaired": {"alone"},
     }
-    listed = read_exclude_list(output / "exclude.txt")
-    assert listed == {"grey", "framed", "same", "similar", "tall", "cut", "classes"}
+    assert listed(faulty, output) == {"grey", "framed", "same", "similar", "tall", "cut", "classes"}
     report = json.loads((output / "report.json").read_text())
     assert sum(report["pixels"]) == 10 * 256 * 192  # of all masks that can be used
     assert "sky" in job.stdout and "exclude.txt" in job.stdout
@@ -108,13 +122,75 @@ def test_a_border_that_jpeg_smeared(tmp_path: Path, side: int) -> None:
 def test_the_user_says_what_is_listed(faulty: Path, tmp_path: Path) -> None:
     output = tmp_path / "audit"
     assert audit(faulty, output, "--exclude", "grey").returncode == 0
-    assert read_exclude_list(output / "exclude.txt") == {"grey", "cut", "classes"}
+    assert listed(faulty, output) == {"grey", "cut", "classes"}
     known = tmp_path / "known.txt"
-    known.write_text("grey.jpg\ncut\n")
+    known.write_text("grey.jpg\ncut\nframed.gif\n")
     job = audit(faulty, output, "--exclude", "grey,border", "--exclude_list", known, "--chroma", 256)
     assert job.returncode == 0
-    assert {"good0", "framed"} <= read_exclude_list(output / "exclude.txt")
-    assert "grey.jpg" not in (output / "report.json").read_text()
+    assert {"good0", "framed", "grey", "cut"} <= listed(faulty, output)  # and what was on the other list
+    assert "grey" not in {name for names in findings(output).values() for name in names}
+    assert "1 line(s) of the exclusion list fit nothing in the set: framed.gif" in job.stdout
+
+
+@pytest.mark.process
+@pytest.mark.parametrize("options", [(), ("--exclude", "grey", "--label_nc", 78), ("--exclude_list", "known.txt")])
+def test_the_command_that_is_printed_runs(faulty: Path, tmp_path: Path, options: tuple[object, ...]) -> None:
+    """On a set with unpaired files, a doubled photo, odd names and faults of every kind, in a path with blanks."""
+    data = faulty.rename(tmp_path / "a set of 'mine'")
+    (data / "imgs/good0.JPEG").write_bytes((data / "imgs/good0.jpg").read_bytes())
+    for kind, ending in (("imgs", "jpg"), ("labels", "png")):
+        (data / kind / f"grey.{ending}").rename(data / kind / f"# {ending}  \n.{ending}")
+        (data / kind / f"cut.{ending}").rename(data / kind / f"good1.jpg.{ending}")
+        (data / kind / f"good3.{ending}").rename(data / kind / os.fsdecode(b"\xff." + ending.encode()))
+    (tmp_path / "known.txt").write_text("similar.jpg\nnowhere.jpg\n")
+    known = [tmp_path / word if word == "known.txt" else word for word in options]
+    job = audit(data, tmp_path / "the audit", *known)
+    assert job.returncode == 0, job.stderr
+    smallest = ["--size", "64x32", "--ngf", "4", "--ndf", "4", "--num_upsampling_layers", "normal", "--lambda_vgg", "0"]
+    command = [*command_in(job.stdout), *smallest, "--run_dir", str(tmp_path / "run"), "--device", "cpu", "--dry-run"]
+    training = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert training.returncode == 0, training.stderr
+    report = json.loads((tmp_path / "the audit/report.json").read_text())
+    left = report["pairs"] - len(report["excluded"])
+    assert f"{left} pairs, " in training.stdout and "fit nothing" not in training.stdout
+
+
+@pytest.mark.process
+def test_a_set_without_strays_needs_no_more_words(tmp_path: Path) -> None:
+    job = audit(write_pairs(tmp_path / "set", 4), tmp_path / "audit", "--exclude", "")
+    assert command_in(job.stdout)[2:] == [
+        "--input_path", str(tmp_path / "set"), "--exclude_list", str(tmp_path / "audit/exclude.txt"),
+    ]  # fmt: skip
+
+
+@pytest.mark.process
+def test_nothing_is_left(tmp_path: Path) -> None:
+    job = audit(write_pairs(tmp_path / "set", 1), tmp_path / "audit", "--size", "100x100")
+    assert job.returncode == 0 and "train.py" not in job.stdout and "no pair without one" in job.stdout
+
+
+@pytest.mark.process
+def test_kinds_of_fault_do_not_depend_on_names(tmp_path: Path) -> None:
+    data = write_pairs(tmp_path / "a class of classes", 3)
+    (data / "labels/p0.png").write_bytes(b"cut")
+    (data / "labels/p1.png").unlink()
+    os.mkfifo(data / "labels/p1.png")
+    (data / "labels/p2.png").unlink()
+    (data / "labels/p2.png").symlink_to("class")
+    assert audit(data, tmp_path / "audit").returncode == 0
+    assert findings(tmp_path / "audit")["unreadable"] == {"p0", "p1", "p2"}
+    assert "classes" not in findings(tmp_path / "audit")
+
+
+@pytest.mark.process
+def test_nothing_of_pillow_is_on_the_screen(tmp_path: Path) -> None:
+    data = write_pairs(tmp_path / "set", 2)
+    see_through = Image.fromarray(draw_photo(0)).quantize(16)
+    (data / "imgs/p0.jpg").unlink()
+    see_through.save(data / "imgs/p0.png", transparency=b"\0\x80")
+    Image.fromarray(draw_photo(1)).save(data / "imgs/p1.jpg", exif=b"Exif\0\0II*\0\x08\0\0\0\x05\0broken")
+    job = audit(data, tmp_path / "audit")
+    assert job.returncode == 0 and "arning" not in job.stderr + job.stdout, job.stderr
 
 
 @pytest.mark.process

@@ -28,7 +28,7 @@ from jobs.run.state import State
 from jobs.sharded import numbering
 from jobs.sharded.finish import Finish
 from jobs.sharded.shard import Share
-from jobs.sharded.work import Request, Row, Work
+from jobs.sharded.work import Remark, Request, Work
 from launch import flow
 from launch.command import DONE, SOME_FAILED
 
@@ -38,6 +38,7 @@ class PixelSettings:
     pictures: str = option("pictures", "folder of the pictures")
     shards: int = option(1, "parts into which they are split")
     workers: int | None = option(None, "processes on this machine")
+    threads: int | None = option(None, "CPU threads of each")
     cluster: Literal["auto", "slurm", "local"] = option("local", "where to run")
     device: DeviceChoice = option("cpu", "what to compute on")
     cache_dir: str | None = option(None, "folder of compiled code")
@@ -105,7 +106,7 @@ class Counting(Work):
 
     kind, doing, share = "counting", "counting", PixelShare
 
-    def describe(self, where: Sequence[Row]) -> list[Row]:
+    def describe(self, where: Sequence[Remark]) -> list[Remark]:
         return [("pictures", f"{self.total}: {self.done} counted already"), *where]
 
     def lay_out(self) -> None:

@@ -140,9 +140,8 @@ def test_stopped_job_leaves_no_orphans_and_can_go_on(data_folder: Folder, sent: 
     assert not data.results.exists()
     kept = len(data.made())
     assert 4 <= kept < 60
-    status = read_status(data.run)
-    assert status.state is (State.DIED if sent == signal.SIGKILL else State.STOPPED)
-    assert status.done == kept or sent == signal.SIGKILL
+    wait_until(lambda: read_status(data.run).state is (State.DIED if sent == signal.SIGKILL else State.STOPPED), 5)
+    assert read_status(data.run).done == kept or sent == signal.SIGKILL
 
     rest = data.generate("--shards", 5)
     assert rest.returncode == 0, rest.stderr
@@ -433,6 +432,15 @@ def test_dry_run_prints_the_plan_and_writes_nothing(data_folder: Folder) -> None
     job = data.generate("--dry-run", "--shards", 2)
     assert job.returncode == 0 and "3: 0 made already, 3 to do" in job.stdout and "results.run" in job.stdout
     assert sorted(data.path.rglob("*")) == before
+
+
+def test_threads_of_the_workers_are_the_users(data_folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = data_folder(3)
+    assert "3 thread(s) each" in data.generate("--dry_run", "--threads", 3).stdout
+    monkeypatch.setenv("OMP_NUM_THREADS", "5")
+    assert "5 thread(s) each" in data.generate("--dry_run").stdout
+    assert "3 thread(s) each" in data.generate("--dry_run", "--threads", 3).stdout
+    assert "--threads" in data.generate("--dry_run", "--threads", 0).stderr
 
 
 def test_configuration_file_and_its_mistakes(data_folder: Folder) -> None:

@@ -38,6 +38,7 @@ def test_a_training_leaves_all_that_is_promised(train_folder: Folder) -> None:
     assert Image.open(run / "samples/step-00000003.jpg").width > 400
     assert "data:image/jpeg;base64" in (run / "samples.html").read_text()
     assert list((run / "tensorboard").iterdir())
+    assert (run / "code/jobs/train/job.py").is_file()  # what it runs, whatever is edited meanwhile
     assert yaml.safe_load((run / "config.yaml").read_text())["ema_decay"] == 0.9
     status = json.loads((run / "status.json").read_text())
     assert (status["state"], status["step"], status["total"]) == ("done", 6, 6)
@@ -189,6 +190,8 @@ def test_no_rank_outlives_a_launcher_that_is_killed(train_folder: Folder) -> Non
     metrics = data.path / "run/metrics.jsonl"
     wait_until(lambda: metrics.is_file() and metrics.read_text(), 120)
     assert len(data.ranks()) >= 2
+    for rank in data.ranks():  # they run a copy of the code, whatever is edited meanwhile
+        assert f"PYTHONPATH={data.path / 'run/code'}".encode() in Path(f"/proc/{rank}/environ").read_bytes()
     job.kill()
     job.communicate()
     wait_until(lambda: not data.ranks(), 30)
@@ -370,7 +373,7 @@ def test_lonely_ranks_do_not_train(train_folder: Folder) -> None:
     data = train_folder(6)
     assert data.train("--max_steps", 1, "--ranks", 2).returncode == 0
     logs = data.path / "run/logs"
-    rank = [sys.executable, "-m", "slurm.rank", str(logs / "job.pickle"), str(logs)]
+    rank = [sys.executable, "-m", "slurm.rank", str(logs / "job.pickle"), str(logs), "mpi"]
     job = subprocess.run(rank, cwd=ROOT, stdin=subprocess.PIPE, timeout=60)
     assert job.returncode == 2
     assert "2 ranks were asked for, but this process is in a world of 1" in (logs / "rank-0.outcome").read_text()

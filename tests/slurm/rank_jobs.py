@@ -90,3 +90,51 @@ class Nothing:
 
     def __call__(self) -> None:
         """Nothing."""
+
+
+@dataclass(frozen=True)
+class Meet:
+    """Ranks meet, so that they share memory; then each says so in `folder` and works until it is asked to stop."""
+
+    folder: Path
+    ranks: int
+
+    def __call__(self) -> None:
+        import time
+
+        from jobs import stop
+
+        starting.start("cpu")
+        from ecgan.training.world import join
+
+        world = join(self.ranks)
+        stop.listen()
+        (self.folder / f"met-{world.rank}").touch()
+        while not stop.requested():
+            time.sleep(0.05)
+        raise stop.Stopped
+
+
+@dataclass(frozen=True)
+class Sleep:
+    """Meets nobody and does not end."""
+
+    def __call__(self) -> None:
+        import time
+
+        print("asleep", flush=True)
+        time.sleep(600)
+
+
+@dataclass(frozen=True)
+class FillDisk:
+    """Prints until the disk with its log is full, then fails to write a file in `folder` as well."""
+
+    folder: Path
+
+    def __call__(self) -> None:
+        from ecgan.files import write_atomically
+
+        for _ in range(4000):
+            print("x" * 1000)
+        write_atomically(self.folder / "result", bytes(1 << 21))

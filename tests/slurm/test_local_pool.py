@@ -5,13 +5,16 @@ from __future__ import annotations
 import os
 import signal
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from rank_jobs import FillDisk
 
 from ecgan.errors import UserError
 from jobs import stop
+from slurm import resources
 from slurm.local import ATTEMPTS, LocalPool
 from slurm.resources import environments
 
@@ -90,6 +93,20 @@ def test_gpus_are_dealt_out(monkeypatch: pytest.MonkeyPatch) -> None:
     assert all("CUDA_VISIBLE_DEVICES" not in share for share in environments(2, gpu_count=0))
 
 
+@pytest.mark.parametrize(
+    ("said", "given", "threads"),
+    [("3", None, 3), ("3", 5, 3), ("4,2", None, 4), ("", 5, 5), ("none", None, 2), ("0", None, 2)],
+)
+def test_threads_are_those_that_the_user_has_said(
+    monkeypatch: pytest.MonkeyPatch, said: str, given: int | None, threads: int
+) -> None:
+    monkeypatch.setattr(resources, "cores", lambda: 8)
+    monkeypatch.setenv("OMP_NUM_THREADS", said)
+    assert resources.threads(4, given) == threads
+    if given is None:
+        assert [share["OMP_NUM_THREADS"] for share in environments(4, gpu_count=0)] == [str(threads)] * 4
+
+
 @pytest.mark.process
 def test_failure_of_one_job_is_its_own(tmp_path: Path) -> None:
     outcomes = pool(tmp_path, 1).run([Fail(ValueError), Write(tmp_path / "ran")], nothing)
@@ -103,6 +120,15 @@ def test_job_that_no_worker_can_find_fails(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.delenv("PYTHONPATH")
     (outcome,) = pool(tmp_path, 1).run([Fail(ValueError)], nothing)
     assert outcome.state == "failed" and "No module named 'test_local_pool'" in outcome.message
+
+
+@pytest.mark.process
+def test_a_log_that_can_not_grow_ends_no_worker(tmp_path: Path, mount: Callable[[int], Path]) -> None:
+    disk = mount(1)
+    (disk / "logs").mkdir()
+    full, other = pool(disk / "logs", 1).run([FillDisk(disk), Write(tmp_path / "ran")], nothing)
+    assert (full.state, full.message) == ("failed", f"{disk / 'result'}: No space left on device")
+    assert other.state == "done" and (tmp_path / "ran").exists()
 
 
 @pytest.mark.process

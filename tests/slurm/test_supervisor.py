@@ -7,12 +7,12 @@ import pickle
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import wait_until
+from conftest import commands, wait_until
 from supervised_jobs import Job
 
 from jobs.run import attempts
@@ -39,8 +39,8 @@ RUN = "import pickle, sys; pickle.load(open(sys.argv[1], 'rb'))()"
 class Stand:
     """A job of the given conduct, as its batch step runs it."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder, self.run = folder, folder / "run"
+    def __init__(self, folder: Path, disk: Path | None = None) -> None:
+        self.folder, self.run = folder, (disk or folder) / "run"
         self.bin = folder / "bin"
         for path in (self.run, self.bin):
             path.mkdir()
@@ -78,9 +78,11 @@ class Stand:
 
     def process(self, number: int = 1) -> int:
         """The one that computes, once it does."""
-        begun = self.run / f"logs/training-{number:04}/rank-0.log"
+        logs = self.run / f"logs/training-{number:04}"
+        begun = logs / "rank-0.log"
         wait_until(lambda: begun.exists() and "working" in begun.read_text())
-        return int(begun.with_suffix(".pid").read_text())
+        ranks = [pid for pid, command in commands() if "-m slurm.rank " in command and f"{logs} " in command]
+        return max(ranks)  # the stand-in for srun was there before
 
 
 @pytest.fixture
@@ -154,6 +156,15 @@ def test_what_went_wrong_is_noted(stand: Stand, conduct: str, status: int) -> No
     assert job.wait(30) == status
     assert stand.last().outcome is State.FAILED and conduct in stand.last().message
     assert Path(stand.last().log).is_dir()
+
+
+def test_a_full_disk_is_told(tmp_path: Path, mount: Callable[[int], Path]) -> None:
+    stand = Stand(tmp_path, mount(1))
+    job = stand.start("full")
+    out, _ = job.communicate(timeout=60)
+    assert job.returncode == 1 and "No space left on device" in out and "Traceback" not in out
+    assert stand.last().outcome is State.FAILED
+    assert stand.last().message == f"{stand.run / 'attempts/result'}: No space left on device"
 
 
 def test_one_that_comes_too_late_ends_without_a_word(stand: Stand) -> None:

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ecgan.config import ModelConfig
+from ecgan.data.folders import find_pictures
 from ecgan.files import write_atomically
 from ecgan.progress import progress_bar
 from jobs.options import option
 from jobs.results.folders import find_items, output_file, results_folder
 from jobs.results.gallery.page import Entry, gallery
 from jobs.results.numbers import Numbers, changed_since, read_numbers, score_folder
-from jobs.score.subjects import find_result
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,11 @@ def make(settings: GallerySettings) -> Made:
     folders = [results, *([results_folder("--against", settings.against)] if settings.against else [])]
     output = output_file(settings.output or f"{results}.html", folders)
     items, faults = find_items(settings.input_path, settings.img_path)
-    files = [{item.name: find_result(folder, item.name) or folder / item.name for item in items} for folder in folders]
+    pictures = [find_pictures(folder) for folder in folders]
+    files = [
+        {item.name: found.get(item.name, folder / item.name) for item in items}
+        for folder, found in zip(folders, pictures, strict=True)
+    ]
     named = [settings.score, *[None] * len(folders[1:])]
     numbers, changed = zip(*map(_numbers, folders, named, files), strict=True)
     names = _distinct(folders)

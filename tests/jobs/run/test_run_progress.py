@@ -23,7 +23,7 @@ def test_a_shard_from_start_to_end(tmp_path: Path) -> None:
     shard.enter(State.RUNNING)
     shard.count(done=1)
     shard.count(failed=1)
-    assert shard.has_moved and shard.failed == 1
+    assert shard.has_moved
     shard.enter(State.FAILED, "no room")
     [told] = read_shards(tmp_path)
     assert (told.state, told.done, told.failed, told.error) == (State.FAILED, 5, 1, "no room")
