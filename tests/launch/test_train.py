@@ -86,7 +86,7 @@ def test_the_perceptual_loss_counts(train_folder: Folder, tmp_path: Path) -> Non
 @pytest.mark.process
 def test_it_ends_and_saves_by_time(train_folder: Folder) -> None:
     data = train_folder(4)
-    options = ("--max_steps", 5000, "--max_minutes", 0.1, "--save_every_minutes", 0.05, "--keep_states", 9)
+    options = ("--max_steps", 5000, "--max_minutes", 0.3, "--save_every_minutes", 0.05, "--keep_states", 9)
     job = data.train(*options)
     assert job.returncode == 0, job.stderr
     states = data.states()
