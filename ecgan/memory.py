@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ecgan.config import ModelConfig
+from ecgan.runtime.devices import Device
 
 #: Python, Jittor and oneDNN without a model.
 _BASE = 350 << 20
@@ -13,8 +14,16 @@ SCORING_MEMORY = 1300 << 20
 SEGMENTER_STATE = 3 * 3_800_000 * _FLOAT
 
 
+def pictures_together(device: Device, asked: int, most: int) -> int:
+    """How many pictures go through the networks at once, where `asked` may and there are `most` for one process.
+
+    On the CPU one: several are no faster there (`ecgan.synthesis`), and take the memory of several.
+    """
+    return 1 if device == "cpu" else min(asked, most)
+
+
 def painting_memory(model: ModelConfig, batch: int) -> int:
-    """Bytes at the peak of generating `batch` pictures on the CPU, an estimate from above.
+    """Bytes at the peak of generating `batch` pictures at once on the CPU, an estimate from above.
 
     The largest maps are at full resolution: in the last block (`ngf` to 2 `ngf` channels, several
     alive at once) and behind `mlp_shared` (128 channels). The factors were fitted to peaks

@@ -106,12 +106,13 @@ def taken(run: RunDir, *folders: Path) -> Iterator[int]:
 
 
 def where(work: Work, settings: ShardedSettings, site: Site | None, why: str) -> list[Remark]:
-    """Where the shards will run."""
+    """Where the shards will run. Raises UserError if that is here and there is no memory for them."""
     if site:
         each = f"{work.device}{on_slurm.threads(site)}"
         return [("where", f"Slurm: an array, {site.array_parallelism} at a time ({each}); {why}")]
     if not work.shards:
         return []
+    on_this_machine.insist_on_memory(work, settings.workers)
     return [("workers", f"{on_this_machine.describe(work, settings.workers)}; {why}")]
 
 

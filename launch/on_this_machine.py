@@ -27,6 +27,18 @@ def workers(work: Work, asked: int | None) -> list[dict[str, str]]:
     return resources.environments(max(1, min(count, work.shards)), gpus)
 
 
+def insist_on_memory(work: Work, asked: int | None) -> None:
+    """Raises UserError if the workers of a pool on the CPU may take more memory than there is."""
+    if work.device != "cpu":
+        return
+    free, count = resources.available_memory(), len(workers(work, asked))
+    if count * work.memory > free:
+        fact = f"a process may take {work.memory >> 20} MiB of memory, {free >> 20} MiB are free"
+        if fit := free // work.memory:
+            raise UserError(fact, field="workers", value=asked, hint=f"<workers={fit}> fit")
+        raise UserError(fact)
+
+
 def describe(work: Work, asked: int | None) -> str:
     found = workers(work, asked)
     each = f"{found[0][resources.THREADS]} thread(s)" if work.device == "cpu" else "one GPU"

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 #: The variable with the number of threads of a process, which Jittor's libraries heed.
 THREADS = "OMP_NUM_THREADS"
 _CGROUP_CPU = Path("/sys/fs/cgroup/cpu.max")
-_CGROUP_LIMITS = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
+_CGROUPS, _MY_CGROUPS = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")
 
 
 def cores() -> int:
@@ -22,15 +23,36 @@ def cores() -> int:
 
 
 def available_memory() -> int:
-    """Bytes that can be taken without swapping; in a container at most its limit."""
+    """Bytes that can be taken without swapping, also in a container or a job with a limit."""
     available = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     for line in Path("/proc/meminfo").read_text().splitlines():
         if line.startswith("MemAvailable:"):
             available = int(line.split()[1]) * 1024
-    for path in _CGROUP_LIMITS:
-        if path.is_file() and (limit := path.read_text().strip()).isdigit():
-            available = min(available, int(limit))
-    return available
+    return max(0, min([available, *_left_by_limits()]))
+
+
+def _left_by_limits() -> Iterator[int]:
+    """Bytes that the limits of this process's control groups leave, version 2 or 1, from the innermost outwards."""
+    for line in _MY_CGROUPS.read_text().splitlines():  # "0::/job" or "4:memory:/job"
+        _, controllers, path = line.split(":", 2)
+        root, limit, usage = _CGROUPS, "memory.max", "memory.current"
+        if "memory" in controllers.split(","):
+            root, limit, usage = _CGROUPS / "memory", "memory.limit_in_bytes", "memory.usage_in_bytes"
+        elif controllers:
+            continue
+        group = root / path.lstrip("/")  # in a container perhaps not there, but the root, which is its own
+        for folder in [group, *group.parents]:
+            with contextlib.suppress(OSError, ValueError):  # "max" where there is none
+                most, taken = int((folder / limit).read_text()), int((folder / usage).read_text())
+                yield most - taken + _cached_files(folder)
+            if folder == root:
+                break
+
+
+def _cached_files(group: Path) -> int:
+    """Bytes that count as taken and are given back when somebody wants them."""
+    counts = dict(line.split() for line in (group / "memory.stat").read_text().splitlines())
+    return int(counts.get("total_inactive_file", counts.get("inactive_file", 0)))
 
 
 def gpus(count: int) -> list[str]:

@@ -33,9 +33,7 @@ class GenerateSettings:
     )
     cluster: Literal["auto", "slurm", "local"] = option("auto", "where to run")
     device: DeviceChoice = option("auto", "what to compute on")
-    batch: int = option(
-        1, "pictures that go through the network together; changes speed and memory, no picture", at_least(1)
-    )
+    batch: int = option(1, "pictures that go through the network together on a GPU; on the CPU always one", at_least(1))
     seed: int = option(0, "seed of the noise in the styles")
     spade: Spade = option("exact-sparse", "compute what the mask decides once for all like pixels, or at each")
     noise: float = option(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import shutil
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,7 @@ import yaml
 
 from ecgan.errors import UserError
 from ecgan.files import write_atomically
-from ecgan.memory import painting_memory
+from ecgan.memory import painting_memory, pictures_together
 from jobs.generate import merge, records
 from jobs.generate.finish import GenerateFinish
 from jobs.generate.plan import GeneratePlan, Painting, Task, differences, saved_fingerprint
@@ -50,6 +51,7 @@ class Generation(Work):
             *(("skipped", fault.reason) for fault in self.request.skipped),
             *(("note", remark) for remark in self.request.remarks),
             ("shards", f"{self.shards}{asked}"),
+            *self._describe_batch(),
             *where,
             ("size", f"{painting.size[0]}x{painting.size[1]} {painting.format}"),
             ("results", str(self.request.results)),
@@ -86,6 +88,14 @@ class Generation(Work):
         request = self.request
         return GenerateFinish(self.run.path, request.results, request.settings, request.skipped)
 
+    def _describe_batch(self) -> list[Remark]:
+        """Where it is not as large as the user asked for."""
+        batch, asked = self.plan.batch, self.request.settings.batch
+        if batch == asked or not self.shards:
+            return []
+        why = "on the CPU more are no faster" if self.device == "cpu" else "no shard has more pictures"
+        return [("batch", f"{batch} (of {asked} asked for: {why})")]
+
     @property
     def _todo(self) -> list[Task]:
         return [task for task in self.plan.tasks if task.shard is not None]
@@ -104,15 +114,17 @@ def examine(request: GenerateRequest) -> Generation:
         todo &= _failed_names(run, missing=len(todo))
     _insist_on_space(results, plan.painting, len(todo))
     sharded = plan.in_shards(todo, settings.shards)
+    largest = max(Counter(task.shard for task in sharded.tasks if task.shard is not None).values(), default=1)
+    device, batch = plan.painting.device, pictures_together(plan.painting.device, settings.batch, largest)
     return Generation(
         run,
         total=len(plan.tasks),
         done=len(already),
         shards=sharded.shards,
-        device=plan.painting.device,
-        memory=painting_memory(plan.painting.model, settings.batch),
+        device=device,
+        memory=painting_memory(plan.painting.model, batch),
         request=request,
-        plan=sharded,
+        plan=dataclasses.replace(sharded, batch=batch),
         already=already,
         is_complete=merge.is_complete(results, plan),
     )

@@ -121,10 +121,11 @@ def test_results_do_not_depend_on_shards_workers_or_batch(data_folder: Callable[
     assert data.generate("--format", "png", "--shards", 1, "--workers", 1).returncode == 0
     expected = digests(data.results)
     assert len(expected) == COUNT
-    for shards, workers, batch in ((1, 1, 5), (3, 2, 2)):
-        options = ("--shards", shards, "--workers", workers, "--batch", batch, "--output_path", f"{shards} shards")
-        job = data.generate("--format", "png", *options)
+    for shards, workers, threads, batch in ((1, 1, 3, 2), (3, 2, 1, 400)):
+        options = ("--shards", shards, "--workers", workers, "--threads", threads, "--batch", batch)
+        job = data.generate("--format", "png", *options, "--output_path", f"{shards} shards")
         assert job.returncode == 0, job.stderr
+        assert f"batch       1 (of {batch} asked for" in job.stdout
         assert digests(data.path / f"{shards} shards") == expected, options
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -20,7 +21,7 @@ from ecgan.data.images import BadImage, read_photo
 from ecgan.errors import UserError
 from ecgan.files import write_json
 from ecgan.runtime.devices import DeviceChoice
-from jobs.options import option
+from jobs.options import in_words, option
 from jobs.run import attempts, record
 from jobs.run.folder import RunDir
 from jobs.run.progress import Progress
@@ -31,6 +32,7 @@ from jobs.sharded.shard import Share
 from jobs.sharded.work import Remark, Request, Work
 from launch import flow
 from launch.command import DONE, SOME_FAILED
+from slurm import resources
 
 
 @dataclass(frozen=True)
@@ -174,6 +176,29 @@ def test_a_third_kind_runs_in_the_pool(pictures: Path, capsys: pytest.CaptureFix
     Image.fromarray(np.zeros((9, 9, 3), np.uint8)).save(pictures / "5.png")
     assert count(pictures, "--shards", 3) == DONE and total(pictures) == 5 * 6 + 81
     assert "6: 5 counted already" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "free, options, told",
+    [
+        (0, (), "a process may take 1 MiB of memory, 0 MiB are free$"),
+        (2 << 20, ("--workers", 3), "--workers 3: a process may take 1 MiB of memory, 2 MiB are free; --workers 2 fit"),
+    ],
+)
+def test_without_memory_for_the_workers_nothing_begins(
+    pictures: Path, monkeypatch: pytest.MonkeyPatch, free: int, options: Sequence[object], told: str
+) -> None:
+    monkeypatch.setattr(resources, "available_memory", lambda: free)
+    for dry_run in ((), ("--dry_run",)):
+        with pytest.raises(UserError) as refused:
+            count(pictures, "--shards", 5, *options, *dry_run)
+        assert re.search(told, in_words(refused.value))
+    assert not run_of(pictures).plan.exists()
+
+
+def test_workers_that_fit_are_taken(pictures: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(resources, "available_memory", lambda: 3 << 19)
+    assert count(pictures, "--shards", 5) == DONE
 
 
 def test_what_fails_is_told_by_the_exit_status(pictures: Path) -> None:
