@@ -48,6 +48,8 @@ class ModelConfig:
         for name in ("label_nc", "ngf", "ndf", "z_dim", "num_D", "n_layers_D"):
             if getattr(self, name) < 1:
                 raise UserError(f"{name} is {getattr(self, name)}; it must be at least 1")
+        if self.semantic_nc > 256:
+            raise UserError(f"there are {self.semantic_nc} classes; a mask has a byte for each pixel: at most 256")
         step = self.stride
         if self.width < step or self.height < step or self.width % step or self.height % step:
             raise UserError(

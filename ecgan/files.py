@@ -24,7 +24,7 @@ TEMPORARY_SUFFIX = ".part"
 #: Bytes of the largest file that is read whole, and of the largest JSON. Ours are far below.
 _MOST, _MOST_JSON = 1 << 30, 1 << 28
 #: How deep objects and lists of a JSON file may lie in each other; no file of the project comes near.
-_DEEPEST = 32
+DEEPEST = 32
 _NO_FILES = {
     stat.S_IFIFO: "a FIFO",
     stat.S_IFSOCK: "a socket",
@@ -113,8 +113,8 @@ def read_json(path: Path, cls: type[Record], what: str) -> Record:
 
 def _json_text(path: Path) -> str:
     text = read_text(path, _MOST_JSON)
-    if _depth(text) > _DEEPEST:
-        raise ValueError(f"nested more than {_DEEPEST} deep")
+    if _depth(text) > DEEPEST:
+        raise ValueError(f"nested more than {DEEPEST} deep")
     return text
 
 

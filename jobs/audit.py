@@ -19,7 +19,7 @@ from ecgan.errors import UserError, reason
 from ecgan.files import write_atomically, write_json
 from ecgan.palette import NAMES
 from ecgan.progress import progress_bar
-from jobs.bounds import at_least, between, insist_on_bounds
+from jobs.bounds import CLASSES, at_least, between, insist_on_bounds
 from jobs.options import option, parse_size
 
 #: What can't be trained on is always left out; of the rest the user chooses.
@@ -30,17 +30,17 @@ REPORT, SUMMARY, EXCLUDE = "report.json", "report.txt", "exclude.txt"
 
 @dataclass(frozen=True)
 class AuditSettings:
-    input_path: str = option("data/train", "training set: folder with imgs/ and labels/")
-    output_path: str = option("audit", "folder that gets the report and the exclusion list")
-    exclude_list: str | None = option(None, "text file with the names of photos that are left out already")
+    input_path: str = option("data/train", "training set: folder with imgs/ and labels/", path=True)
+    output_path: str = option("audit", "folder that gets the report and the exclusion list", path=True)
+    exclude_list: str | None = option(None, "text file with the names of photos that are left out already", path=True)
     exclude: str = option("size,grey,border,duplicate,near_duplicate", f"faults to list: any of {', '.join(_CHOICE)}")
     size: str = option("512x384", "WIDTHxHEIGHT that photos and masks should have the aspect of")
-    chroma: float = option(Limits.chroma, "a photo is grey if its channels differ by less, of 255")
-    border: float = option(Limits.border, "share of a side from which on a border of one colour counts")
+    chroma: float = option(Limits.chroma, "a photo is grey if its channels differ by less, of 255", between(0, 255))
+    border: float = option(Limits.border, "share of a side from which on a border of one colour counts", between(0, 1))
     distance: int = option(
         Limits.distance, "bits of 64 in which the hashes of near duplicates differ at most", between(0, 64)
     )
-    label_nc: int = option(29, "classes of the masks")
+    label_nc: int = option(29, "classes of the masks", CLASSES)
     contain_dontcare_label: bool = option(False, "mask value 255 is one class more")
     workers: int | None = option(None, "threads; by default two for each core", at_least(1))
 

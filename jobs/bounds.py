@@ -39,6 +39,8 @@ def between(low: int, high: int) -> Bounds:
     return Bounds(f"{low} to {high}", low, high)
 
 
+#: Of masks, which have a byte for each pixel.
+CLASSES = between(1, 256)
 #: 0 is a share, 1 is none.
 SHARE = Bounds("0 or more, and below 1", 0, 1, high_counts=False)
 
@@ -46,7 +48,7 @@ SHARE = Bounds("0 or more, and below 1", 0, 1, high_counts=False)
 def insist_on_bounds(settings: Any) -> None:
     """Raises UserError naming the first option of the dataclass `settings` that is out of its bounds; None never is."""
     for field in dataclasses.fields(settings):
-        bounds, value = field.metadata["bounds"], getattr(settings, field.name)
+        bounds, value = field.metadata.get("bounds"), getattr(settings, field.name)
         if bounds is None or value is None or bounds.hold(value):
             continue
         words = bounds.words if math.isfinite(value) else f"a number, {bounds.words}"

@@ -1,5 +1,5 @@
-"""A command's options: fields of a dataclass, so that files, command lines and tests share them; how a file is read
-that holds some, and how they are called in messages."""
+"""A command's options: fields of a dataclass, so that files, command lines and tests share them; and how they are
+called in messages."""
 
 from __future__ import annotations
 
@@ -8,37 +8,28 @@ from dataclasses import field
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from ecgan.data.images import Size
 from ecgan.errors import MachineError, UserError
 from jobs.bounds import Bounds
 
-
-def option(default: Any, help: str, bounds: Bounds | None = None, *, positional: bool = False, **marks: Any) -> Any:
-    """A field with its help text. `bounds`: which numbers it may be. `positional`: a list of one or more words without
-    a name, which may be left out if `default` has any. `marks`: what else its command wants to know of it, kept in the
-    field's metadata."""
-    return field(default=default, metadata={"help": help, "bounds": bounds, "positional": positional, **marks})
+#: Pixels of the longest side that libjpeg writes, and of a picture: below where Pillow takes one for an attack.
+_LONGEST, _MOST_PIXELS = 65_500, 1 << 26
 
 
-class _Loader(yaml.SafeLoader):
-    """YAML without what surprises: a time like 24:00:00 is no number to the base of 60, 007 and a date are text, and
-    1e-4 is a number."""
-
-
-_Loader.yaml_implicit_resolvers = {
-    first: [(tag, form) for tag, form in forms if not tag.endswith((":int", ":float", ":timestamp"))]
-    for first, forms in yaml.SafeLoader.yaml_implicit_resolvers.items()
-}
-_FLOAT = r"[-+]?(\d+\.\d*|\.\d+)([eE][-+]?\d+)?|[-+]?\d+[eE][-+]?\d+|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)"
-for _kind, _form in (("int", r"[-+]?(0|[1-9]\d*)"), ("float", _FLOAT)):
-    _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_kind}", re.compile(f"({_form})$"), list("-+.0123456789"))
-
-
-def read_yaml(text: str) -> Any:
-    """What a file of options holds. Raises yaml.YAMLError."""
-    return yaml.load(text, _Loader)
+def option(
+    default: Any,
+    help: str,
+    bounds: Bounds | None = None,
+    *,
+    path: bool = False,
+    positional: bool = False,
+    **marks: Any,
+) -> Any:
+    """A field with its help text. `bounds`: which numbers it may be. `path`: it is the name of a file or folder.
+    `positional`: a list of one or more words without a name, which may be left out if `default` has any. `marks`: what
+    else its command wants to know of it, kept in the field's metadata."""
+    marks |= {"help": help, "bounds": bounds, "path": path, "positional": positional}
+    return field(default=default, metadata=marks)
 
 
 def in_words(error: UserError) -> str:
@@ -65,7 +56,10 @@ def parse_size(name: str, text: str | None) -> Size | None:
     """ "512x384" -> (512, 384); raises UserError naming the option."""
     if text is None:
         return None
-    match = re.fullmatch(r"(\d+)[xX](\d+)", text.strip())
+    match = re.fullmatch(r"(\d{1,9})[xX](\d{1,9})", text.strip(), re.ASCII)
     if not match or not int(match[1]) or not int(match[2]):
         raise UserError(f"{name} is {text!r}; it must be WIDTHxHEIGHT in pixels, as 512x384")
-    return int(match[1]), int(match[2])
+    width, height = int(match[1]), int(match[2])
+    if max(width, height) > _LONGEST or width * height > _MOST_PIXELS:
+        raise UserError(f"{name} is {text}; it must be at most {_LONGEST} on a side, and {_MOST_PIXELS} pixels")
+    return width, height

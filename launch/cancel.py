@@ -33,7 +33,7 @@ except ModuleNotFoundError as missing:
 
 @dataclass(frozen=True)
 class CancelSettings:
-    run_dirs: tuple[str, ...] = option((), "folders of the runs to end", positional=True)
+    run_dirs: tuple[str, ...] = option((), "folders of the runs to end", positional=True, path=True)
 
 
 def main() -> int:

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import re
 import signal
 import sys
 import typing
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any, TypeVar
 
 import yaml
-from jsonargparse import ActionYesNo, ArgumentParser, set_loader
+from jsonargparse import ActionConfigFile, ActionYesNo, ArgumentParser, set_loader  # type: ignore[attr-defined]
 
 from ecgan import logs
 from ecgan.errors import UserError, told
-from jobs.options import in_words, read_yaml
+from jobs.given import insist_on_path, insist_on_usable
+from jobs.options import in_words
+from jobs.yaml_files import LONGEST, read_options, read_yaml
 from launch import early
 from slurm import inherited, resources
 
@@ -49,15 +53,14 @@ def parse_both(
 
     One with a field `typed` that is no option gets the names of all options that stand on the command line itself.
     """
-    parser = ArgumentParser(description=description, allow_abbrev=False)
-    parser.add_argument("--config", action="config", help="YAML file with any of the options below")
+    parser = _Parser(description=description, allow_abbrev=False)
+    parser.add_argument("--config", action=_ConfigFile, help="YAML file with any of the options below")
     for each in (cls, other):
         _add_options(parser, each)
     words = normalise(sys.argv[1:] if arguments is None else arguments)
-    try:
-        namespace = parser.parse_args(words)
-    except UnicodeError as error:
-        raise UserError(f"--config: not a text file ({error})") from None
+    if long := [word for word in words if len(word) > LONGEST]:
+        raise UserError(f"{long[0][:50]}… has more than {LONGEST} characters")
+    namespace = parser.parse_args(words)
     _insist_on_one(cls)
     namespace["typed"] = frozenset(word[2:].partition("=")[0] for word in words if word.startswith("--"))
     return _take(cls, namespace), _take(other, namespace)
@@ -77,21 +80,63 @@ class _None:
     """No options."""
 
 
+class _Parser(ArgumentParser):
+    """`flags` and `lists`: options that are switched on or off, and that are words. `file`: the one whose options are
+    being taken, if one is."""
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self.flags: set[str] = set()
+        self.lists: set[str] = set()
+        self.file: str | None = None
+
+    def error(self, message: str, ex: Exception | None = None) -> typing.NoReturn:
+        """Ends the process with a line that calls options as the command line does, and names the file."""
+        words = re.sub(r'^Parser key "(\w+)"', r"--\1", " ".join(message.split()))
+        super().error(words if self.file is None else f"--config {self.file}: {words}", ex)
+
+
+class _ConfigFile(ActionConfigFile):
+    """Takes a file's options, after it has been looked at as strictly as all our files are."""
+
+    def __call__(self, parser: Any, cfg: Any, values: Any, option_string: str | None = None) -> None:
+        insist_on_path(values, "config")
+        options = {action.dest for action in parser._actions} - {"config", "print_config", "help"}
+        found = read_options(Path(values).expanduser(), "config", options)
+        if not found:
+            raise UserError("no options in it", field="config", value=values)
+        for name, value in found.items():  # what the library does not look at
+            if name in parser.flags and not isinstance(value, bool | None):
+                raise UserError(f"{name} is {value!r}; it must be true or false", field="config", value=values)
+            if name in parser.lists and (value == [] or not isinstance(value, list | None)):
+                raise UserError(
+                    f"{name} is {value!r}; it must be a list with something in it", field="config", value=values
+                )
+        parser.file = values
+        super().__call__(parser, cfg, values, option_string)  # type: ignore[no-untyped-call]
+        parser.file = None
+
+
 def _take(cls: type[Settings], namespace: Any) -> Settings:
-    return cls(**{field.name: namespace[field.name] for field in dataclasses.fields(cls)})  # type: ignore[arg-type]
+    given = {field.name: namespace[field.name] for field in dataclasses.fields(cls)}  # type: ignore[arg-type]
+    insist_on_usable(cls, given)
+    return cls(**given)
 
 
-def _add_options(parser: ArgumentParser, cls: type) -> None:
+def _add_options(parser: _Parser, cls: type) -> None:
     hints = typing.get_type_hints(cls)
     for field in (field for field in dataclasses.fields(cls) if field.metadata):
         how: dict[str, Any] = {"default": field.default, "help": field.metadata["help"]}
         if field.metadata["positional"]:
+            parser.lists.add(field.name)
             words = parser.add_argument(field.name, nargs="+", type=str, help=field.metadata["help"])
             if how["default"]:  # with nargs="*" no words would mean none, whatever the file has
                 words.required = False
                 parser.set_defaults({field.name: list(how["default"])})
             continue
-        if hints[field.name] is bool:  # one that is on by default is switched off with --no_NAME
+        if hints[field.name] is bool:
+            parser.flags.add(field.name)
+            # one that is on by default is switched off with --no_NAME
             how |= {"action": ActionYesNo(no_prefix="no_") if field.default else "store_true"}
         else:
             how |= {"type": hints[field.name]}

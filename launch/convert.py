@@ -26,7 +26,7 @@ except ModuleNotFoundError as missing:
 @dataclass(frozen=True)
 class ConvertSettings:
     paths: tuple[str, ...] = option(
-        (), "the .pkl files, or a folder of them; then the folder to write", positional=True
+        (), "the .pkl files, or a folder of them; then the folder to write", positional=True, path=True
     )
     which_epoch: str | None = option(None, "which checkpoint, where a folder holds several; by default latest")
     network_size: str | None = option(None, "WIDTHxHEIGHT of a network that has no opt.txt")

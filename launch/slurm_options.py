@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 
 from ecgan.errors import UserError
+from jobs.bounds import at_least, insist_on_bounds
 from jobs.options import option
 from slurm.controller import controller_answers
 from slurm.site import Site, read_site
@@ -17,23 +18,32 @@ from slurm.site import Site, read_site
 class SlurmOptions:
     """`typed`: the options that were on the command line, of this class or not; the others come from a file."""
 
-    cluster_config: str | None = option(None, "YAML file with what the Slurm cluster is like, as in configs/cluster/")
+    cluster_config: str | None = option(
+        None, "YAML file with what the Slurm cluster is like, as in configs/cluster/", path=True
+    )
     partition: str | None = option(None, "Slurm: partition; this and what follows goes before --cluster_config")
     account: str | None = option(None, "Slurm: account")
     qos: str | None = option(None, "Slurm: quality of service")
     constraint: str | None = option(None, "Slurm: features that nodes must have")
-    nodes: int | None = option(None, "Slurm: nodes of a training")
-    gpus_per_node: int | None = option(None, "Slurm: GPUs on each node, one for each rank; a shard takes at most one")
-    tasks_per_node: int | None = option(None, "Slurm: ranks on each node, where that is not the number of GPUs")
-    cpus_per_task: int | None = option(None, "Slurm: cores of each rank or shard")
+    nodes: int | None = option(None, "Slurm: nodes of a training", at_least(1))
+    gpus_per_node: int | None = option(
+        None, "Slurm: GPUs on each node, one for each rank; a shard takes at most one", at_least(0)
+    )
+    tasks_per_node: int | None = option(
+        None, "Slurm: ranks on each node, where that is not the number of GPUs", at_least(1)
+    )
+    cpus_per_task: int | None = option(None, "Slurm: cores of each rank or shard", at_least(1))
     memory: str | None = option(None, "Slurm: memory on each node, as 64G")
     time: str | int | None = option(
         None, "Slurm: time limit, as 12:00:00 or minutes; work that takes longer is requeued"
     )
-    array_parallelism: int | None = option(None, "Slurm: shards that run at the same time at most")
+    array_parallelism: int | None = option(None, "Slurm: shards that run at the same time at most", at_least(1))
     wait: bool = option(False, "Slurm: stay and show how far it is; else submit and end")
     snapshot: bool = option(True, "run a copy of the code as it is now, whatever is edited later")
     typed: frozenset[str] = field(default=frozenset())
+
+    def __post_init__(self) -> None:
+        insist_on_bounds(self)
 
 
 #: What a cluster's file may say, too.

@@ -37,7 +37,10 @@ _CLEAR = "\033[H\033[J"
 @dataclass(frozen=True)
 class StatusSettings:
     run_dirs: tuple[str, ...] = option(
-        (".",), "folders of runs, or folders with runs below; by default this folder: runs/ and *.run", positional=True
+        (".",),
+        "folders of runs, or folders with runs below; by default this folder: runs/ and *.run",
+        positional=True,
+        path=True,
     )
     watch: bool = option(False, "show it anew every 2 seconds until all runs are over")
     json: bool = option(False, "print JSON: a list with an object for each run; with --watch one line each time")

@@ -10,10 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-import yaml
 
-from ecgan.errors import UserError, reason
-from jobs.options import read_yaml
+from ecgan.errors import UserError
+from jobs.yaml_files import read_options
 from slurm.starters import Launcher
 
 
@@ -90,7 +89,7 @@ def seconds_of(time: str) -> float | None:
     """A time limit in seconds, from any of the forms that sbatch takes; None if it is none of them."""
     if time.upper() in ("UNLIMITED", "INFINITE"):
         return float("inf")
-    match = re.fullmatch(r"(?:(\d+)-)?(\d+)(?::(\d+))?(?::(\d+))?", time.strip())
+    match = re.fullmatch(r"(?:(\d{1,9})-)?(\d{1,9})(?::(\d{1,9}))?(?::(\d{1,9}))?", time.strip(), re.ASCII)
     if not match:
         return None
     days, first, second, third = (int(group or 0) for group in match.groups())
@@ -118,17 +117,7 @@ def read_site(path: Path | None, **overrides: Any) -> Site:
 
 
 def _values(path: Path) -> dict[str, Any]:
-    try:
-        values = read_yaml(path.read_text(encoding="utf-8")) or {}
-    except OSError as error:
-        raise _wrong(path, reason(error)) from None
-    except (UnicodeError, yaml.YAMLError) as error:
-        raise _wrong(path, f"not YAML ({' '.join(str(error).split())})") from None
-    if not isinstance(values, dict):
-        raise _wrong(path, "not a list of options with their values")
-    names = [field.name for field in dataclasses.fields(Site)]
-    if unknown := [str(key) for key in values if key not in names]:
-        raise _wrong(path, f"no such option: {', '.join(unknown)}; there are {', '.join(names)}")
+    values = read_options(path, "cluster_config", [field.name for field in dataclasses.fields(Site)])
     if isinstance(values.get("environment"), dict):  # a number is as good as its digits
         values["environment"] = {name: str(value) for name, value in values["environment"].items()}
     return values

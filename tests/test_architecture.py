@@ -19,7 +19,15 @@ MAY_IMPORT = {
 }
 #: What slurm/ may know of jobs: how to ask one to stop, which attempt at it is the newest and how it may end, and how
 #: options are called.
-JOBS_INTERFACE = {"jobs", "jobs.run", "jobs.run.attempts", "jobs.run.state", "jobs.stop", "jobs.options"}
+JOBS_INTERFACE = {
+    "jobs",
+    "jobs.run",
+    "jobs.run.attempts",
+    "jobs.run.state",
+    "jobs.stop",
+    "jobs.options",
+    "jobs.yaml_files",
+}
 
 
 def imports(path: Path) -> set[str]:

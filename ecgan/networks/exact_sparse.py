@@ -14,7 +14,7 @@ import numpy as np
 from ecgan.networks import neighbourhoods
 from ecgan.networks.modulation import Lookup
 from ecgan.networks.neighbourhoods import OUTSIDE, Neighbourhoods
-from ecgan.networks.product import matmul
+from ecgan.networks.rounding import matmul
 from ecgan.runtime import jt, nn
 
 #: From this share of distinct surroundings on, and below so many pixels, the dense form is as fast.

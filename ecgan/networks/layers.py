@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ecgan.networks.product import matmul
+from ecgan.networks.rounding import Conv3x3, conv2d, matmul
 from ecgan.runtime import jt, nn
 
 #: Slope of every leaky ReLU of the model.
@@ -152,7 +152,7 @@ class SpectralConv(nn.Module):
         bias = self.bias if with_bias else None
         if tuple(weight.shape[2:]) == (1, 1) and bias is None and self.stride == 1:
             return pointwise(x, weight)
-        return nn.conv2d(x, weight, bias, self.stride, self.padding)
+        return conv2d(x, weight, bias, self.stride, self.padding)
 
     def _normalised(self) -> jt.Var:
         matrix = self.weight_orig.reshape((self.weight_orig.shape[0], -1))
@@ -171,7 +171,7 @@ def _unit(vector: jt.Var) -> jt.Var:
 
 
 def conv3x3(fin: int, fout: int) -> nn.Conv:
-    return xavier(nn.Conv(fin, fout, 3, padding=1))
+    return xavier(Conv3x3(fin, fout))
 
 
 def xavier(layer: nn.Module) -> nn.Module:

@@ -15,13 +15,15 @@ from jobs.options import option, parse_size
 
 @dataclass(frozen=True)
 class GenerateSettings:
-    input_path: str = option("data/test", "test set: folder with label_to_img.json and the masks' folder")
-    img_path: str = option("data/train/imgs", "folder of the reference photos")
-    checkpoint: str | None = option(None, "folder or .pkl; by default the newest below runs/ and checkpoints/")
+    input_path: str = option("data/test", "test set: folder with label_to_img.json and the masks' folder", path=True)
+    img_path: str = option("data/train/imgs", "folder of the reference photos", path=True)
+    checkpoint: str | None = option(
+        None, "folder or .pkl; by default the newest below runs/ and checkpoints/", path=True
+    )
     which_epoch: str | None = option(
         None, "which checkpoint of the original, where a folder holds several; else latest"
     )
-    output_path: str = option("results", "folder that gets the pictures, all of them or none")
+    output_path: str = option("results", "folder that gets the pictures, all of them or none", path=True)
     shards: int = option(1, "parts into which the masks are split", at_least(1))
     workers: int | None = option(
         None, "processes on this machine; by default what GPUs, cores and memory allow", at_least(1)
@@ -47,7 +49,7 @@ class GenerateSettings:
     network_size: str | None = option(None, "WIDTHxHEIGHT of an original's network that has no opt.txt")
     num_upsampling_layers: Upsampling | None = option(None, "upsampling layers of an original that has no opt.txt")
     on_bad_input: Literal["stop", "skip"] = option("stop", "bad input: stop before any work, or make all the others")
-    cache_dir: str | None = option(None, "folder of compiled code; by default ECGAN_CACHE or ~/.cache/ecgan")
+    cache_dir: str | None = option(None, "folder of compiled code; by default ECGAN_CACHE or ~/.cache/ecgan", path=True)
     overwrite: bool = option(False, "replace results and unfinished runs of other settings or masks")
     retry_failed: bool = option(False, "make only the pictures that failed in the last run")
     dry_run: bool = option(False, "print the plan and do nothing")

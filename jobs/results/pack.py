@@ -27,8 +27,8 @@ _SHOWN = 5
 
 @dataclass(frozen=True)
 class PackSettings:
-    results: str = option("results", "folder of pictures that launch/generate.py made")
-    output: str = option("submission.zip", "archive to write; one that is there is replaced")
+    results: str = option("results", "folder of pictures that launch/generate.py made", path=True)
+    output: str = option("submission.zip", "archive to write; one that is there is replaced", path=True)
 
 
 @dataclass(frozen=True)

@@ -29,6 +29,7 @@ from ecgan.files import write_atomically
 from ecgan.palette import colourise
 from ecgan.progress import progress_bar
 from ecgan.scoring import total
+from jobs.bounds import CLASSES, SHARE, at_least, insist_on_bounds
 from jobs.options import option
 from jobs.results.folders import find_items, output_file, results_folder
 from jobs.results.numbers import Numbers, changed_since, read_numbers, score_folder
@@ -39,21 +40,18 @@ _SMALL, _LEVELS, _TILE, _QUALITY = (64, 48), 4, (384, 288), 90
 
 @dataclass(frozen=True)
 class PickSettings:
-    results: str = option("results", "folder of pictures, which launch/score.py has scored")
-    input_path: str = option("data/test", "test set: folder with label_to_img.json and the masks' folder")
-    img_path: str = option("data/train/imgs", "folder of the reference photos")
-    score: str | None = option(None, "folder with images.csv of launch/score.py; by default RESULTS.score")
-    count: int = option(3, "how many pictures")
-    variety: float = option(0.5, "0: the best scores alone; towards 1: the less alike the better")
-    label_nc: int = option(29, "classes of the masks")
+    results: str = option("results", "folder of pictures, which launch/score.py has scored", path=True)
+    input_path: str = option("data/test", "test set: folder with label_to_img.json and the masks' folder", path=True)
+    img_path: str = option("data/train/imgs", "folder of the reference photos", path=True)
+    score: str | None = option(None, "folder with images.csv of launch/score.py; by default RESULTS.score", path=True)
+    count: int = option(3, "how many pictures", at_least(1))
+    variety: float = option(0.5, "0: the best scores alone; towards 1: the less alike the better", SHARE)
+    label_nc: int = option(29, "classes of the masks", CLASSES)
     contain_dontcare_label: bool = option(False, "mask value 255 is a class of its own")
-    output: str = option("picks.jpg", "contact sheet to write")
+    output: str = option("picks.jpg", "contact sheet to write", path=True)
 
     def __post_init__(self) -> None:
-        if self.count < 1:
-            raise UserError(f"--count is {self.count}; it must be at least 1")
-        if not 0 <= self.variety < 1:
-            raise UserError(f"--variety is {self.variety}; it must be 0 or more, and below 1")
+        insist_on_bounds(self)
 
 
 @dataclass(frozen=True)

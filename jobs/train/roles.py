@@ -25,9 +25,17 @@ class Role(Enum):
 FIXED, STEERING, BEGINNING, RUNNING = Role
 
 
-def option(default: Any, role: Role, help: str, bounds: Bounds | None = None, *, of: Network | None = None) -> Any:
+def option(
+    default: Any,
+    role: Role,
+    help: str,
+    bounds: Bounds | None = None,
+    *,
+    path: bool = False,
+    of: Network | None = None,
+) -> Any:
     """A field of the settings. `of`: the one network (`jobs.train.networks`) that it belongs to; None: to all."""
-    return options.option(default, help, bounds, role=role, of=of)
+    return options.option(default, help, bounds, path=path, role=role, of=of)
 
 
 def of_role(settings: type, *roles: Role) -> tuple[str, ...]:

@@ -15,7 +15,7 @@ from ecgan.errors import UserError
 from ecgan.runtime.devices import DeviceChoice
 from ecgan.training.recipe import GanMode, InitType, Recipe
 from ecgan.training.schedule import Schedule
-from jobs.bounds import SHARE, above, at_least, insist_on_bounds
+from jobs.bounds import CLASSES, SHARE, above, at_least, between, insist_on_bounds
 from jobs.options import parse_size
 from jobs.train.networks import TRAINABLES, Network, Trainable
 from jobs.train.roles import BEGINNING, FIXED, RUNNING, STEERING, option
@@ -27,8 +27,10 @@ class TrainSettings:
         "ecgan", FIXED, "what to train: ECGAN, or a SegFormer-B0 that finds the classes in photos, to score pictures by"
     )
     # data: which pairs there are is compared by their names
-    input_path: str = option("data/train", RUNNING, "training set: folder with imgs/ and labels/")
-    exclude_list: str | None = option(None, RUNNING, "text file with the names of photos to leave out, one a line")
+    input_path: str = option("data/train", RUNNING, "training set: folder with imgs/ and labels/", path=True)
+    exclude_list: str | None = option(
+        None, RUNNING, "text file with the names of photos to leave out, one a line", path=True
+    )
     max_dataset_size: int | None = option(None, RUNNING, "only the first so many pairs, by name", at_least(1))
     on_bad_input: Literal["stop", "skip"] = option(
         "stop", RUNNING, "bad input: stop before any work, or train on all the rest"
@@ -45,28 +47,32 @@ class TrainSettings:
         1, RUNNING, "measure so often on the pairs held out, and at the end; 0: only at the end", at_least(0)
     )
     segmenter: str | None = option(
-        None, RUNNING, "segmentation network, for the mask accuracy of pictures of pairs held out", of="ecgan"
+        None,
+        RUNNING,
+        "segmentation network, for the mask accuracy of pictures of pairs held out",
+        of="ecgan",
+        path=True,
     )
     inception_weights: str | None = option(
-        None, RUNNING, "pytorch-fid's weights, for the FID of pictures of pairs held out", of="ecgan"
+        None, RUNNING, "pytorch-fid's weights, for the FID of pictures of pairs held out", of="ecgan", path=True
     )
     # networks
     size: str = option("512x384", FIXED, "WIDTHxHEIGHT of the networks' pictures")
-    ngf: int = option(64, FIXED, "channels of G's last block; those of E follow", at_least(1), of="ecgan")
-    ndf: int = option(64, FIXED, "channels of D's first layer", at_least(1), of="ecgan")
-    label_nc: int = option(29, FIXED, "classes of the masks", at_least(1))
+    ngf: int = option(64, FIXED, "channels of G's last block; those of E follow", between(1, 512), of="ecgan")
+    ndf: int = option(64, FIXED, "channels of D's first layer", between(1, 512), of="ecgan")
+    label_nc: int = option(29, FIXED, "classes of the masks", CLASSES)
     contain_dontcare_label: bool = option(False, FIXED, "mask value 255 is one class more")
-    z_dim: int = option(256, FIXED, "length of the style code", at_least(1), of="ecgan")
+    z_dim: int = option(256, FIXED, "length of the style code", between(1, 4096), of="ecgan")
     num_upsampling_layers: Upsampling = option("more", FIXED, "upsampling layers of G", of="ecgan")
-    num_D: int = option(2, FIXED, "scales of D", at_least(1), of="ecgan")  # noqa: N815  # the original's name
-    n_layers_D: int = option(4, FIXED, "layers of D before the logits", at_least(1), of="ecgan")  # noqa: N815
+    num_D: int = option(2, FIXED, "scales of D", between(1, 8), of="ecgan")  # noqa: N815  # the original's name
+    n_layers_D: int = option(4, FIXED, "layers of D before the logits", between(1, 8), of="ecgan")  # noqa: N815
     spectral_norm: bool = option(
         False, FIXED, "real spectral normalisation, which the original only seems to have", of="ecgan"
     )
     init_type: InitType = option("xavier", BEGINNING, "how weights are first drawn")
     init_variance: float = option(0.02, BEGINNING, "gain of that", above(0))
     init_checkpoint: str | None = option(
-        None, BEGINNING, "start from the weights of a checkpoint, of ours or the original's"
+        None, BEGINNING, "start from the weights of a checkpoint, of ours or the original's", path=True
     )
     which_epoch: str | None = option(
         None, BEGINNING, "which checkpoint of the original, where a folder holds several", of="ecgan"
@@ -102,7 +108,7 @@ class TrainSettings:
     lambda_kld: float = option(0.05, STEERING, "weight of the KL divergence of the style code", at_least(0), of="ecgan")
     lambda_vgg: float = option(10.0, STEERING, "weight of the perceptual loss; 0: none", at_least(0), of="ecgan")
     vgg_weights: str | None = option(
-        None, STEERING, "file with VGG19's weights; by default Jittor's hub cache is looked into", of="ecgan"
+        None, STEERING, "file with VGG19's weights; by default Jittor's hub cache is looked into", of="ecgan", path=True
     )
     lambda_l1: float = option(
         0.0,
@@ -117,7 +123,7 @@ class TrainSettings:
         2.0, STEERING, "weight of what judges image2, the picture that is kept", at_least(0), of="ecgan"
     )
     # what is kept and shown
-    run_dir: str = option("runs/ecgan", RUNNING, "folder of the run: states, logs, metrics, samples")
+    run_dir: str = option("runs/ecgan", RUNNING, "folder of the run: states, logs, metrics, samples", path=True)
     resume: bool = option(True, RUNNING, "go on from the newest state in the run's folder, if there is one")
     save_every_minutes: float = option(15.0, RUNNING, "save the state so often; 0: not by time", at_least(0))
     save_every_steps: int = option(0, RUNNING, "save the state after every so many steps; 0: not by steps", at_least(0))
@@ -140,7 +146,9 @@ class TrainSettings:
         None, RUNNING, "CPU threads of each rank; by default OMP_NUM_THREADS, else its share of the cores", at_least(1)
     )
     device: DeviceChoice = option("auto", RUNNING, "what to compute on")
-    cache_dir: str | None = option(None, RUNNING, "folder of compiled code; by default ECGAN_CACHE or ~/.cache/ecgan")
+    cache_dir: str | None = option(
+        None, RUNNING, "folder of compiled code; by default ECGAN_CACHE or ~/.cache/ecgan", path=True
+    )
     dry_run: bool = option(False, RUNNING, "print the plan and do nothing")
 
     def __post_init__(self) -> None:
@@ -161,6 +169,12 @@ class TrainSettings:
             raise UserError("--image_weight, --edge_weight and --image2_weight are all 0: G would learn from nothing")
         if self.which_epoch is not None and self.init_checkpoint is None:
             raise UserError("--which_epoch belongs to --init_checkpoint, which is not given")
+        halvings = self.num_D - 1 + self.n_layers_D - 1
+        if self.network == "ecgan" and not min(self.picture_size) >> halvings:
+            raise UserError(
+                f"--num_D {self.num_D} and --n_layers_D {self.n_layers_D} halve a picture {halvings} times, and one of "
+                f"--size {self.size} has nothing left then"
+            )
         for name in ("segmenter", "inception_weights"):
             if getattr(self, name) is not None and not self.held_out:
                 raise UserError(f"--{name} measures pictures of pairs held out, and there are none: say --held_out 200")

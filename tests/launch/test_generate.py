@@ -402,7 +402,7 @@ def test_one_mask(data_folder: Folder) -> None:
 
 def test_interruption_while_compiling_ends_the_compilers(data_folder: Folder, tmp_path: Path) -> None:
     data = data_folder(2)
-    cache = tmp_path / "cold cache"
+    cache = tmp_path / "cold-cache"
     job = data.start("--cache_dir", cache)
 
     def users_of_the_cache() -> list[str]:

@@ -9,6 +9,7 @@ from ecgan.config import ModelConfig
 from ecgan.data.folders import find_pictures
 from ecgan.files import write_atomically
 from ecgan.progress import progress_bar
+from jobs.bounds import CLASSES, insist_on_bounds
 from jobs.options import option
 from jobs.results.folders import find_items, output_file, results_folder
 from jobs.results.gallery.page import Entry, gallery
@@ -17,16 +18,21 @@ from jobs.results.numbers import Numbers, changed_since, read_numbers, score_fol
 
 @dataclass(frozen=True)
 class GallerySettings:
-    results: str = option("results", "folder of pictures to look at")
-    against: str | None = option(None, "another folder of pictures of the same masks, to be shown beside them")
-    input_path: str = option("data/test", "test set: folder with label_to_img.json and the masks' folder")
-    img_path: str = option("data/train/imgs", "folder of the reference photos")
-    score: str | None = option(
-        None, "folder with launch/score.py's images.csv; by default RESULTS.score, if it is there"
+    results: str = option("results", "folder of pictures to look at", path=True)
+    against: str | None = option(
+        None, "another folder of pictures of the same masks, to be shown beside them", path=True
     )
-    label_nc: int = option(29, "classes of the masks")
+    input_path: str = option("data/test", "test set: folder with label_to_img.json and the masks' folder", path=True)
+    img_path: str = option("data/train/imgs", "folder of the reference photos", path=True)
+    score: str | None = option(
+        None, "folder with launch/score.py's images.csv; by default RESULTS.score, if it is there", path=True
+    )
+    label_nc: int = option(29, "classes of the masks", CLASSES)
     contain_dontcare_label: bool = option(False, "mask value 255 is a class of its own")
-    output: str | None = option(None, "page to write; by default RESULTS.html")
+    output: str | None = option(None, "page to write; by default RESULTS.html", path=True)
+
+    def __post_init__(self) -> None:
+        insist_on_bounds(self)
 
 
 @dataclass(frozen=True)
