@@ -311,7 +311,7 @@ def test_nothing_to_retry(data_folder: Folder) -> None:
 
 def test_names_of_every_kind(data_folder: Folder) -> None:
     data = data_folder(0)
-    names = ['a b\'s "q".png', "\u2028 line.png", "山水.png", ".dot.png", "x" * 250 + ".png"]
+    names = ['a b\'s "q".png', "\u2028 line.png", "山水.png", "dot..png", "x" * 250 + ".png"]
     for index, name in enumerate(names):
         Image.fromarray(draw_mask(index)).save(data.masks / name)
     data.references.write_text(json.dumps(dict.fromkeys(names, "photo0.jpg")))
