@@ -6,6 +6,7 @@ import contextlib
 import csv
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -270,5 +271,10 @@ def wait_until(condition: Callable[[], object], seconds: float = 60) -> None:
 
 @pytest.fixture(autouse=True, scope="session")
 def _no_surprises() -> None:
-    """Tests run on the CPU, whatever the machine has."""
+    """Tests run on the CPU, whatever the machine has, and Ctrl-C reaches what they start.
+
+    A shell starts what is in its background with SIGINT ignored, and a command would inherit that.
+    """
     os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
