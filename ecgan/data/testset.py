@@ -12,7 +12,17 @@ from pathlib import Path
 from typing import Any
 
 from ecgan.config import ModelConfig
-from ecgan.data.folders import MASK_SUFFIX, by_stem, is_ignored, is_usable, listing, printable, rename_it, with_suffix
+from ecgan.data.folders import (
+    MASK_SUFFIX,
+    by_stem,
+    is_dropping,
+    is_ignored,
+    is_usable,
+    listing,
+    printable,
+    rename_it,
+    with_suffix,
+)
 from ecgan.data.images import BadImage, Size, read_bytes, read_mask, read_photo
 from ecgan.errors import reason
 from ecgan.files import read_any_json
@@ -97,9 +107,9 @@ def find_test_set(input_path: Path, img_path: Path) -> TestSet:
         items.append(Item(stem, mask, img_path / (reference or "")))
     present = {mask.name for paths in masks.values() for mask in paths}
     faults += [
-        Fault(None, f"{masks_folder / name}: named in {REFERENCES}, does not exist")
+        Fault(None, f"{masks_folder / name}: named in {REFERENCES}, {_why_absent(name)}")
         for name in sorted(references)
-        if name not in present and not is_ignored(name)
+        if name not in present and not is_dropping(name)
     ]
     return TestSet(tuple(items), tuple(faults))
 
@@ -173,6 +183,10 @@ def _unusable(stem: str, masks: list[Path]) -> list[Fault]:
     if faults or len(masks) == 1:
         return faults
     return [Fault(stem, f"{mask}: another mask gives the same result {stem}") for mask in masks]
+
+
+def _why_absent(name: str) -> str:
+    return "is hidden by its dot and no input: rename it" if is_ignored(name) else "does not exist"
 
 
 def _exists(folder: Path, name: str) -> bool:

@@ -77,6 +77,7 @@ def test_masks_that_would_give_the_same_result(tmp_path: Path) -> None:
         ('{"a.png": "p.jpg", "a.png": "p.jpg"}', "a.png is named 2 times"),
         ('{"a.png": "q.jpg"}', "q.jpg: does not exist (reference of a.png)"),
         ("{}", "a.png: no reference"),
+        ('{"a.png": "p.jpg", ".b.png": "p.jpg"}', ".b.png: named in label_to_img.json, is hidden by its dot"),
         ('{"a.png": "p.jpg", "b.png": "p.jpg"}', "b.png: named in label_to_img.json, does not exist"),
     ],
 )

@@ -343,9 +343,8 @@ def test_nothing_to_retry(data_folder: Folder) -> None:
 
 def test_names_of_every_kind(data_folder: Folder) -> None:
     data = data_folder(0)
-    names = ['a b\'s "q".png', "\u2028 line.png", "山水.png", "x" * 250 + ".png"]
-    hidden = "._m0.png"  # such files are left on disks by systems, not by users
-    for index, name in enumerate([*names, hidden]):
+    names = ['a b\'s "q".png', "\u2028 line.png", "山水.png", "dot..png", "x" * 250 + ".png"]
+    for index, name in enumerate(names):
         Image.fromarray(draw_mask(index)).save(data.masks / name)
     data.references.write_text(json.dumps(dict.fromkeys(names, "photo0.jpg")))
     job = data.generate("--shards", 2)
