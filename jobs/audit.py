@@ -35,7 +35,7 @@ class AuditSettings:
     exclude_list: str | None = option(None, "text file with the names of photos that are left out already", path=True)
     exclude: str = option("size,grey,border,duplicate,near_duplicate", f"faults to list: any of {', '.join(_CHOICE)}")
     size: str = option("512x384", "WIDTHxHEIGHT that photos and masks should have the aspect of")
-    chroma: float = option(Limits.chroma, "a photo is grey if its channels differ by less, of 255", between(0, 255))
+    chroma: float = option(Limits.chroma, "a photo is grey if its channels differ by less, of 255", between(0, 256))
     border: float = option(Limits.border, "share of a side from which on a border of one colour counts", between(0, 1))
     distance: int = option(
         Limits.distance, "bits of 64 in which the hashes of near duplicates differ at most", between(0, 64)
