@@ -12,11 +12,18 @@ import sys
 from typing import Any, TextIO
 
 
-class _Lossy(io.RawIOBase):
-    """Writes to `descriptor`, whatever comes of it. `insists_on_reader`: but for a pipe that nobody reads any more."""
+class _Lossy(io.BufferedIOBase):
+    """Writes to `descriptor`, whatever comes of it. `insists_on_reader`: but for a pipe that nobody reads any more.
+
+    It keeps nothing back: what a buffer kept when Ctrl-C broke into its writing would be written again at the end.
+    """
 
     def __init__(self, descriptor: int, insists_on_reader: bool) -> None:
         self._descriptor, self._insists_on_reader = descriptor, insists_on_reader
+
+    @property
+    def name(self) -> int:
+        return self._descriptor
 
     def fileno(self) -> int:
         return self._descriptor
@@ -63,6 +70,6 @@ def _open_all() -> None:
 def _text(descriptor: int, before: TextIO | None, insists_on_reader: bool) -> TextIO:
     if before is not None:
         before.flush()
-    raw = io.BufferedWriter(_Lossy(descriptor, insists_on_reader))
     encoding = before.encoding if before is not None else "utf-8"
-    return io.TextIOWrapper(raw, encoding, errors="backslashreplace", line_buffering=True)
+    lossy = _Lossy(descriptor, insists_on_reader)
+    return io.TextIOWrapper(lossy, encoding, errors="backslashreplace", line_buffering=True)

@@ -19,8 +19,13 @@ from PIL import Image
 from safetensors.numpy import save_file
 
 from ecgan.scoring.total import total
+from jobs.run import record
+from jobs.run.folder import RunDir
+from jobs.run.record import RunRecord
 from jobs.run.state import State
 from jobs.run.status import read_status
+from jobs.score.finish import FEW
+from jobs.score.plan import ScorePlan
 
 pytestmark = pytest.mark.process
 
@@ -37,6 +42,16 @@ def networks(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     save_file(inception_weights(), files["inception_weights"])
     save_file(segformer_weights("b0"), files["segmenter"])
     return files
+
+
+def told(data: ScoreFolder) -> RunRecord:
+    """What the last scoring has written of itself: `before` is what it took over."""
+    return record.read(RunDir(data.path / "results.score"))
+
+
+def not_scored(data: ScoreFolder) -> dict[str, str]:
+    """Reasons by name."""
+    return {each["name"]: each["reason"] for each in data.json()["not_scored"]}
 
 
 def options_of(networks: dict[str, Path], *names: str) -> list[object]:
@@ -58,11 +73,14 @@ def test_style_alone_needs_no_network(folder: Callable[[int], ScoreFolder]) -> N
     assert score["style"]["rgb"] == pytest.approx(np.mean(wanted)) and score["style"]["in_the_total"] == "rgb"
     assert score["total"] is None and score["unknown"] == ["mask_accuracy", "aesthetic", "fid"]
     assert not {"fid", "fsd", "mask_accuracy", "aesthetic"} & score.keys()
-    assert "FID, aesthetic" not in job.stdout and "not known: mask accuracy, aesthetic, FID are missing" in job.stdout
-    shown = subprocess.run([sys.executable, ROOT / "launch/status.py"], cwd=data.path, capture_output=True, text=True)
-    assert shown.returncode == 0 and "done" in shown.stdout and "3 of 3" in shown.stdout, shown.stdout
+    assert "total_without" not in score
+    command = [sys.executable, ROOT / "launch/status.py", "--json"]
+    shown = subprocess.run(command, cwd=data.path, capture_output=True, text=True)
+    [status] = json.loads(shown.stdout)
+    assert (status["kind"], status["state"], status["done"], status["total"]) == ("scoring", "done", 3, 3)
     again = data.score()
-    assert again.returncode == 0 and "0 of 3" in again.stdout and data.json()["style"] == score["style"]
+    assert again.returncode == 0 and data.json()["style"] == score["style"]
+    assert (told(data).before, told(data).total) == (3, 3)
 
 
 def test_every_term_and_their_total(folder: Callable[[int], ScoreFolder], networks: dict[str, Path]) -> None:
@@ -103,10 +121,15 @@ def test_every_term_and_their_total(folder: Callable[[int], ScoreFolder], networ
     assert score["total"] == pytest.approx(
         total(score["mask_accuracy"]["value"], score["aesthetic"]["value"], score["style"]["rgb"], fid), rel=1e-4
     )
-    assert "rank-deficient" in " ".join(score["notes"]) and "fewer than 1000" in job.stderr + job.stdout
+    about = [note for note in score["notes"] if "FID" in note]
+    assert [count in note for note, count in zip(about, (" 6 ", "(6)", " 3 ", "(3)"), strict=True)] == [True] * 4
+    assert all(note in job.stdout for note in about)
+    assert any(line.startswith("warning: ") and str(FEW) in line for line in job.stderr.splitlines())
 
     sharded = data.score(*options, "--shards", 3, "--workers", 2, "--output_path", "sharded")
-    assert sharded.returncode == 0 and "statistics are known already" in sharded.stdout, sharded.stderr
+    assert sharded.returncode == 0, sharded.stderr
+    plan = ScorePlan.load(data.path / "sharded/plan.json")
+    assert plan.shards == 1 and not plan.of_kind("photos")  # one part, and the photos' statistics are known already
     same = data.json("sharded")
     assert {**same, "created": ""} == {**score, "created": ""}
 
@@ -114,7 +137,7 @@ def test_every_term_and_their_total(folder: Callable[[int], ScoreFolder], networ
     assert without.returncode == 0, without.stderr
     line = data.json()["total_without"]
     assert line["term"] == "aesthetic" and line["at_zero"] + line["slope"] * beauty == pytest.approx(score["total"])
-    assert f"{line['at_zero']:.4f} + {line['slope']:.4f} x aesthetic" in without.stdout
+    assert f"{line['at_zero']:.4f} + {line['slope']:.4f} x aesthetic" in without.stdout  # a formula to go on with
 
 
 def test_the_segmenters_own_distance_is_no_fid(folder: Callable[[int], ScoreFolder], networks: dict[str, Path]) -> None:
@@ -123,8 +146,8 @@ def test_the_segmenters_own_distance_is_no_fid(folder: Callable[[int], ScoreFold
     assert job.returncode == 0, job.stderr
     score = data.json()
     assert score["fsd"]["value"] > 0 and "fid" not in score and score["total"] is None
-    assert score["total_without"]["term"] == "fid" and "not FID, not in the total" in job.stdout
-    assert "how good this segmentation network is itself is not known" in job.stdout
+    assert score["total_without"]["term"] == "fid" and "not FID" in job.stdout
+    assert score["mask_accuracy"]["segmenter"]["on_held_out_pairs"] is None
 
 
 def test_killed_it_goes_on_where_it_was(folder: Callable[[int], ScoreFolder]) -> None:
@@ -139,7 +162,7 @@ def test_killed_it_goes_on_where_it_was(folder: Callable[[int], ScoreFolder]) ->
     assert 16 <= kept < 40 and not (data.path / "results.score/score.json").exists()
     data.calls()
     rest = data.score(*options, "--shards", 2)
-    assert rest.returncode == 0 and f"{40 - kept} of 40" in rest.stdout, rest.stderr
+    assert rest.returncode == 0 and (told(data).before, told(data).total) == (kept, 40), rest.stderr
     assert data.calls() == 40 - kept and len(data.rows()) == 40
 
     Image.fromarray(draw_photo(99)).save(data.results / "m020.jpg")  # its part alone is measured anew
@@ -157,7 +180,7 @@ def test_it_ends_when_it_is_told_to(folder: Callable[[int], ScoreFolder], sent: 
     job.send_signal(sent)
     _, errors = job.communicate(timeout=30)
     wait_until(lambda: not data.workers(), 10)
-    assert job.returncode == status and "Traceback" not in errors and "is kept in" in errors, errors
+    assert job.returncode == status and "Traceback" not in errors and "results.score" in errors, errors
     known = read_status(data.path / "results.score")
     assert (known.kind, known.state, known.total) == ("scoring", State.STOPPED, 40) and known.done
 
@@ -171,12 +194,12 @@ def test_all_faults_come_in_one_report(folder: Callable[[int], ScoreFolder]) -> 
     data.references.write_text(json.dumps(references | {"m004.png": "gone.jpg"}))
     job = data.score()
     assert job.returncode == 2 and "Traceback" not in job.stderr
-    for told in ("m001.jpg: does not exist", "m002.jpg: 64x48 instead of 128x64", "m003.jpg: ", "gone.jpg"):
-        assert told in job.stderr
-    assert "--on_bad_input skip to score the other 2" in job.stderr and not (data.path / "results.score").exists()
+    for named in ("m001.jpg: ", "m002.jpg: 64x48 ", "128x64", "m003.jpg: ", "gone.jpg: "):
+        assert named in job.stderr
+    assert "--on_bad_input skip" in job.stderr and not (data.path / "results.score").exists()
     rest = data.score("--on_bad_input", "skip")
     assert rest.returncode == 1 and [row["name"] for row in data.rows()] == ["m000", "m005"], rest.stderr
-    assert {each["name"] for each in data.json()["not_scored"]} == {"m001", "m002", "m003", "m004"}
+    assert not_scored(data).keys() == {"m001", "m002", "m003", "m004"}
 
 
 def test_pictures_without_colours_count_as_nothing(folder: Callable[[int], ScoreFolder]) -> None:
@@ -185,21 +208,25 @@ def test_pictures_without_colours_count_as_nothing(folder: Callable[[int], Score
     job = data.score()
     assert job.returncode == 0, job.stderr
     first, second = data.rows()
-    assert second["style_rgb"] == "" and second["note"] == "the picture is of a single colour" and not first["note"]
+    assert second["style_rgb"] == "" and second["note"] and not first["note"]
     score = data.json()
     assert score["style"]["undefined"] == {"rgb": 1, "hsv": 1, "hue": 1}
     assert score["style"]["rgb"] == pytest.approx(float(first["style_rgb"]) / 2, abs=1e-6)
-    assert "style (hue) is undefined for 1 picture(s)" in job.stdout
+    for name, note in zip(("rgb", "hsv", "hue"), score["notes"], strict=True):
+        assert f"style ({name})" in note and note in job.stdout
 
 
-@pytest.mark.parametrize("value, told", [("2.0", "must be in 0..1"), ("float('nan')", "nan"), ("{}[1]", "KeyError")])
-def test_a_scorer_of_the_users_that_fails_is_named(folder: Callable[[int], ScoreFolder], value: str, told: str) -> None:
+@pytest.mark.parametrize("value, named", [("2.0", "2.0"), ("float('nan')", "nan"), ("{}[1]", "KeyError: 1")])
+def test_a_scorer_of_the_users_that_fails_is_named(
+    folder: Callable[[int], ScoreFolder], value: str, named: str
+) -> None:
     data = folder(2)
     (data.path / "mine.py").write_text(
         f"def load(weights):\n    return lambda picture: {value} if picture.mean() > {LIMIT} else 0.5\n"
     )
     job = data.score("--aesthetic", "mine.py")
-    assert job.returncode == 1 and "not scored: m001" in job.stderr and told in job.stderr, job.stderr
+    assert job.returncode == 1 and "m001" in job.stderr and named in job.stderr, job.stderr
+    assert not_scored(data).keys() == {"m001"} and named in not_scored(data)["m001"]
     assert "Traceback" not in job.stderr and [row["name"] for row in data.rows()] == ["m000"]
 
 
@@ -215,13 +242,14 @@ def test_what_failed_is_tried_again(folder: Callable[[int], ScoreFolder], networ
     broken.write_bytes(b"no picture")
     options = [*options_of(networks, "segmenter"), "--aesthetic", "mine.py"]
     first = data.score(*options)
-    assert first.returncode == 2 and "no picture could be measured" in first.stderr, first.stderr
+    assert first.returncode == 2 and "'grade'" in first.stderr and told(data).state is State.FAILED, first.stderr
+    assert not (data.path / "results.score/score.json").exists()
     (data.path / "grade").write_text("0.5")
     second = data.score(*options)
-    assert second.returncode == 1 and "not scored: zbroken.jpg" in second.stderr, second.stderr
-    assert data.json()["fsd"]["training_photos"] == 3 and "left out" in second.stdout
+    assert second.returncode == 1 and "zbroken.jpg" in second.stderr, second.stderr
+    assert data.json()["fsd"]["training_photos"] == 3 and not_scored(data).keys() == {"zbroken.jpg"}
     third = data.score(*options)
-    assert third.returncode == 1 and "to measure    4 of 7" in third.stdout and "zbroken" in third.stderr
+    assert third.returncode == 1 and (told(data).before, told(data).total) == (3, 7) and "zbroken" in third.stderr
     Image.fromarray(draw_photo(8)).save(broken)
     mended = data.score(*options)
     assert mended.returncode == 0 and data.json()["fsd"]["training_photos"] == 4, mended.stderr
@@ -262,8 +290,10 @@ def test_masks_without_any_class_have_no_accuracy(
     for mask in data.masks.iterdir():
         Image.fromarray(np.full((64, 128), 255, np.uint8)).save(mask)
     job = data.score(*options_of(networks, "segmenter"), "--contain_dontcare_label")
-    assert job.returncode == 0 and "no pixel of any mask has a class" in job.stdout, job.stderr
-    assert "mask_accuracy" not in data.json() and "nan" not in job.stdout.lower()
+    score = data.json()
+    assert job.returncode == 0 and "mask_accuracy" not in score and "mask_accuracy" in score["unknown"], job.stderr
+    [why] = [note for note in score["notes"] if "mask accuracy" in note]
+    assert why in job.stdout and "nan" not in job.stdout.lower()
 
 
 def test_a_broken_segmentation_network_is_refused(folder: Callable[[int], ScoreFolder], tmp_path: Path) -> None:
@@ -271,10 +301,11 @@ def test_a_broken_segmentation_network_is_refused(folder: Callable[[int], ScoreF
     weights["decode_head.classifier.weight"][3] = np.nan
     save_file(weights, tmp_path / "nan.safetensors")
     job = data.score("--segmenter", tmp_path / "nan.safetensors")
-    assert job.returncode == 2 and "classifier.weight is not finite everywhere" in job.stderr, job.stderr
+    assert job.returncode == 2 and "decode_head.classifier.weight" in job.stderr, job.stderr
     (data.path / "runs/segmenter/states").mkdir(parents=True)  # a training that has saved nothing yet
     job = data.score()
-    assert job.returncode == 0 and "note: no mask accuracy: " in job.stderr, job.stderr
+    assert job.returncode == 0 and "runs/segmenter" in job.stderr, job.stderr
+    assert "mask_accuracy" in data.json()["unknown"]
 
 
 def test_folders_of_others_are_left_alone(folder: Callable[[int], ScoreFolder]) -> None:
@@ -283,27 +314,32 @@ def test_folders_of_others_are_left_alone(folder: Callable[[int], ScoreFolder]) 
     mine.parent.mkdir(parents=True)
     mine.write_text("mine")
     job = data.score("--output_path", "mine")
-    assert job.returncode == 2 and "holds files of something else" in job.stderr
+    assert job.returncode == 2 and f"--output_path {data.path / 'mine'}" in job.stderr
     assert [path.name for path in (data.path / "mine").rglob("*")] == ["shards", "train.tar"]
 
 
 @pytest.mark.parametrize(
-    "options, told",
+    "option, value, others",
     [
-        (("--results", "nowhere"), "nowhere: no such folder; launch/generate.py makes one"),
-        (("--input_path", "nowhere"), "nowhere"),
-        (("--segmenter", "nowhere"), "--segmenter: segmentation network nowhere does not exist"),
-        (("--inception_weights", "nowhere"), "--inception_weights nowhere: no such file"),
-        (("--aesthetic", "nowhere.py"), "nowhere.py: no such file"),
-        (("--aesthetic_weights", "x"), "belongs to --aesthetic"),
-        (("--output_path", "results/score"), "lies in the results folder"),
-        (("--shards", 0), "--shards is 0"),
+        ("--results", "nowhere", ["launch/generate.py"]),
+        ("--input_path", "nowhere", []),
+        ("--segmenter", "nowhere", []),
+        ("--inception_weights", "nowhere", []),
+        ("--aesthetic", "nowhere.py", []),
+        ("--aesthetic_weights", "x", ["--aesthetic,"]),
+        ("--output_path", "results/score", []),
+        ("--shards", 0, []),
     ],
 )
-def test_wrong_options_are_named(folder: Callable[[int], ScoreFolder], options: tuple[object, ...], told: str) -> None:
+def test_wrong_options_are_named(
+    folder: Callable[[int], ScoreFolder], option: str, value: object, others: list[str]
+) -> None:
     data = folder(2)
-    job = data.score(*options)
-    assert job.returncode == 2 and told in job.stderr and "Traceback" not in job.stderr
+    job = data.score(option, value)
+    unnamed = {"--aesthetic_weights": [option], "--input_path": [str(value)]}  # of no use at all; a fault of the input
+    named = unnamed.get(option, [option, str(value)])
+    assert job.returncode == 2 and all(name in job.stderr for name in (*named, *others)), job.stderr
+    assert "Traceback" not in job.stderr
     assert not (data.path / "results.score").exists()
 
 
