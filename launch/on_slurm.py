@@ -151,7 +151,7 @@ def tell(run: RunDir, submission: Submission) -> None:
 def wait(run: RunDir, submission: Submission, title: str) -> int:
     """Shows how far the run is until it is over; returns the exit status. Interrupted, it leaves the jobs alone."""
     try:
-        status = _watch(run, submission, title)
+        status = _watch(run, title)
     except (KeyboardInterrupt, Terminated) as error:
         print("\nno longer waiting; the jobs go on:", file=sys.stderr)
         tell(run, submission)
@@ -165,7 +165,7 @@ def wait(run: RunDir, submission: Submission, title: str) -> int:
     return STOPPED if status.state is State.STOPPED else SOME_FAILED
 
 
-def _watch(run: RunDir, submission: Submission, title: str) -> Status:
+def _watch(run: RunDir, title: str) -> Status:
     """Until the run is over, from its files; now and then, and before that is believed, the scheduler is asked."""
     status = read_status(run.path)
     asked, absent = 0.0, 0

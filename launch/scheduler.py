@@ -46,11 +46,3 @@ def in_words(state: JobState) -> str:
     """ "123_4 RUNNING on n2", "124 PENDING (Dependency)"."""
     where = f" on {state.nodes}" if state.nodes and not state.is_over else ""
     return f"{state.id} {state.state}{where}" + (f" ({state.reason})" if state.reason else "")
-
-
-def counted(states: Sequence[JobState]) -> str:
-    """ "2 RUNNING, 5 PENDING"."""
-    counts: dict[str, int] = {}
-    for state in states:
-        counts[state.state] = counts.get(state.state, 0) + 1
-    return ", ".join(f"{count} {state}" for state, count in counts.items())
