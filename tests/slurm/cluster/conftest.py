@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
@@ -116,6 +117,17 @@ class Stage:
             return not any(not JobState("", state).is_over and {job, array} & set(jobs) for job, array, state in active)
 
         wait_until(gone, seconds)
+
+    def rank(self, name: str, number: int) -> int:
+        """The process of a training's rank, by the place that srun gave it."""
+        place = f"SLURM_PROCID={number}".encode()
+        for process, command in commands():
+            is_rank = command.startswith(sys.executable) and "slurm.rank" in command  # srun's has that in it, too
+            if is_rank and f"{self.folder / name}/" in command:
+                with contextlib.suppress(OSError):  # it has just ended
+                    if place in Path(f"/proc/{process}/environ").read_bytes().split(b"\0"):
+                        return process
+        raise AssertionError(f"rank {number} of {name} does not run")
 
     def processes(self, name: str) -> list[str]:
         """Command lines of what still works on a run."""

@@ -29,7 +29,7 @@ def test_a_node_that_is_thought_dead_writes_nothing_more(stage: Stage) -> None:
     assert job.returncode == 0, job.stderr
     stage.wait_for_steps("fenced", 3)
     first = stage.attempts("fenced")[0]
-    rank = int((stage.folder / "fenced/logs/training-0001/rank-0.pid").read_text())
+    rank = stage.rank("fenced", 0)
     os.kill(rank, signal.SIGSTOP)
     try:
         assert stage.cluster.kill_node(first["nodes"], jobs=False) == 1

@@ -123,7 +123,7 @@ def one_rank_is_killed(stage: Stage) -> None:
     assert job.returncode == 0, job.stderr
     stage.wait_for_steps("killed", 2)
     logs = stage.folder / "killed/logs/training-0001"
-    os.kill(int((logs / "rank-1.pid").read_text()), signal.SIGKILL)
+    os.kill(stage.rank("killed", 1), signal.SIGKILL)
     killed = time.monotonic()
     wait_until(lambda: not stage.processes("killed"), 90)
     assert time.monotonic() - killed < 60
