@@ -15,6 +15,7 @@ import os
 import signal
 import socket
 import sys
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -154,10 +155,14 @@ class Supervised:
             why = f"the last {_FRUITLESS} attempts ended before they had come any further; a longer --time may help"
             _end(attempt, State.FAILED, rank.FAILED, message=why)
         attempt.note(outcome=State.REQUEUED, signal="SIGUSR2")
+        # What Slurm sends once it has queued the job again may come before its answer, and must not be lost.
+        ended = threading.Event()
+        signal.signal(signal.SIGTERM, lambda *_: ended.set())
         accepted, why = _requeue()
         if not accepted:
             _end(attempt, State.STOPPED, rank.STOPPED, message=f"could not be put back into the queue: {why}")
-        _sleep_until_killed(attempt)
+        if not ended.is_set():
+            _sleep_until_killed(attempt)
         sys.exit(rank.STOPPED)
 
 

@@ -45,7 +45,7 @@ def test_a_run_on_this_machine_is_asked_to_stop(tmp_path: Path) -> None:
     result = cancel(results, ".")
     assert result.returncode == 0, result.stderr
     assert result.stdout.startswith(str(run.path)) and f"asked process {child.pid} to stop" in result.stdout
-    assert child.wait(10) == -signal.SIGTERM
+    assert child.wait(120) == -signal.SIGTERM
     child.communicate()
     record.update(run, State.STOPPED)
     again = cancel(run.path, ".")

@@ -112,7 +112,7 @@ def test_warming_that_is_stopped_ends_its_compilers(tmp_path: Path) -> None:
     ) as process:
         wait_until((tmp_path / "pid").exists)
         process.terminate()
-        _, errors = process.communicate(timeout=10)
+        _, errors = process.communicate(timeout=120)
     assert process.returncode == 75 and "Traceback" not in errors
     compiler = Path("/proc", (tmp_path / "pid").read_text().strip(), "cmdline")
     wait_until(lambda: not compiler.exists() or not compiler.read_bytes(), seconds=10)  # gone, or dead and not reaped

@@ -158,7 +158,7 @@ def test_stopped_job_leaves_no_orphans_and_can_go_on(data_folder: Folder, sent: 
     wait_until(lambda: len(data.made()) >= 4)
     started = time.monotonic()
     job.send_signal(sent)
-    _, errors = job.communicate(timeout=30)
+    _, errors = job.communicate(timeout=120)
     wait_until(lambda: not data.workers(), 5 - (time.monotonic() - started))
     assert job.returncode == status
     assert "Traceback" not in errors
@@ -256,7 +256,7 @@ def test_unfinished_pictures_of_other_settings_are_not_reused(data_folder: Folde
     job = data.start()
     wait_until(lambda: len(data.made()) >= 2)
     job.terminate()
-    job.communicate(timeout=30)
+    job.communicate(timeout=120)
     refused = data.generate("--seed", 9)
     assert refused.returncode == 2 and "(seed " in refused.stderr and "--overwrite" in refused.stderr
     anew = data.generate("--seed", 9, "--overwrite", "--how_many", 4)
@@ -269,7 +269,7 @@ def test_pictures_of_an_unknown_plan_are_not_reused(data_folder: Folder) -> None
     job = data.start()
     wait_until(lambda: len(data.made()) >= 2)
     job.terminate()
-    job.communicate(timeout=30)
+    job.communicate(timeout=120)
     (data.run / "plan.json").unlink()
     assert data.generate("--how_many", 4).returncode == 0
     assert (told(data).before, told(data).total) == (0, 4)
@@ -280,7 +280,7 @@ def test_unfinished_pictures_are_not_dropped_by_asking_for_fewer(data_folder: Fo
     job = data.start()
     wait_until(lambda: len(data.made()) >= 3)
     job.terminate()
-    job.communicate(timeout=30)
+    job.communicate(timeout=120)
     kept = sorted(path.stem for path in data.made())
     refused = data.generate("--how_many", 1)
     assert refused.returncode == 2 and "--overwrite" in refused.stderr
@@ -294,7 +294,7 @@ def test_run_with_overwrite_goes_on_where_it_was_killed(data_folder: Folder) -> 
     job = data.start("--seed", 9, "--overwrite")
     wait_until(lambda: len(data.made()) >= 3)
     job.terminate()
-    job.communicate(timeout=30)
+    job.communicate(timeout=120)
     kept = len(data.made())
     rest = data.generate("--seed", 9, "--overwrite", "--shards", 2)
     assert rest.returncode == 0 and told(data).before == kept
@@ -359,7 +359,7 @@ def test_second_launcher_is_kept_out(data_folder: Folder) -> None:
     second = data.generate()
     assert second.returncode == 2 and f"process {job.pid} " in second.stderr
     job.terminate()
-    job.communicate(timeout=30)
+    job.communicate(timeout=120)
 
 
 def test_full_disk_loses_nothing(data_folder: Folder, mount: Callable[[int], Path]) -> None:
@@ -414,7 +414,7 @@ def test_interruption_while_compiling_ends_the_compilers(data_folder: Folder, tm
 
     wait_until(lambda: any("cc1plus" in line for line in users_of_the_cache()))
     job.send_signal(signal.SIGINT)
-    _, errors = job.communicate(timeout=30)
+    _, errors = job.communicate(timeout=120)
     assert job.returncode == 130 and "Traceback" not in errors
     wait_until(lambda: not users_of_the_cache(), 2)
 
@@ -437,7 +437,7 @@ def test_real_masks_survive_a_kill(original: Path, landscape_mini: Path, tmp_pat
     for worker in data.workers():
         os.kill(worker, signal.SIGKILL)
     job.kill()
-    job.communicate(timeout=30)
+    job.communicate(timeout=120)
     assert data.generate(*paths, "--shards", 3).returncode == 0
     assert data.generate(*paths, "--batch", 2, "--output_path", "whole").returncode == 0
     assert data.pictures() == data.pictures("whole") and len(data.pictures()) == 12

@@ -254,7 +254,7 @@ def test_cancel_and_ctrl_c(slurm: FakeSlurm, data_folder: Callable[[int], DataFo
     wait_until(lambda: (data.run / "submission.json").exists() and len(slurm.submitted) == 2, 60)
     wait_until(lambda: any(call.startswith("squeue") for call in slurm.calls), 60)
     job.send_signal(signal.SIGINT)
-    output, errors = job.communicate(timeout=30)
+    output, errors = job.communicate(timeout=120)
     assert job.returncode == 130 and "the jobs go on" in errors and "Traceback" not in errors, errors
     assert not any(call.startswith("scancel") for call in slurm.calls)
     asked = launch("cancel", data.results)  # the results' name does, too

@@ -124,7 +124,7 @@ def test_watching_until_all_is_over(tmp_path: Path) -> None:
     time.sleep(0.5)
     assert watcher.poll() is None
     child.communicate("")
-    out, err = watcher.communicate(timeout=20)
+    out, err = watcher.communicate(timeout=120)
     assert watcher.returncode == 0 and not err
     assert "training, done" in out and "\033" not in out
 
@@ -135,7 +135,7 @@ def test_watching_ends_with_ctrl_c(tmp_path: Path) -> None:
     watcher = watch(tmp_path, "run", "--json")
     assert watcher.stdout is not None and json.loads(watcher.stdout.readline())[0]["state"] == "running"
     watcher.send_signal(signal.SIGINT)
-    out, err = watcher.communicate(timeout=20)
+    out, err = watcher.communicate(timeout=120)
     assert (watcher.returncode, out, err) == (0, "", "")
     child.communicate("")
 

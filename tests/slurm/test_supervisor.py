@@ -92,7 +92,7 @@ def stand(tmp_path: Path) -> Iterator[Stand]:
 
 def test_done(stand: Stand) -> None:
     job = stand.start("done")
-    assert job.wait(30) == 0
+    assert job.wait(60) == 0
     assert stand.last().outcome is State.DONE and stand.last().job == "7" and not stand.asked
 
 
@@ -102,14 +102,23 @@ def test_told_ahead_of_the_time_limit_it_goes_back_into_the_queue(stand: Stand) 
     wait_until(lambda: stand.asked)
     assert stand.asked == ["requeue 7"] and job.poll() is None  # it waits to be ended by Slurm
     job.terminate()
-    job.wait(10)
+    job.wait(60)
     assert (stand.last().outcome, stand.last().signal) == (State.REQUEUED, "SIGUSR2")
+
+
+def test_what_slurm_sends_while_it_is_still_answering_is_not_lost(stand: Stand) -> None:
+    (stand.bin / "scontrol").write_text(SCONTROL + '[ "$1" != requeue ] || sleep 1\n')
+    job = stand.start("work")
+    os.kill(stand.process(), signal.SIGUSR2)
+    wait_until(lambda: stand.asked)
+    job.terminate()
+    assert job.wait(60) == 75 and stand.last().outcome is State.REQUEUED
 
 
 def test_told_to_end_it_never_goes_back_by_itself(stand: Stand) -> None:
     job = stand.start("work")
     os.kill(stand.process(), signal.SIGTERM)
-    assert job.wait(30) == 75
+    assert job.wait(60) == 75
     assert stand.last().outcome is State.STOPPED and not any("requeue" in words for words in stand.asked)
 
 
@@ -122,14 +131,14 @@ def test_while_it_is_preempted_it_does_not_end_by_itself(stand: Stand) -> None:
     wait_until(lambda: len(stand.asked) >= 3)
     assert job.poll() is None and stand.last().outcome is State.STOPPED
     (stand.bin / "state").write_text("COMPLETING")
-    assert job.wait(30) == 75
+    assert job.wait(60) == 75
 
 
 def test_a_signal_to_the_batch_step_alone_is_passed_on(stand: Stand) -> None:
     job = stand.start("work")
     stand.process()
     os.kill(job.pid, signal.SIGTERM)
-    assert job.wait(30) == 75 and stand.last().outcome is State.STOPPED
+    assert job.wait(60) == 75 and stand.last().outcome is State.STOPPED
 
 
 def test_three_attempts_that_lead_nowhere_end_it(stand: Stand) -> None:
@@ -139,7 +148,7 @@ def test_three_attempts_that_lead_nowhere_end_it(stand: Stand) -> None:
         if number < 3:
             wait_until(lambda number=number: len(stand.asked) == number)
             job.terminate()
-        job.wait(30)
+        job.wait(60)
     assert job.returncode == 1 and len(stand.asked) == 2
     assert stand.last().outcome is State.FAILED and "longer --time" in stand.last().message
 
@@ -147,13 +156,13 @@ def test_three_attempts_that_lead_nowhere_end_it(stand: Stand) -> None:
 def test_where_requeueing_is_off_it_stops(stand: Stand) -> None:
     job = stand.start("work", requeue=False)
     os.kill(stand.process(), signal.SIGUSR2)
-    assert job.wait(30) == 75 and stand.last().outcome is State.STOPPED and not stand.asked
+    assert job.wait(60) == 75 and stand.last().outcome is State.STOPPED and not stand.asked
 
 
 @pytest.mark.parametrize(("conduct", "status"), [("mistake", 2), ("crash", 1)])
 def test_what_went_wrong_is_noted(stand: Stand, conduct: str, status: int) -> None:
     job = stand.start(conduct)
-    assert job.wait(30) == status
+    assert job.wait(60) == status
     assert stand.last().outcome is State.FAILED and conduct in stand.last().message
     assert Path(stand.last().log).is_dir()
 

@@ -285,7 +285,7 @@ def ctrl_c_while_waiting_leaves_the_jobs_alone(stage: Stage) -> None:
     wait_until(lambda: (stage.folder / "waited/submission.json").exists(), 60)
     time.sleep(1)
     job.send_signal(signal.SIGINT)
-    output, errors = job.communicate(timeout=30)
+    output, errors = job.communicate(timeout=120)
     assert job.returncode == 130 and "the jobs go on" in errors and "Traceback" not in errors, errors
     assert output.count("launch/cancel.py") >= 1
     assert stage.wait_until_over("waited")["state"] == "done"
