@@ -1,0 +1,90 @@
+"""Plays the cases of a campaign one after the other, and keeps the report."""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import NoReturn
+
+import tests.campaign.bad_input
+import tests.campaign.concurrency
+import tests.campaign.kills
+import tests.campaign.storage  # noqa: F401  they register their kinds
+from ecgan.errors import UserError
+from tests.campaign.case import Case, Fault, NotPossible, Verdict, kind_of
+from tests.campaign.report import Outcome, Report, version
+from tests.campaign.world import World
+
+
+def main() -> NoReturn:
+    asked = options()
+    try:
+        report = Report.open(asked.report, asked.seed, asked.where)
+    except UserError as error:
+        sys.exit(f"error: {error}")
+    folder = asked.folder or Path(tempfile.gettempdir()) / f"ecgan-campaign-{asked.seed}-{asked.where}"
+    world = World(folder / "world")
+    if asked.only is not None:
+        play(report, asked.only, folder, world)
+    else:
+        campaign(report, asked.kills, folder, world)
+    show(report)
+    sys.exit(any(outcome.verdict == "fault" for outcome in report.outcomes.values()))
+
+
+def options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m tests.campaign", description=__doc__)
+    parser.add_argument("--seed", type=int, default=1, help="decides all cases (default: 1)")
+    parser.add_argument("--kills", type=int, default=200, help="go on until so many have hit (default: 200)")
+    parser.add_argument("--where", choices=("here", "slurm"), default="here", help="(default: here)")
+    parser.add_argument("--only", type=int, metavar="N", help="play this case alone, whatever the report has")
+    parser.add_argument("--report", type=Path, default=Path("campaign.json"), help="continued if it is there")
+    parser.add_argument("--folder", type=Path, help="where runs go; those of faults stay (default: in TMPDIR)")
+    return parser.parse_args()
+
+
+def campaign(report: Report, kills: int, folder: Path, world: World) -> None:
+    """Until `kills` have hit, in this campaign and those that it goes on from."""
+    began, before = time.monotonic(), report.kills
+    number = 0
+    while report.kills < kills:
+        if number not in report.outcomes:
+            play(report, number, folder, world)
+            hit = report.kills - before
+            left = (time.monotonic() - began) / hit * (kills - report.kills) if hit else 0
+            print(f"{report.kills}/{kills} kills, about {left / 60:.0f} minutes left", flush=True)
+        number += 1
+
+
+def play(report: Report, number: int, folder: Path, world: World) -> None:
+    """One case, from its own folder to its line in the report."""
+    kind = kind_of(number, report.where)
+    case = Case(report.seed, number, kind.name, folder / f"case-{number}")
+    shutil.rmtree(case.folder, ignore_errors=True)
+    case.folder.mkdir(parents=True)
+    verdict: Verdict = "held"
+    began, words = time.monotonic(), ""
+    try:
+        kind.act(case, world)
+        shutil.rmtree(case.folder)
+    except NotPossible as why:
+        verdict, words = "not possible", str(why)
+    except (Fault, AssertionError, OSError, ValueError, LookupError) as fault:
+        verdict, words = "fault", f"{type(fault).__name__}: {fault}"
+    seconds = round(time.monotonic() - began, 1)
+    report.add(Outcome(number, kind.name, verdict, case.kills, case.inputs, case.notes, seconds, version(), words))
+    told = f": {words}" if words else ""
+    print(f"{number}: {kind.name}, {len(case.kills)} kills, {seconds} s: {verdict}{told}", flush=True)
+
+
+def show(report: Report) -> None:
+    for kind, counts in report.by_kind().items():
+        print(f"{kind:<40}" + ", ".join(f"{count} {name}" for name, count in counts.items() if count))
+
+
+if __name__ == "__main__":
+    main()
