@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import os
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -22,6 +24,9 @@ from tests.campaign.world import World
 
 def main() -> NoReturn:
     asked = options()
+    # A shell starts what is in its background with SIGINT ignored, and commands would inherit that.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
     try:
         report = Report.open(asked.report, asked.seed, asked.where)
     except UserError as error:
