@@ -1,25 +1,31 @@
-"""Plays the cases of a campaign one after the other, and keeps the report."""
+"""Plays the cases of a campaign, and keeps the report."""
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import os
 import shutil
 import signal
 import sys
 import tempfile
 import time
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import NoReturn
 
 import tests.campaign.bad_input
 import tests.campaign.concurrency
 import tests.campaign.kills
+import tests.campaign.slurm_cases
 import tests.campaign.storage  # noqa: F401  they register their kinds
 from ecgan.errors import UserError
-from tests.campaign.case import Case, Fault, NotPossible, Verdict, kind_of
+from tests.campaign.case import Case, Fault, NotPossible, Verdict, Where, kind_of
 from tests.campaign.report import Outcome, Report, version
 from tests.campaign.world import World
+
+#: Cases at a time: on a cluster most of each is waiting.
+AT_ONCE: dict[Where, int] = {"here": 1, "slurm": 5}
 
 
 def main() -> NoReturn:
@@ -33,10 +39,16 @@ def main() -> NoReturn:
         sys.exit(f"error: {error}")
     folder = asked.folder or Path(tempfile.gettempdir()) / f"ecgan-campaign-{asked.seed}-{asked.where}"
     world = World(folder / "world")
-    if asked.only is not None:
-        play(report, asked.only, folder, world)
-    else:
-        campaign(report, asked.kills, folder, world)
+    if asked.where == "slurm":
+        world.prepare_for_slurm()
+    try:
+        if asked.only is not None:
+            play(report, asked.only, folder, world)
+        else:
+            campaign(report, asked.kills, folder, world)
+    finally:
+        if asked.where == "slurm":
+            world.cluster.down()
     show(report)
     sys.exit(any(outcome.verdict == "fault" for outcome in report.outcomes.values()))
 
@@ -55,14 +67,18 @@ def options() -> argparse.Namespace:
 def campaign(report: Report, kills: int, folder: Path, world: World) -> None:
     """Until `kills` have hit, in this campaign and those that it goes on from."""
     began, before = time.monotonic(), report.kills
-    number = 0
-    while report.kills < kills:
-        if number not in report.outcomes:
-            play(report, number, folder, world)
+    numbers = (number for number in itertools.count() if number not in report.outcomes)
+    playing: set[Future[None]] = set()
+    with ThreadPoolExecutor(AT_ONCE[report.where]) as pool:
+        while report.kills < kills:
+            while len(playing) < AT_ONCE[report.where]:
+                playing.add(pool.submit(play, report, next(numbers), folder, world))
+            ended, playing = wait(playing, return_when=FIRST_COMPLETED)
+            for each in ended:
+                each.result()
             hit = report.kills - before
-            left = (time.monotonic() - began) / hit * (kills - report.kills) if hit else 0
-            print(f"{report.kills}/{kills} kills, about {left / 60:.0f} minutes left", flush=True)
-        number += 1
+            left = f"{(time.monotonic() - began) / hit * (kills - report.kills) / 60:.0f}" if hit else "?"
+            print(f"{report.kills}/{kills} kills, about {left} minutes left", flush=True)
 
 
 def play(report: Report, number: int, folder: Path, world: World) -> None:

@@ -155,6 +155,17 @@ class Blow:
         _signal(job.pid, self.signal)
         return ["launcher"]
 
+    def on_cluster(self, folder: Path) -> str | None:
+        """The same to a process of the jobs that Slurm runs there; returns which, None if there is none."""
+        found = sorted((pid, line) for pid, line in own(folder) if "launch/" not in line)
+        parts = [entry for entry in found if entry[1].startswith(sys.executable) and _is_part(entry[1])]
+        among = found if self.target == "group" or not parts else parts
+        if not among:
+            return None
+        pid, line = among[int(self.after * 1000) % len(among)]
+        _signal(pid, self.signal)
+        return " ".join(Path(word).name for word in line.split()[:4])
+
     def statuses(self, struck: str) -> set[int]:
         """How the command may end, struck so: 0 if it was done, or could make good what was lost."""
         if struck in ("part", "mpirun"):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+
 from tests.campaign import blows
 from tests.campaign.case import Case, insist, kind
 from tests.campaign.work import Generation, Scoring, Training, Work
@@ -41,18 +43,27 @@ def kill_and_go_on(case: Case, work: Work, undisturbed: Undisturbed, old: dict[s
     before: dict[str, object] = {}
     of_old = work.kept()
     for turn in range(case.chance.randint(2, 4)):
-        ended = blows.strike_and_check(case, work, undisturbed.seconds * (1 if turn == 0 else 0.8))
+        ended = blows.strike_and_check(case, work, undisturbed.seconds * (0.9 if turn == 0 else 0.7))
         before = {name: value for name, value in still_kept(work, before).items() if of_old.get(name) != value}
         if old is not None and work.output.exists() and work.product() == old:
             continue
-        insist(old is None or work.output.exists(), "neither the old results nor the new ones are there")
+        there = work.output.exists() or work.run.replaced.exists()  # aside, until the next start
+        insist(old is None or there, "neither the old results nor the new ones are there")
         work.insist_on_no_half(undisturbed.product)
         if ended.status == 0:
-            break
+            if old is not None:
+                break
+            begin_anew(work)
+            before = {}
     blows.run_to_the_end(work)
     still_kept(work, before)
     blows.wait_until_gone(case.folder)
     work.insist_on_whole(undisturbed.product)
+
+
+def begin_anew(work: Work) -> None:
+    for path in (work.output, work.run.path):
+        shutil.rmtree(path, ignore_errors=True)
 
 
 def still_kept(work: Work, before: dict[str, object]) -> dict[str, object]:

@@ -9,6 +9,7 @@ import json
 import subprocess
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import ecgan
@@ -16,6 +17,8 @@ from ecgan.errors import UserError
 from ecgan.files import write_json
 from tests.campaign.case import Verdict, Where
 from tests.conftest import ROOT
+
+_ONE_AT_A_TIME = Lock()
 
 
 @dataclass(frozen=True)
@@ -52,10 +55,11 @@ class Report:
         return report
 
     def add(self, outcome: Outcome) -> None:
-        self.outcomes[outcome.number] = outcome
-        cases = [asdict(self.outcomes[number]) for number in sorted(self.outcomes)]
-        whole = {"seed": self.seed, "where": self.where, "by_kind": self.by_kind(), "cases": cases}
-        write_json(self.path, whole)
+        with _ONE_AT_A_TIME:
+            self.outcomes[outcome.number] = outcome
+            cases = [asdict(self.outcomes[number]) for number in sorted(self.outcomes)]
+            whole = {"seed": self.seed, "where": self.where, "by_kind": self.by_kind(), "cases": cases}
+            write_json(self.path, whole)
 
     @property
     def kills(self) -> int:
