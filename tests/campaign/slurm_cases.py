@@ -19,7 +19,7 @@ from tests.campaign.work import Generation, Training, Work, launch
 from tests.campaign.world import Undisturbed, World
 
 _JOB = ("--cluster", "slurm", "--gpus_per_node", 0, "--cpus_per_task", 1, "--time", 20)
-_MEGABYTES = 64
+_MEGABYTES = 224
 #: Seconds: from the submission to the disturbance at most; until a run is over, also if it waits for a dead node; for
 #: processes of a job that is over.
 _LATEST, _OVER, _GONE = 30, 600, 180

@@ -16,7 +16,7 @@ from tests.campaign.work import Generation, Scoring, Training, Work
 from tests.conftest import ROOT, DataFolder, ScoreFolder, TrainFolder
 
 #: Of what is made: enough to be killed in the middle, little enough for hundreds of runs.
-PICTURES, SCORED, STEPS = 24, 48, 10
+PICTURES, SCORED, STEPS = 24, 48, 6
 HERE = ("--cluster", "local")
 _PATIENCE = 600
 
