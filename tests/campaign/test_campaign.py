@@ -53,7 +53,7 @@ def test_a_killed_run_is_judged(tmp_path: Path, tiny_checkpoint: Path) -> None:
     case = Case(1, 0, "smoke", tmp_path / "case")
     case.folder.mkdir()
     work, undisturbed = Generation(data, case.folder / "results", HERE), Undisturbed(plain.product(), 3.0)
-    kills.kill_and_go_on(case, work, undisturbed, times=2)
+    kills.kill_and_go_on(case, work, undisturbed, times=1)
     with open(work.output / "m003.jpg", "ab") as picture:
         picture.write(b"x")
     with pytest.raises(Fault):

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from abc import ABC, abstractmethod
 from collections import Counter
 from pathlib import Path
@@ -19,6 +20,7 @@ from slurm.session import Session
 from tests.campaign.case import insist
 from tests.conftest import ROOT, DataFolder, ScoreFolder, TrainFolder
 
+_ENDING = 20
 #: What differs between two undisturbed runs.
 _TIMES = ("time", "images_per_second", "created")
 
@@ -49,10 +51,11 @@ class Work(ABC):
         """After a kill: what is there under its final name is whole. `expected`: the undisturbed run's product."""
 
     def insist_on_record(self) -> None:
-        """Once nothing of it runs any more, the record says so."""
-        if is_run(self.run.path):
-            status = read_status(self.run.path)
-            insist(status.is_over, f"nothing of it runs, and its state is {status.state}")
+        """Once nothing of it runs any more, the record says so (what is ending lets go of the lock last)."""
+        path, deadline = self.run.path, time.monotonic() + _ENDING
+        while is_run(path) and not (status := read_status(path)).is_over:
+            insist(time.monotonic() < deadline, f"nothing of it runs, and its state is {status.state}")
+            time.sleep(0.1)
 
     def insist_on_whole(self, expected: dict[str, Any]) -> None:
         found = self.product()
