@@ -45,7 +45,7 @@ def main() -> NoReturn:
         if asked.only is not None:
             play(report, asked.only, folder, world)
         else:
-            campaign(report, asked.kills, folder, world)
+            campaign(report, asked.kills, asked.kind, folder, world)
     finally:
         if asked.where == "slurm":
             world.cluster.down()
@@ -58,16 +58,18 @@ def options() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=1, help="decides all cases (default: 1)")
     parser.add_argument("--kills", type=int, default=200, help="go on until so many have hit (default: 200)")
     parser.add_argument("--where", choices=("here", "slurm"), default="here", help="(default: here)")
+    parser.add_argument("--kind", default="", metavar="WORDS", help="only cases whose kind has these words in its name")
     parser.add_argument("--only", type=int, metavar="N", help="play this case alone, whatever the report has")
     parser.add_argument("--report", type=Path, default=Path("campaign.json"), help="continued if it is there")
     parser.add_argument("--folder", type=Path, help="where runs go; those of faults stay (default: in TMPDIR)")
     return parser.parse_args()
 
 
-def campaign(report: Report, kills: int, folder: Path, world: World) -> None:
+def campaign(report: Report, kills: int, words: str, folder: Path, world: World) -> None:
     """Until `kills` have hit, in this campaign and those that it goes on from."""
     began, before = time.monotonic(), report.kills
-    numbers = (number for number in itertools.count() if number not in report.outcomes)
+    wanted = (number for number in itertools.count() if words in kind_of(number, report.where).name)
+    numbers = (number for number in wanted if number not in report.outcomes)
     playing: set[Future[None]] = set()
     with ThreadPoolExecutor(AT_ONCE[report.where]) as pool:
         while report.kills < kills:
