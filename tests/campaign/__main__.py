@@ -25,7 +25,7 @@ from tests.campaign.report import Outcome, Report, version
 from tests.campaign.world import World
 
 #: Cases at a time: on a cluster most of each is waiting.
-AT_ONCE: dict[Where, int] = {"here": 1, "slurm": 5}
+AT_ONCE: dict[Where, int] = {"here": 1, "slurm": 3}
 
 
 def main() -> NoReturn:
