@@ -24,8 +24,8 @@ from tests.campaign.case import Case, Fault, NotPossible, Verdict, Where, kind_o
 from tests.campaign.report import Outcome, Report, version
 from tests.campaign.world import World
 
-#: Cases at a time: on a cluster most of each is waiting.
-AT_ONCE: dict[Where, int] = {"here": 1, "slurm": 3}
+#: Cases at a time: most of each is waiting.
+AT_ONCE: dict[Where, int] = {"here": 2, "slurm": 3}
 
 
 def main() -> NoReturn:

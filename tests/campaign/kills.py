@@ -13,7 +13,7 @@ from tests.campaign.world import HERE, Undisturbed, World
 
 @kind("generation killed", "here", share=10)
 def generation(case: Case, world: World) -> None:
-    workers = ("--shards", case.chance.randint(1, 5), "--workers", case.chance.randint(1, 3))
+    workers = ("--shards", case.chance.randint(1, 5), "--workers", case.chance.choice([1, 1, 1, 2]))
     work = world.generation(case.folder / "results", *HERE, *workers, "--batch", case.chance.randint(1, 3))
     kill_and_go_on(case, work, world.undisturbed(Generation), case.chance.randint(4, 8))
 
@@ -26,11 +26,11 @@ def generation_over_old_results(case: Case, world: World) -> None:
     kill_and_go_on(case, work, world.undisturbed(Generation), case.chance.randint(2, 4), old=work.product())
 
 
-@kind("scoring killed", "here", share=3)
+@kind("scoring killed", "here", share=5)
 def scoring(case: Case, world: World) -> None:
     workers = ("--shards", case.chance.randint(1, 4), "--workers", case.chance.randint(1, 2))
     work = world.scoring(case.folder / "score", *HERE, *workers)
-    kill_and_go_on(case, work, world.undisturbed(Scoring), case.chance.randint(3, 5))
+    kill_and_go_on(case, work, world.undisturbed(Scoring), case.chance.randint(5, 9))
 
 
 @kind("training killed", "here", share=3)

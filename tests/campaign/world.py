@@ -7,8 +7,9 @@ import subprocess
 import sys
 import time
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cached_property
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 from tests.campaign.nodes import Cluster
@@ -35,6 +36,8 @@ class World:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.cluster = Cluster()
+        self._undisturbed: dict[tuple[type[Work], int], Undisturbed] = {}
+        self._lock = Lock()  # cases may overlap
         shutil.rmtree(folder, ignore_errors=True)
         (folder / "undisturbed").mkdir(parents=True)
 
@@ -73,9 +76,14 @@ class World:
         steps = ("--max_steps", STEPS, "--save_every_steps", 2)
         return Training(self.pairs, output, ranks, (*steps, *options))
 
-    @cache  # noqa: B019  one world lives as long as the process
     def undisturbed(self, kind: type[Work], ranks: int = 1) -> Undisturbed:
         """Of this kind of work, made on this machine when it is first asked for."""
+        with self._lock:
+            if (kind, ranks) not in self._undisturbed:
+                self._undisturbed[kind, ranks] = self._make(kind, ranks)
+            return self._undisturbed[kind, ranks]
+
+    def _make(self, kind: type[Work], ranks: int) -> Undisturbed:
         output = self.folder / "undisturbed" / f"{kind.__name__}-{ranks}"
         works: dict[type[Work], Work] = {
             Generation: self.generation(output, *HERE, "--workers", 1),
