@@ -26,12 +26,12 @@ class GenerateSettings:
     output_path: str = option("results", "folder that gets the pictures, all of them or none", path=True)
     shards: int = option(1, "parts into which the masks are split", at_least(1))
     workers: int | None = option(
-        None, "processes on this machine; by default what GPUs, cores and memory allow", at_least(1)
+        None, "processes on this machine; by default what GPUs, cores and memory allow", at_least(1), here=True
     )
     threads: int | None = option(
         None, "CPU threads of each of them; by default OMP_NUM_THREADS, else its share of the cores", at_least(1)
     )
-    cluster: Literal["auto", "slurm", "local"] = option("auto", "where to run")
+    cluster: str = option("auto", "where to run")
     device: DeviceChoice = option("auto", "what to compute on")
     batch: int = option(1, "pictures that go through the network together on a GPU; on the CPU always one", at_least(1))
     seed: int = option(0, "seed of the noise in the styles")

@@ -138,7 +138,7 @@ class TrainSettings:
     spade: Spade = option(
         "exact-sparse", RUNNING, "compute what the mask decides once for all like pixels, or at each", of="ecgan"
     )
-    cluster: Literal["auto", "slurm", "local"] = option("auto", RUNNING, "where to run")
+    cluster: str = option("auto", RUNNING, "where to run")
     ranks: int | None = option(
         None, RUNNING, "processes that train together; by default one for each GPU, else one", at_least(1)
     )

@@ -32,7 +32,7 @@ from jobs.sharded.shard import Share
 from jobs.sharded.work import Remark, Request, Work
 from launch import flow
 from launch.command import DONE, SOME_FAILED
-from slurm import resources
+from slurm.processes import resources
 
 
 @dataclass(frozen=True)

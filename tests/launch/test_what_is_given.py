@@ -24,19 +24,20 @@ from jobs.results.pick import PickSettings
 from jobs.score.settings import ScoreSettings
 from jobs.train.settings import TrainSettings
 from launch.cancel import CancelSettings
+from launch.cluster_options import SubmitOptions
 from launch.command import parse
 from launch.convert import ConvertSettings
 from launch.doctor import DoctorSettings
-from launch.slurm_options import SlurmOptions
 from launch.status import StatusSettings
+from slurm.options import SlurmOptions
 from slurm.site import Site, read_site
 
 COMMANDS: list[type] = [
     *(AuditSettings, CancelSettings, ConvertSettings, DoctorSettings, GallerySettings, GenerateSettings),
-    *(PackSettings, PickSettings, ScoreSettings, SlurmOptions, StatusSettings, TrainSettings),
+    *(PackSettings, PickSettings, ScoreSettings, SlurmOptions, StatusSettings, SubmitOptions, TrainSettings),
 ]
 #: Options that are text and no path.
-TEXT = {"exclude", "which_epoch", "size", "network_size"} | {
+TEXT = {"cluster", "exclude", "which_epoch", "size", "network_size"} | {
     *("partition", "account", "qos", "constraint", "memory", "time"),
 }
 
@@ -77,7 +78,7 @@ def test_no_command_is_left_out() -> None:
     sources = [path.read_text() for path in (ROOT / "launch").glob("*.py")]
     named = {name for source in sources for name in re.findall(r"\b[A-Z]\w+Settings\b", source)}
     named -= {"ShardedSettings"}  # what the flow asks of two of them
-    assert named | {"SlurmOptions"} == {command.__name__ for command in COMMANDS}
+    assert named | {"SlurmOptions", "SubmitOptions"} == {command.__name__ for command in COMMANDS}
 
 
 def test_text_is_a_path_or_known_to_be_none() -> None:
