@@ -38,13 +38,16 @@ _BRACKETS = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"?|([\[{])|([\]}])', re.DOTALL)
 Record = TypeVar("Record")
 
 
-def write_atomically(path: Path, content: bytes | str) -> None:
-    """Writes beside `path` under a temporary name, then renames. Raises OSError; leaves no temporary then."""
-    data = content.encode() if isinstance(content, str) else content
+@contextlib.contextmanager
+def whole_file(path: Path) -> Iterator[BinaryIO]:
+    """A file to write beside `path` under a temporary name, which takes that place when the block has ended.
+
+    Raises OSError that names `path`; whatever is raised, no temporary is left.
+    """
     temporary = path.with_name(f".{secrets.token_hex(8)}{TEMPORARY_SUFFIX}")  # short, since `path` may not be
     try:
         with open(temporary, "wb") as file:
-            file.write(data)
+            yield file
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
@@ -54,6 +57,12 @@ def write_atomically(path: Path, content: bytes | str) -> None:
         if isinstance(error, OSError):
             error.filename, error.filename2 = str(path), None  # a disk that fills while we write has none
         raise
+
+
+def write_atomically(path: Path, content: bytes | str) -> None:
+    """Writes a `whole_file`. Raises OSError that names `path`."""
+    with whole_file(path) as file:
+        file.write(content.encode() if isinstance(content, str) else content)
 
 
 def write_json(path: Path, value: Any) -> None:
