@@ -179,9 +179,9 @@ def files_first(words: Sequence[str]) -> list[str]:
 
 
 def use_cache(folder: str | None) -> None:
-    """Keeps compiled code in `folder`, also for every process that is started from here."""
+    """Keeps compiled code in `folder`, also for every process that is started from here, in whatever folder."""
     if folder is not None:
-        os.environ["ECGAN_CACHE"] = folder
+        os.environ["ECGAN_CACHE"] = str(Path(folder).expanduser().absolute())
 
 
 def use_threads(count: int | None) -> None:

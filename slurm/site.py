@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from ecgan.errors import UserError
+from jobs.given import insist_on_text
 from jobs.yaml_files import read_options
 from slurm.starters import LAUNCHERS
 
@@ -60,6 +61,8 @@ class Site:
             value = getattr(self, name)
             if value is not None and value < least:
                 raise UserError(f"{name} of the cluster is {value}; it must be at least {least}")
+        for name in (each.name for each in dataclasses.fields(self)):
+            insist_on_text(f"{name} of the cluster", getattr(self, name))
         if self.launcher not in LAUNCHERS:
             raise UserError(f"launcher of the cluster is {self.launcher!r}; there are {', '.join(LAUNCHERS)}")
         seconds = seconds_of(str(self.time))

@@ -8,7 +8,7 @@ from typing import Literal
 
 from ecgan.runtime.requirements import Finding
 
-State = Literal["ok", "missing", "note"]
+Mark = Literal["ok", "missing", "note"]
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,7 @@ class Row:
     """
 
     name: str
-    state: State
+    state: Mark
     found: str
     how: str = ""
     stops_ranks: bool = False
@@ -34,7 +34,7 @@ class Checks:
     `failing` and `stops_ranks` are the row's of a check that fails itself.
     """
 
-    def __init__(self, failing: State, stops_ranks: bool = False) -> None:
+    def __init__(self, failing: Mark, stops_ranks: bool = False) -> None:
         self._failing, self._stops_ranks = failing, stops_ranks
         self._checks: list[Check] = []
 
@@ -59,7 +59,7 @@ def noted(check: tuple[str, Callable[[], Finding]], stops_ranks: bool = False) -
     return guarded(name, "note", row, stops_ranks)
 
 
-def guarded(name: str, failing: State, check: Check, stops_ranks: bool = False) -> Row:
+def guarded(name: str, failing: Mark, check: Check, stops_ranks: bool = False) -> Row:
     """The check's row, or a `failing` one if the check itself fails: one oddity must not hide all other rows."""
     try:
         return check()

@@ -90,8 +90,8 @@ def test_text_is_a_path_or_known_to_be_none() -> None:
 def test_a_command_looks_at_what_it_is_given(command: type, tmp_path: Path) -> None:
     hints = typing.get_type_hints(command)
     fields = (field for field in dataclasses.fields(command) if field.metadata)
-    name = next(field.name for field in fields if type(None) not in typing.get_args(hints[field.name]))
-    if command not in (CancelSettings, ConvertSettings):  # whose only option without a default is required
+    name = next((field.name for field in fields if type(None) not in typing.get_args(hints[field.name])), None)
+    if name and command not in (CancelSettings, ConvertSettings):  # whose only option without a default is required
         assert told(command, written(tmp_path, f"{name}:\n")).startswith(f"--{name}: has no value")
 
 
@@ -100,6 +100,16 @@ def test_a_blank_value_is_refused_by_name() -> None:
         if type(None) not in typing.get_args(hint):
             line = insisted(command, field.name, None)
             assert line == f"--{field.name}: has no value; leave it out for its default"
+
+
+def test_text_with_nothing_in_it_is_refused_by_name(tmp_path: Path) -> None:
+    for command, name in of_kind(str):
+        if name in TEXT:
+            assert insisted(command, name, " ") == f"--{name} is empty; leave it out for its default"
+    for name in ("partition", "account", "time", "launcher"):
+        (tmp_path / "site.yaml").write_text(f'{name}: ""\n')
+        with pytest.raises(UserError, match=f"{name} of the cluster is empty"):
+            read_site(tmp_path / "site.yaml")
 
 
 @pytest.mark.parametrize("value", [".nan", ".inf", "-.inf", "1e400"])
