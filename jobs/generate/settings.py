@@ -8,6 +8,7 @@ from typing import Literal
 from ecgan.colour import ColourTransfer
 from ecgan.config import Spade, Upsampling
 from ecgan.data.images import Format, Size
+from ecgan.errors import UserError
 from ecgan.runtime.devices import DeviceChoice
 from jobs.bounds import at_least, between, insist_on_bounds
 from jobs.options import option, parse_size
@@ -54,6 +55,8 @@ class GenerateSettings:
 
     def __post_init__(self) -> None:
         insist_on_bounds(self)
+        if self.format != "jpg" and self.quality != GenerateSettings.quality:
+            raise UserError(f"--quality is JPEG's: --format {self.format} has none")
         self.picture_size, self.network  # noqa: B018  # raise now if they are malformed
 
     @property

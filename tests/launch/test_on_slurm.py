@@ -19,6 +19,7 @@ from jobs.run.state import State
 from jobs.run.status import read_status
 from launch import on_cluster
 from launch.cluster_options import ClusterOptions
+from launch.warming import warm_on_cluster
 from slurm.scheduler import Batch
 from slurm.schedulers import SCHEDULERS
 
@@ -187,6 +188,15 @@ def test_a_refused_scoring_is_still_one(slurm: FakeSlurm, tmp_path: Path) -> Non
         on_cluster.submit(run, cluster, ClusterOptions(snapshot=False), [batch], "scoring", **known)
     shown = read_status(run.path)
     assert (shown.kind, shown.state, shown.done, shown.total) == ("scoring", State.FAILED, 3, 1000)
+
+
+def test_a_refused_warming_leaves_no_folder(slurm: FakeSlurm, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ECGAN_CACHE", str(tmp_path / "cache"))
+    slurm.fails("sbatch", "sbatch: error: Batch job submission failed: Invalid account")
+    cluster = SCHEDULERS["slurm"].cluster(None, {})
+    with pytest.raises(UserError, match="Invalid account"):
+        warm_on_cluster("cpu", None, cluster, ClusterOptions(snapshot=False))
+    assert not list((tmp_path / "cache").glob("warm-*"))
 
 
 def test_a_scoring_that_is_refused_stays_one(slurm: FakeSlurm, tmp_path: Path) -> None:

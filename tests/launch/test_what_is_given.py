@@ -181,6 +181,23 @@ def test_networks_that_can_not_be_built(words: str, line: str) -> None:
     assert told(TrainSettings, *words.split()).startswith(line)
 
 
+@pytest.mark.parametrize(
+    ("command", "words"),
+    [
+        (TrainSettings, "--eval_every_epochs 5"),
+        (TrainSettings, "--vgg_weights vgg19.pkl --lambda_vgg 0"),
+        (TrainSettings, "--samples 8 --display_every_steps 0"),
+        (TrainSettings, "--which_epoch 3"),
+        (TrainSettings, "--ngf 8 --network segmenter"),
+        (GenerateSettings, "--quality 80 --format png"),
+        (ScoreSettings, "--aesthetic_weights w"),
+        (DoctorSettings, "--checkpoint c"),
+    ],
+)
+def test_what_would_do_nothing_is_refused_by_name(command: type, words: str) -> None:
+    assert told(command, *words.split()).startswith(f"{words.split()[0]} ")
+
+
 @pytest.mark.parametrize("command", [AuditSettings, GallerySettings, PickSettings, ScoreSettings])
 @pytest.mark.parametrize("classes", [0, 300])
 def test_a_mask_has_a_byte_for_each_pixel(command: type, classes: int) -> None:
