@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from ecgan.files import TEMPORARY_SUFFIX, sha256_of
-from jobs.generate import merge, records
+from jobs.generate import merge, outcomes
 from jobs.run.find import is_run
 from jobs.run.folder import RunDir
 from jobs.run.status import read_status
-from slurm.session import Session
+from slurm.processes.session import Session
 from tests.campaign.case import insist
 from tests.conftest import ROOT, DataFolder, ScoreFolder, TrainFolder
 
@@ -84,7 +84,7 @@ class Generation(Work):
         """A picture that was made again would have taken another time."""
         if not self.run.shards.is_dir():
             return {}
-        return {name: each.seconds for name, each in records.gather(self.run).items() if each.sha256}
+        return {name: each.seconds for name, each in outcomes.gather(self.run).items() if each.sha256}
 
     def product(self) -> dict[str, Any]:
         manifest = merge.read_manifest(self.output)
