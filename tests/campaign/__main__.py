@@ -45,7 +45,7 @@ def main() -> NoReturn:
         if asked.only is not None:
             play(report, asked.only, folder, world)
         else:
-            campaign(report, asked.kills, asked.kind, folder, world)
+            campaign(report, asked, folder, world)
     finally:
         if asked.where == "slurm":
             world.cluster.down()
@@ -58,6 +58,7 @@ def options() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=1, help="decides all cases (default: 1)")
     parser.add_argument("--kills", type=int, default=200, help="go on until so many have hit (default: 200)")
     parser.add_argument("--where", choices=("here", "slurm"), default="here", help="(default: here)")
+    parser.add_argument("--cases", type=int, metavar="N", help="end after so many cases, though fewer kills have hit")
     parser.add_argument("--kind", default="", metavar="WORDS", help="only cases whose kind has these words in its name")
     parser.add_argument("--only", type=int, metavar="N", help="play this case alone, whatever the report has")
     parser.add_argument("--report", type=Path, default=Path("campaign.json"), help="continued if it is there")
@@ -65,22 +66,24 @@ def options() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def campaign(report: Report, kills: int, words: str, folder: Path, world: World) -> None:
-    """Until `kills` have hit, in this campaign and those that it goes on from."""
+def campaign(report: Report, asked: argparse.Namespace, folder: Path, world: World) -> None:
+    """Until so many kills have hit, in this campaign and those that it goes on from, or there are no cases left."""
     began, before = time.monotonic(), report.kills
-    wanted = (number for number in itertools.count() if words in kind_of(number, report.where).name)
-    numbers = (number for number in wanted if number not in report.outcomes)
+    wanted = (number for number in itertools.count() if asked.kind in kind_of(number, report.where).name)
+    numbers = itertools.islice((number for number in wanted if number not in report.outcomes), asked.cases)
     playing: set[Future[None]] = set()
     with ThreadPoolExecutor(AT_ONCE[report.where]) as pool:
-        while report.kills < kills:
-            while len(playing) < AT_ONCE[report.where]:
-                playing.add(pool.submit(play, report, next(numbers), folder, world))
+        while report.kills < asked.kills:
+            for number in itertools.islice(numbers, AT_ONCE[report.where] - len(playing)):
+                playing.add(pool.submit(play, report, number, folder, world))
+            if not playing:
+                return
             ended, playing = wait(playing, return_when=FIRST_COMPLETED)
             for each in ended:
                 each.result()
             hit = report.kills - before
-            left = f"{(time.monotonic() - began) / hit * (kills - report.kills) / 60:.0f}" if hit else "?"
-            print(f"{report.kills}/{kills} kills, about {left} minutes left", flush=True)
+            left = f"{(time.monotonic() - began) / hit * (asked.kills - report.kills) / 60:.0f}" if hit else "?"
+            print(f"{report.kills}/{asked.kills} kills, about {left} minutes left", flush=True)
 
 
 def play(report: Report, number: int, folder: Path, world: World) -> None:
