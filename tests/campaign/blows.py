@@ -20,7 +20,7 @@ from tests.campaign.work import Training, Work
 from tests.conftest import commands, wait_until
 
 #: Seconds in which all that a killed run has started must be gone, and a command must end.
-_GONE, _ENDED = 60, 300
+_GONE, _ENDED = 180, 300
 #: Before it a process is Python's own, and dies of signals as any Python does.
 _PYTHON = 0.6
 _LEAST = 0.15
@@ -91,9 +91,10 @@ def strike_and_check(case: Case, work: Work, seconds: float) -> Ended:
     blow = Blow.drawn(case.chance, isinstance(work, Training), seconds)
     struck: list[str] = []
     ended = finish(work.command(), lambda job: struck.extend(blow.strike(job, case.folder)))
-    wait_until_gone(case.folder)
     if struck:
         case.kills.append(f"{blow.signal.name} to {struck[0]} after {blow.after:.2f} s: status {ended.status}")
+    wait_until_gone(case.folder)
+    if struck:
         allowed = blow.statuses(struck[0])
         insist(ended.status in allowed, f"{case.kills[-1]}, not of {sorted(allowed)}: {ended.errors[-600:]}")
     else:
