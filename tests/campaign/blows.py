@@ -23,6 +23,8 @@ from tests.conftest import commands, wait_until
 _GONE, _ENDED = 180, 300
 #: Before it a process is Python's own, and dies of signals as any Python does.
 _PYTHON = 0.6
+#: In which a worker or rank begins.
+_BEGUN = 10
 _LEAST = 0.15
 
 
@@ -125,10 +127,14 @@ class Blow:
         return cls(target, number, _LEAST + chance.uniform(0, seconds), again)
 
     def strike(self, job: subprocess.Popen[bytes], folder: Path) -> list[str]:
-        """Returns what was struck: none if it had ended before. The launcher, if what was meant has not begun."""
+        """Returns what was struck: none if it had ended before. The launcher, if what was meant does not begin."""
         with suppress(subprocess.TimeoutExpired):
             job.wait(self.after)
             return []
+        if self.target == "part":
+            deadline = time.monotonic() + _BEGUN
+            while not _parts(folder) and sleep_while_running(job, 0.05) and time.monotonic() < deadline:
+                pass
         struck = self._send(job, folder)
         if struck and self.again is not None:
             with suppress(subprocess.TimeoutExpired):
@@ -139,7 +145,7 @@ class Blow:
 
     def _send(self, job: subprocess.Popen[bytes], folder: Path) -> list[str]:
         found = own(folder)
-        parts = [pid for pid, line in found if line.startswith(sys.executable) and _is_part(line)]
+        parts = [pid for pid, _ in _parts(folder)]
         mpirun = [pid for pid, line in found if "mpirun" in line.split(" ")[0]]
         chosen = {"part": parts[:1] if self.after % 0.02 < 0.01 else parts[-1:], "mpirun": mpirun[:1]}
         if self.target == "all":
@@ -159,7 +165,7 @@ class Blow:
     def on_cluster(self, folder: Path) -> str | None:
         """The same to a process of the jobs that Slurm runs there; returns which, None if there is none."""
         found = sorted((pid, line) for pid, line in own(folder) if "launch/" not in line)
-        parts = [entry for entry in found if entry[1].startswith(sys.executable) and _is_part(entry[1])]
+        parts = sorted(_parts(folder))
         among = found if self.target == "group" or not parts else parts
         if not among:
             return None
@@ -177,8 +183,12 @@ class Blow:
         return {0, 130 if self.signal is signal.SIGINT else 75} | early
 
 
-def _is_part(line: str) -> bool:
-    return "slurm.worker" in line or "slurm.rank" in line
+def _parts(folder: Path) -> list[tuple[int, str]]:
+    """Workers and ranks."""
+    names = ("slurm.processes.worker", "slurm.processes.rank")
+    return [
+        (pid, line) for pid, line in own(folder) if line.startswith(sys.executable) and any(n in line for n in names)
+    ]
 
 
 def _signal(pid: int, number: signal.Signals) -> None:
