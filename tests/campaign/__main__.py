@@ -20,6 +20,7 @@ import tests.campaign.kills
 import tests.campaign.slurm_cases
 import tests.campaign.storage  # noqa: F401  they register their kinds
 from ecgan.errors import UserError
+from tests.campaign import disks
 from tests.campaign.case import Case, Fault, NotPossible, Verdict, Where, kind_of
 from tests.campaign.report import Outcome, Report, version
 from tests.campaign.world import World
@@ -90,6 +91,7 @@ def play(report: Report, number: int, folder: Path, world: World) -> None:
     """One case, from its own folder to its line in the report."""
     kind = kind_of(number, report.where)
     case = Case(report.seed, number, kind.name, folder / f"case-{number}")
+    disks.unmount(case.folder / "disk")  # of a campaign that was killed
     shutil.rmtree(case.folder, ignore_errors=True)
     case.folder.mkdir(parents=True)
     verdict: Verdict = "held"

@@ -20,7 +20,7 @@ def in_memory(folder: Path, megabytes: int) -> Iterator[Path]:
     try:
         yield folder
     finally:
-        _unmount(folder)
+        unmount(folder)
 
 
 def fill(disk: Path, left: int = 0) -> Path:
@@ -48,7 +48,7 @@ class Failing:
 
     def mend(self) -> None:
         """Repairs and mounts it. Raises NotPossible."""
-        _unmount(self.folder)
+        unmount(self.folder)
         subprocess.run(["fsck.ext4", "-fy", str(self.image)], capture_output=True)
         _mount(self.folder, "-o", "loop,errors=remount-ro", str(self.image))
 
@@ -63,7 +63,7 @@ class Failing:
         return True
 
     def remove(self) -> None:
-        _unmount(self.folder)
+        unmount(self.folder)
         self.image.unlink()
 
 
@@ -81,7 +81,8 @@ def _mount(folder: Path, *words: str) -> None:
     _insist("mount", *words, str(folder))
 
 
-def _unmount(folder: Path) -> None:
+def unmount(folder: Path) -> None:
+    """Also if something still works there."""
     subprocess.run(["umount", "--lazy", str(folder)], capture_output=True)
 
 
