@@ -18,6 +18,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+# Threads and ranks that wait give their core to others, for there are more of them than cores.
+os.environ |= {"GOMP_SPINCOUNT": "0", "OMPI_MCA_mpi_yield_when_idle": "1"}
+
 ROOT = Path(__file__).resolve().parents[1]
 SHARED = ROOT.parent / "shared"
 TINY_SIZE = (128, 64)
