@@ -58,9 +58,9 @@ def test_full_size_has_the_published_numbers_of_parameters() -> None:
 
 
 def test_size_must_fit_the_upsamplings() -> None:
-    with pytest.raises(UserError, match="multiples of 64"):
+    with pytest.raises(UserError, match=" 64"):
         ModelConfig(512, 400)
-    with pytest.raises(UserError, match="multiples of 128"):
+    with pytest.raises(UserError, match=" 128"):
         ModelConfig(512, 448, num_upsampling_layers="most")
     with pytest.raises(UserError, match="unknown key.*nfg"):
         ModelConfig.from_dict({"nfg": 3})

@@ -223,10 +223,10 @@ def test_what_is_named_must_be_there(
     there.touch()
     monkeypatch.setenv(variable, str(there))
     assert find(None) == there
-    with pytest.raises(UserError, match=f"{field}=.*nothing: no such file"):
+    with pytest.raises(UserError, match=f"{field}=.*nothing"):
         find(str(tmp_path / "nothing"))
     monkeypatch.setenv(variable, str(tmp_path / "nothing"))
-    with pytest.raises(UserError, match=f"^{variable} .*nothing: no such file"):
+    with pytest.raises(UserError, match=f"^{variable} .*nothing"):
         find(None)
     assert find(str(there)) == there
 
