@@ -130,7 +130,7 @@ class DataFolder:
 
     def generate(self, *options: object) -> subprocess.CompletedProcess[str]:
         command = self.command(*options)
-        return subprocess.run(command, cwd=self.path, capture_output=True, text=True, timeout=300)
+        return subprocess.run(command, cwd=self.path, capture_output=True, text=True, timeout=600)
 
     def in_process(self, *options: object) -> subprocess.CompletedProcess[str]:
         """The same without a start, where nothing is painted."""
@@ -257,7 +257,7 @@ class TrainFolder:
         return [sys.executable, str(ROOT / "launch/train.py"), *map(str, [*where, *model, *steps, *options])]
 
     def train(self, *options: object, run: str = "run") -> subprocess.CompletedProcess[str]:
-        return subprocess.run(self.command(*options, run=run), capture_output=True, text=True, timeout=400)
+        return subprocess.run(self.command(*options, run=run), capture_output=True, text=True, timeout=600)
 
     def in_process(self, *options: object, run: str = "run") -> subprocess.CompletedProcess[str]:
         """The same without a start, where nothing is trained."""
@@ -308,7 +308,7 @@ def commands() -> list[tuple[int, str]]:
     return found
 
 
-def wait_until(condition: Callable[[], object], seconds: float = 60) -> None:
+def wait_until(condition: Callable[[], object], seconds: float = 180) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "it did not happen in time"

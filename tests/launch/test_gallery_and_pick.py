@@ -46,7 +46,7 @@ def shown(page: Path) -> dict[str, Any]:
 @pytest.mark.process
 def test_a_page_of_a_scored_folder(data: Path) -> None:
     words = [sys.executable, str(ROOT / "launch/gallery.py")]
-    job = subprocess.run(words, cwd=data, capture_output=True, text=True, timeout=120)
+    job = subprocess.run(words, cwd=data, capture_output=True, text=True, timeout=600)
     assert job.returncode == 0 and str(data / "results.html") in job.stdout, job.stderr
     page = shown(data / "results.html")
     assert page["numbers"] == ["style rgb", "style hsv", "style hue", "aesthetic"]
@@ -142,7 +142,7 @@ def test_a_page_that_can_not_be_written_is_named(
 @pytest.mark.process
 def test_the_best_are_picked_and_shown(data: Path) -> None:
     words = [sys.executable, str(ROOT / "launch/pick.py"), "--variety", "0", "--count", "2"]
-    best = subprocess.run(words, cwd=data, capture_output=True, text=True, timeout=120)
+    best = subprocess.run(words, cwd=data, capture_output=True, text=True, timeout=600)
     assert best.returncode == 0, best.stderr
     numbers = {}
     for line in (data / "results.score/images.csv").read_text().splitlines()[1:]:

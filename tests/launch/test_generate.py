@@ -119,7 +119,7 @@ def test_killed_worker_is_replaced(data_folder: Folder, undisturbed: dict[str, b
     job = data.start("--shards", 2, "--workers", 2)
     wait_until(lambda: len(data.made()) >= 3)
     os.kill(data.workers()[0], signal.SIGKILL)
-    _, errors = job.communicate(timeout=120)
+    _, errors = job.communicate(timeout=600)
     assert job.returncode == 0, errors
     assert data.pictures() == {f"m{i:03}.jpg": undisturbed[f"m{i:03}.jpg"] for i in range(40)}
 
@@ -136,7 +136,7 @@ def test_edited_code_does_not_change_a_run(data_folder: Folder, tmp_path: Path, 
     wait_until(lambda: len(data.made()) >= 2)
     (copy / "jobs/generate/shard.py").write_text("raise RuntimeError('edited meanwhile')\n")
     os.kill(data.workers()[0], signal.SIGKILL)
-    _, errors = job.communicate(timeout=120)
+    _, errors = job.communicate(timeout=600)
     assert job.returncode == status, errors
     assert ("edited meanwhile" in errors) is bool(status)
 
@@ -151,7 +151,7 @@ def test_worker_that_always_dies_is_reported(data_folder: Folder) -> None:
         return job.poll() is not None
 
     wait_until(kill)
-    _, errors = job.communicate(timeout=60)
+    _, errors = job.communicate(timeout=600)
     assert job.returncode == 1
     assert "SIGKILL" in errors
     assert (told(data).state, told(data).missing) == (State.INCOMPLETE, 60) and len(missing(data)) == 60
@@ -167,14 +167,14 @@ def test_stopped_job_leaves_no_orphans_and_can_go_on(
     wait_until(lambda: len(data.made()) >= 4)
     started = time.monotonic()
     job.send_signal(sent)
-    _, errors = job.communicate(timeout=120)
-    wait_until(lambda: not data.workers(), 5 - (time.monotonic() - started))
+    _, errors = job.communicate(timeout=600)
+    wait_until(lambda: not data.workers(), 20 - (time.monotonic() - started))
     assert job.returncode == status
     assert "Traceback" not in errors
     assert not data.results.exists()
     kept = len(data.made())
     assert 4 <= kept < 60
-    wait_until(lambda: read_status(data.run).state is (State.DIED if sent == signal.SIGKILL else State.STOPPED), 5)
+    wait_until(lambda: read_status(data.run).state is (State.DIED if sent == signal.SIGKILL else State.STOPPED))
     assert read_status(data.run).done == kept or sent == signal.SIGKILL
 
     rest = data.generate("--shards", 5)
@@ -227,7 +227,7 @@ def test_picture_that_fails_while_running_does_not_stop_the_others(data_folder: 
     job = data.start("--shards", 1)
     wait_until(lambda: len(data.made()) >= 1)
     truncate(data.masks / "m029.png")
-    _, errors = job.communicate(timeout=60)
+    _, errors = job.communicate(timeout=600)
     assert job.returncode == 1
     assert "m029" in errors and missing(data) == ["m029"]
     assert [failure["name"] for failure in failures(data)] == ["m029"]
@@ -264,7 +264,7 @@ def test_unfinished_pictures_of_other_settings_are_not_reused(data_folder: Folde
     job = data.start()
     wait_until(lambda: len(data.made()) >= 2)
     job.terminate()
-    job.communicate(timeout=120)
+    job.communicate(timeout=600)
     refused = data.generate("--seed", 9)
     assert refused.returncode == 2 and "(seed " in refused.stderr and "--overwrite" in refused.stderr
     anew = data.generate("--seed", 9, "--overwrite", "--how_many", 4)
@@ -277,7 +277,7 @@ def test_pictures_of_an_unknown_plan_are_not_reused(data_folder: Folder) -> None
     job = data.start()
     wait_until(lambda: len(data.made()) >= 2)
     job.terminate()
-    job.communicate(timeout=120)
+    job.communicate(timeout=600)
     (data.run / "plan.json").unlink()
     assert data.generate("--how_many", 4).returncode == 0
     assert (told(data).before, told(data).total) == (0, 4)
@@ -288,7 +288,7 @@ def test_unfinished_pictures_are_not_dropped_by_asking_for_fewer(data_folder: Fo
     job = data.start()
     wait_until(lambda: len(data.made()) >= 3)
     job.terminate()
-    job.communicate(timeout=120)
+    job.communicate(timeout=600)
     kept = sorted(path.stem for path in data.made())
     refused = data.generate("--how_many", 1)
     assert refused.returncode == 2 and "--overwrite" in refused.stderr
@@ -302,7 +302,7 @@ def test_run_with_overwrite_goes_on_where_it_was_killed(data_folder: Folder) -> 
     job = data.start("--seed", 9, "--overwrite")
     wait_until(lambda: len(data.made()) >= 3)
     job.terminate()
-    job.communicate(timeout=120)
+    job.communicate(timeout=600)
     kept = len(data.made())
     rest = data.generate("--seed", 9, "--overwrite", "--shards", 2)
     assert rest.returncode == 0 and told(data).before == kept
@@ -315,7 +315,7 @@ def test_file_put_into_results_during_the_run_is_not_lost(data_folder: Folder) -
     wait_until(lambda: len(data.made()) >= 1)
     data.results.mkdir()
     (data.results / "thesis.txt").write_text("mine")
-    _, errors = job.communicate(timeout=60)
+    _, errors = job.communicate(timeout=600)
     assert job.returncode == 2 and "thesis.txt" in errors
     assert (data.results / "thesis.txt").read_text() == "mine" and len(data.made()) == 30
     (data.results / "thesis.txt").unlink()
@@ -327,7 +327,7 @@ def test_mask_exchanged_during_the_run_is_noticed(data_folder: Folder) -> None:
     job = data.start("--shards", 1)
     wait_until(lambda: len(data.made()) >= 1)
     Image.fromarray(draw_mask(77)).save(data.masks / "m029.png")
-    _, errors = job.communicate(timeout=60)
+    _, errors = job.communicate(timeout=600)
     assert job.returncode == 1 and "m029" in errors and missing(data) == ["m029"]
     assert [failure["name"] for failure in failures(data)] == ["m029"]
 
@@ -337,7 +337,7 @@ def test_worker_told_to_stop_from_outside_is_replaced(data_folder: Folder) -> No
     job = data.start("--shards", 2, "--workers", 1)
     wait_until(lambda: len(data.made()) >= 2)
     os.kill(data.workers()[0], signal.SIGTERM)
-    _, errors = job.communicate(timeout=60)
+    _, errors = job.communicate(timeout=600)
     assert job.returncode == 0, errors
     assert len(data.pictures()) == 40
 
@@ -367,7 +367,7 @@ def test_second_launcher_is_kept_out(data_folder: Folder) -> None:
     second = data.generate()
     assert second.returncode == 2 and f"process {job.pid} " in second.stderr
     job.terminate()
-    job.communicate(timeout=120)
+    job.communicate(timeout=600)
 
 
 def test_full_disk_loses_nothing(
@@ -378,7 +378,7 @@ def test_full_disk_loses_nothing(
     images = small_disk / "results.run" / "images"
     wait_until(lambda: len(list(images.glob("*.jpg"))) >= 2)
     filler = fill(small_disk)
-    _, errors = job.communicate(timeout=60)
+    _, errors = job.communicate(timeout=600)
     assert job.returncode == 1
     assert os.strerror(errno.ENOSPC) in errors and "Traceback" not in errors
     assert not (small_disk / "results").exists()
@@ -423,9 +423,9 @@ def test_interruption_while_compiling_ends_the_compilers(data_folder: Folder, tm
 
     wait_until(lambda: any("cc1plus" in line for line in users_of_the_cache()))
     job.send_signal(signal.SIGINT)
-    _, errors = job.communicate(timeout=120)
+    _, errors = job.communicate(timeout=600)
     assert job.returncode == 130 and "Traceback" not in errors
-    wait_until(lambda: not users_of_the_cache(), 2)
+    wait_until(lambda: not users_of_the_cache(), 20)
 
 
 def processes() -> list[str]:
@@ -446,7 +446,7 @@ def test_real_masks_survive_a_kill(original: Path, landscape_mini: Path, tmp_pat
     for worker in data.workers():
         os.kill(worker, signal.SIGKILL)
     job.kill()
-    job.communicate(timeout=120)
+    job.communicate(timeout=600)
     assert data.generate(*paths, "--shards", 3).returncode == 0
     assert data.generate(*paths, "--batch", 2, "--output_path", "whole").returncode == 0
     assert data.pictures() == data.pictures("whole") and len(data.pictures()) == 12

@@ -273,10 +273,10 @@ def test_cancel_and_ctrl_c(slurm: FakeSlurm, data_folder: Callable[[int], DataFo
     data = data_folder(2)
     slurm.says("squeue", "101|RUNNING|None|n1\n")
     job = data.start("--cluster", "slurm", "--wait")
-    wait_until(lambda: (data.run / "submission.json").exists() and len(slurm.submitted) == 2, 60)
-    wait_until(lambda: any(call.startswith("squeue") for call in slurm.calls), 60)
+    wait_until(lambda: (data.run / "submission.json").exists() and len(slurm.submitted) == 2)
+    wait_until(lambda: any(call.startswith("squeue") for call in slurm.calls))
     job.send_signal(signal.SIGINT)
-    output, errors = job.communicate(timeout=120)
+    output, errors = job.communicate(timeout=600)
     assert job.returncode == 130 and "Traceback" not in errors, errors
     assert "launch/cancel.py" in output and submission(data.run).cancelled is None
     assert not any(call.startswith("scancel") for call in slurm.calls)
@@ -289,10 +289,10 @@ def test_cancel_and_ctrl_c(slurm: FakeSlurm, data_folder: Callable[[int], DataFo
 def test_cancel_on_this_machine(train_folder: Callable[[int], TrainFolder], tmp_path: Path) -> None:
     data = train_folder(4)
     job = data.start("--cluster", "local", "--max_steps", 5000, "--niter", 9999)
-    wait_until(lambda: (data.path / "run/metrics.jsonl").exists(), 120)
+    wait_until(lambda: (data.path / "run/metrics.jsonl").exists())
     asked = launch("cancel", data.path / "run")
     assert asked.returncode == 0 and f" {job.pid} " in asked.stdout, asked.stderr
-    job.communicate(timeout=60)
+    job.communicate(timeout=600)
     assert job.returncode == 75 and len(data.states()) == 1
     again = launch("cancel", data.path / "run")  # nothing of it runs
     assert again.returncode == 0 and str(job.pid) not in again.stdout, again.stderr

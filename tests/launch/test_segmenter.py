@@ -86,7 +86,7 @@ def test_it_scores_with_its_own_accuracy_beside_it(trained: SegmenterFolder, tmp
     (test / "label_to_img.json").write_text(json.dumps({f"p{i}.png": f"p{i}.jpg" for i in range(4)}))
     command = [sys.executable, str(ROOT / "launch/score.py"), "--results", results, "--input_path", test]
     command += ["--img_path", trained.data / "imgs", "--segmenter", trained.path / "run", "--device", "cpu"]
-    job = subprocess.run([str(word) for word in command], capture_output=True, text=True, timeout=300)
+    job = subprocess.run([str(word) for word in command], capture_output=True, text=True, timeout=600)
     assert job.returncode == 0, job.stderr
     score = json.loads((tmp_path / "results.score/score.json").read_text())
     best = open_segmenter(trained.path / "run").measured
@@ -105,7 +105,7 @@ def test_killed_and_resumed_on_two_ranks_it_ends_the_same(trained: SegmenterFold
     job = trained.start(*options, "--save_every_steps", 1, run="killed")
     wait_until(lambda: len(trained.states("killed")) >= 2)
     job.kill()
-    job.communicate(timeout=60)
+    job.communicate(timeout=600)
     wait_until(lambda: not trained.ranks(), 30)
     rest = trained.train(*options, "--save_every_steps", 1, run="killed")
     assert rest.returncode == 0, rest.stderr

@@ -70,7 +70,7 @@ def test_all_runs_of_a_folder(tmp_path: Path) -> None:
     made(tmp_path / "runs" / "b", State.RUNNING)  # by nobody
     (tmp_path / "runs" / "b" / "lock").touch()
     made(tmp_path / "results.run", State.STOPPED)
-    result = subprocess.run([sys.executable, STATUS], cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    result = subprocess.run([sys.executable, STATUS], cwd=tmp_path, capture_output=True, text=True, timeout=600)
     assert result.returncode == 0 and not result.stderr
     heads = [line for line in result.stdout.splitlines() if line and not line.startswith(" ")]
     assert [head.split(":")[0] for head in heads] == ["results.run", "runs/a", "runs/b"]
@@ -127,7 +127,7 @@ def test_watching_until_all_is_over(tmp_path: Path) -> None:
     for _ in range(2):  # it looks again
         assert json.loads(watcher.stdout.readline())[0]["state"] == "running"
     child.communicate("")
-    out, err = watcher.communicate(timeout=120)
+    out, err = watcher.communicate(timeout=600)
     assert watcher.returncode == 0 and not err
     assert [entry["state"] for entry in json.loads(out.splitlines()[-1])] == ["done"]
 
@@ -145,7 +145,7 @@ def test_watching_ends_with_ctrl_c(tmp_path: Path) -> None:
     watcher = watch(tmp_path, "run", "--json")
     assert watcher.stdout is not None and json.loads(watcher.stdout.readline())[0]["state"] == "running"
     watcher.send_signal(signal.SIGINT)
-    out, err = watcher.communicate(timeout=120)
+    out, err = watcher.communicate(timeout=600)
     assert (watcher.returncode, out, err) == (0, "", "")
     child.communicate("")
 
