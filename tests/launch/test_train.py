@@ -373,7 +373,7 @@ def test_a_full_disk_does_not_end_a_training(train_folder: Folder, mount: Callab
     job = data.start(*options)
     wait_until(lambda: list((disk / "run/states").glob("step-*")))
     filler = fill(disk)
-    time.sleep(4)  # several states come due, and nothing can be written of it
+    time.sleep(8)  # several states come due, and nothing can be written of it
     kept = sorted((disk / "run/states").glob("step-*"))
     assert kept and job.poll() is None
     filler.unlink()
@@ -394,7 +394,7 @@ def test_lonely_ranks_do_not_train(train_folder: Folder) -> None:
     job = subprocess.run(rank, cwd=ROOT, stdin=subprocess.PIPE, timeout=600)
     assert job.returncode == 2
     told = (logs / "rank-0.outcome").read_text()
-    assert " 2 " in told and " 1" in told, told  # how many were asked for, and how many there are
+    assert "2 ranks" in told and "of 1" in told, told
 
 
 def test_weights_of_the_original_are_a_place_to_start(original: Path, train_folder: Folder) -> None:
