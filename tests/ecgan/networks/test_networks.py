@@ -8,14 +8,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import draw_mask, draw_photo
+from conftest import ROOT, draw_mask, draw_photo
 from outputs import outputs
 
 from ecgan.checkpoint import open_checkpoint
 from ecgan.config import ModelConfig
 from ecgan.errors import UserError
 
-RECORDED = Path(__file__).parents[1] / "fixtures" / "random-ngf4.npz"
+RECORDED = ROOT / "tests/fixtures/random-ngf4.npz"
 TINY = ModelConfig(128, 64, ngf=4, ndf=4, num_upsampling_layers="normal")
 
 
