@@ -34,7 +34,7 @@ class Scoring(Work):
             ("pictures", f"{self._subjects('pictures')} of {plan.results}, {plan.size[0]}x{plan.size[1]}"),
             *(("skipped", f"{name or 'input'}: {reason}") for name, reason in plan.missing),
         ]
-        if judges.has_features:
+        if judges.of_features:
             known = "" if self._subjects("photos") else ", whose statistics are known already"
             rows.append(("photos", f"{plan.photos} of {self.request.settings.img_path}{known}"))
         return [
@@ -77,7 +77,7 @@ def examine(request: ScoreRequest) -> Scoring:
     """Sees what is measured already and splits the rest into shards. Writes nothing; it stays true while the lock is
     held."""
     run, settings = request.run, request.settings
-    todo = {part.key for part in request.plan.parts if not measurements.is_whole(run, part)}
+    todo = {part.key for part in request.plan.parts if not measurements.is_whole(run, part, request.plan.judges)}
     plan = request.plan.in_shards(todo, settings.shards)
     done = sum(len(part.subjects) for part in plan.parts if part.shard is None)
     return Scoring(run, plan.total, done, plan.shards, plan.judges.device, SCORING_MEMORY, request, plan)
