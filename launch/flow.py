@@ -15,6 +15,7 @@ from ecgan.runtime.devices import Device, DeviceChoice
 from jobs.run import lock, record
 from jobs.run.attempts import MERGE, shard_unit
 from jobs.run.folder import RunDir
+from jobs.run.kind import Kind
 from jobs.run.state import State
 from jobs.run.submission import Submission
 from jobs.sharded.finish import FinishJob
@@ -126,7 +127,7 @@ def show(work: Work, where: Sequence[Remark]) -> None:
 
 def shapes(work: Work, site: Site, options: SlurmOptions, array: str | None) -> tuple[Shape, Shape]:
     """Of the shards' array, and of what waits for the job `array`."""
-    name = f"ecgan-{work.run.path.name.removesuffix('.run')}"
+    name = f"ecgan-{work.run.path.name.removesuffix(Kind.GENERATION.suffix or '')}"
     environment = snapshot.environment(work.run, options)
     return script.shard(site, name, environment), script.merge(site, f"{name}-merge", environment, array)
 
@@ -152,7 +153,7 @@ def follow(work: Work, submission: Submission, options: SlurmOptions) -> int:
     on_slurm.tell(work.run, submission)
     if not options.wait:
         return DONE
-    status = on_slurm.wait(work.run, submission, work.doing)
+    status = on_slurm.wait(work.run, submission, work.kind.doing)
     if status != DONE:
         return status
     lines, lacking = work.finish().outcome()

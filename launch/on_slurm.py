@@ -21,7 +21,7 @@ from jobs.run import record
 from jobs.run.folder import RunDir
 from jobs.run.state import State
 from jobs.run.status import Status, read_status
-from jobs.run.submission import Submission, SubmittedJob, read_submission
+from jobs.run.submission import JobKind, Submission, SubmittedJob, read_submission
 from launch import snapshot
 from launch.command import DONE, INTERRUPTED, SOME_FAILED, STOPPED, Terminated
 from launch.scheduler import with_scheduler
@@ -82,7 +82,7 @@ def equip(run: RunDir, site: Site, options: SlurmOptions) -> None:
     """Gives the run what its jobs need beside their plan: code, and a note of where they go."""
     insist_on_usable(run.slurm)
     snapshot.take(run, options)
-    write_atomically(run.path / "cluster.yaml", yaml.safe_dump(dataclasses.asdict(site), sort_keys=False))
+    write_atomically(run.cluster, yaml.safe_dump(dataclasses.asdict(site), sort_keys=False))
 
 
 class Sending:
@@ -99,7 +99,7 @@ class Sending:
     def submission(self) -> Submission:
         return Submission(tuple(self._jobs))
 
-    def send(self, kind: str, shape: Shape, jobs: Sequence[Supervised]) -> str:
+    def send(self, kind: JobKind, shape: Shape, jobs: Sequence[Supervised]) -> str:
         """Returns the id. Raises UserError if sbatch refuses."""
         job = SubmittedJob(enqueue(self._run.slurm, self._site, shape, jobs), kind, len(jobs))
         self._jobs.append(job)
@@ -156,13 +156,13 @@ def wait(run: RunDir, submission: Submission, title: str) -> int:
         print("\nno longer waiting; the jobs go on:", file=sys.stderr)
         tell(run, submission)
         return INTERRUPTED if isinstance(error, KeyboardInterrupt) else STOPPED
-    if status.state is State.DONE:
+    if status.state.is_success:
         print(f"done: {status.done} of {status.total} {status.unit}s")
         return DONE
     print(
         f"error: {status.state}: {status.error or 'see the logs'} (logs in {status.log or run.logs})", file=sys.stderr
     )
-    return STOPPED if status.state is State.STOPPED else SOME_FAILED
+    return STOPPED if status.state.is_stop else SOME_FAILED
 
 
 def _watch(run: RunDir, title: str) -> Status:
@@ -178,9 +178,9 @@ def _watch(run: RunDir, title: str) -> Status:
             if status.done is not None and status.done > bar.n:
                 bar.update(status.done - bar.n)
             # A job that has ended may have files that have not come through yet.
-            if status.is_over and (status.state is not State.DIED or absent >= _SURE):
+            if status.is_over and (not status.state.is_presumed or absent >= _SURE):
                 return status
-            if status.state is not State.RUNNING:
+            if not status.state.is_at_work:
                 bar.unpause()
             words = ", ".join([status.state, *status.scheduler[:1]])
             if words != bar.postfix:

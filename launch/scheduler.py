@@ -33,9 +33,9 @@ def corrected(status: Status, states: Sequence[JobState]) -> Status:
     lines = tuple(in_words(state) for state in ours if state.state != "COMPLETED")
     if active:
         going_on = State.STOPPING if all(state.state == "COMPLETING" for state in active) else State.REQUEUED
-        return replace(status, scheduler=lines, state=going_on if status.state is State.STOPPED else status.state)
+        return replace(status, scheduler=lines, state=going_on if status.state.is_stop else status.state)
     ended = next((state.state for state in ours if state.state != "COMPLETED"), None)
-    if ended is None and status.state is State.STOPPED:
+    if ended is None and status.state.is_stop:
         return replace(status, scheduler=lines)
     state = State.CANCELLED if ended == "CANCELLED" else State.DIED
     reason = status.error or f"no job of it is left in Slurm's queue{f' ({ended})' if ended else ''}"

@@ -20,7 +20,8 @@ try:
     from ecgan.files import write_atomically
     from ecgan.runtime.devices import Device
     from jobs.run import record
-    from jobs.run.record import TRAINING
+    from jobs.run.attempts import TRAINING
+    from jobs.run.kind import Kind
     from jobs.run.state import State
     from jobs.run.submission import Submission
     from jobs.train.job import TrainJob, prepare_code
@@ -65,7 +66,7 @@ def main() -> int:
             return ranks.train(request, environment, held)
         submission = submit(request, site, shape, options)
     on_slurm.tell(request.run, submission)
-    return on_slurm.wait(request.run, submission, "training") if options.wait else DONE
+    return on_slurm.wait(request.run, submission, Kind.TRAINING.doing) if options.wait else DONE
 
 
 def elsewhere(settings: TrainSettings, site: Site) -> tuple[Device, int]:
@@ -81,7 +82,7 @@ def elsewhere(settings: TrainSettings, site: Site) -> tuple[Device, int]:
 def submit(request: TrainRequest, site: Site, shape: Shape, options: SlurmOptions) -> Submission:
     run_dir = request.run
     on_slurm.equip(run_dir, site, options)
-    record.begin(run_dir, TRAINING, State.SUBMITTED, total=request.plan.steps, step=request.first_step)
+    record.begin(run_dir, Kind.TRAINING, State.SUBMITTED, total=request.plan.steps, step=request.first_step)
     job = Supervised(run_dir.path, TRAINING, TrainJob(run_dir.path), site, shape)
     with on_slurm.Sending(run_dir, site) as sending:
         sending.send("training", shape, [job])

@@ -51,7 +51,7 @@ def warm_on_slurm(asked: DeviceChoice, model: ModelConfig | None, site: Site, op
     run.create()
     on_slurm.equip(run, site, options)
     shape = script.shard(site, "ecgan-warm", snapshot.environment(run, options))
-    job = Supervised(run.path, "warm", Warm(on_slurm.device(asked, site), model), site, shape)
+    job = Supervised(run.path, attempts.WARM, Warm(on_slurm.device(asked, site), model), site, shape)
     with on_slurm.Sending(run, site) as sending:
         sending.send("warm", shape, [job])
     submission = sending.submission
@@ -59,7 +59,7 @@ def warm_on_slurm(asked: DeviceChoice, model: ModelConfig | None, site: Site, op
     outcome = _wait(run, submission)
     for log in sorted(run.logs.glob("warm-*/rank-0.log")):
         print(log.read_text(errors="replace"), end="")
-    if outcome is State.DONE:
+    if outcome.is_success:
         return DONE
     print(f"error: {outcome}: see the logs in {run.path}", file=sys.stderr)
     return SOME_FAILED
@@ -69,9 +69,9 @@ def _wait(run: RunDir, submission: Submission) -> State:
     """How the last attempt ended. Interrupted, the job is cancelled: nobody would look at what it says."""
     try:
         while True:
-            every = attempts.every(run.attempts, "warm")
+            every = attempts.every(run.attempts, attempts.WARM)
             outcome = every[-1].details.outcome if every else None
-            if outcome not in (None, State.REQUEUED):
+            if outcome is not None and not outcome.goes_on:
                 return outcome
             states = controller.job_states(submission.ids)
             if states is not None and all(state.is_over for state in states.values()) and not every:

@@ -17,12 +17,13 @@ MAY_IMPORT = {
     "slurm": {"slurm", "jobs", "ecgan"},
     "launch": set(PACKAGES),
 }
-#: What slurm/ may know of jobs: how to ask one to stop, which attempt at it is the newest and how it may end, and how
-#: options are called.
+#: What slurm/ may know of jobs: how to ask one to stop, which attempt at it is the newest and how it may end, what the
+#: files in a run's folder and options are called.
 JOBS_INTERFACE = {
     "jobs",
     "jobs.run",
     "jobs.run.attempts",
+    "jobs.run.folder",
     "jobs.run.state",
     "jobs.stop",
     "jobs.options",

@@ -8,6 +8,8 @@ from pathlib import Path
 
 from ecgan.errors import UserError
 from ecgan.scoring.style import DEFAULT
+from jobs.run.folder import run_beside
+from jobs.run.kind import Kind
 from jobs.score.finish import IMAGES
 
 #: Numbers by column, of one picture; None where one is undefined.
@@ -21,7 +23,7 @@ def score_folder(results: Path, named: str | None) -> Path | None:
     Raises UserError if the one that is named holds none.
     """
     if named is None:
-        beside = results.with_name(results.name + ".score")
+        beside = run_beside(results, Kind.SCORING)
         return beside if (beside / IMAGES).is_file() else None
     folder = Path(named).expanduser()
     if not (folder / IMAGES).is_file():

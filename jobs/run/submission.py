@@ -5,23 +5,27 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from ecgan.files import read_json, write_json
 from jobs.run.clock import now
 
+#: A training; all shards, in an array; what comes after them; compiling for the doctor.
+JobKind = Literal["training", "shards", "merge", "warm"]
+
 
 @dataclass(frozen=True)
 class SubmittedJob:
-    """`id` as the scheduler names it; `kind`: training, shards or merge; `tasks`: elements of an array, else 1."""
+    """`id` as the scheduler names it; `kind`: what it does; `tasks`: elements of an array, else 1."""
 
     id: str
-    kind: str
+    kind: JobKind
     tasks: int = 1
 
 
 @dataclass(frozen=True)
 class Submission:
-    """The jobs of the last submission. `cancelled`: when our cancel command ended them."""
+    """The jobs of the last submission. `submitted`, `cancelled`: when, the latter by our cancel command, else None."""
 
     jobs: tuple[SubmittedJob, ...]
     submitted: str = dataclasses.field(default_factory=now)

@@ -56,17 +56,13 @@ def is_whole(run: RunDir, part: ScorePart, judges: Judges) -> bool:
     return all(columns <= row.keys() for row in measured.rows)
 
 
-def folder(run: RunDir) -> Path:
-    return run.path / "parts"
-
-
 def clear_others(run: RunDir, parts: tuple[ScorePart, ...]) -> None:
     """Removes measurements that belong to no part of the plan. Needs the lock."""
     kept = {_file(run, part).name for part in parts}
-    for path in folder(run).glob("*.npz"):
+    for path in run.parts.glob("*.npz"):
         if path.name not in kept:
             path.unlink()
 
 
 def _file(run: RunDir, part: ScorePart) -> Path:
-    return folder(run) / f"{part.key}.npz"
+    return run.parts / f"{part.key}.npz"

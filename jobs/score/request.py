@@ -22,8 +22,9 @@ from ecgan.threads import in_threads
 from jobs import faults
 from jobs.generate.merge import read_manifest
 from jobs.options import resolved
-from jobs.run.folder import RunDir
-from jobs.score import measurements, statistics
+from jobs.run.folder import RunDir, run_beside
+from jobs.run.kind import Kind
+from jobs.score import statistics
 from jobs.score.plan import Judges, ScorePlan, in_parts
 from jobs.score.settings import ScoreSettings
 from jobs.score.subjects import find_photos, subject_of
@@ -44,7 +45,7 @@ class ScoreRequest(Request):
 
     @property
     def folders(self) -> Sequence[Path]:
-        return (measurements.folder(self.run),)
+        return (self.run.parts,)
 
 
 def check(settings: ScoreSettings, device: Device | None = None) -> ScoreRequest:
@@ -59,7 +60,7 @@ def check(settings: ScoreSettings, device: Device | None = None) -> ScoreRequest
         raise UserError(
             f"--output_path {output} lies in the results folder, which holds pictures alone: choose another"
         )
-    run = RunDir(output or results.with_name(results.name + ".score"))
+    run = RunDir(output or run_beside(results, Kind.SCORING))
     _insist_on_own_folder(run)
     segmenter = _find_segmenter(settings)
     inception = find_inception(settings.inception_weights)
@@ -88,7 +89,7 @@ def _insist_on_own_folder(run: RunDir) -> None:
     try:
         is_ours = "judges" in read_any_json(run.plan)
     except (OSError, ValueError, TypeError):
-        is_ours = not any(path.is_file() and path.name != "lock" for path in run.path.glob("**/*"))
+        is_ours = not any(path.is_file() and path != run.lock for path in run.path.glob("**/*"))
     if not is_ours:
         raise UserError(f"--output_path {run.path} holds files of something else: choose a new or an empty folder")
 

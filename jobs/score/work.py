@@ -10,6 +10,7 @@ import yaml
 
 from ecgan.files import write_atomically
 from ecgan.memory import SCORING_MEMORY
+from jobs.run.kind import Kind
 from jobs.score import measurements, statistics
 from jobs.score.finish import FEW, IMAGES, SCORE, STATISTICS, ScoreFinish
 from jobs.score.plan import ScorePlan
@@ -25,7 +26,7 @@ class Scoring(Work):
     request: ScoreRequest
     plan: ScorePlan
 
-    kind, doing, share, column = "scoring", "scoring", ScoreShare, 14
+    kind, share, column = Kind.SCORING, ScoreShare, 14
 
     def describe(self, where: Sequence[Remark]) -> list[Remark]:
         plan, judges = self.plan, self.plan.judges

@@ -15,6 +15,7 @@ from ecgan.scoring.terms import Reading, Seen, Term
 from jobs.results.numbers import read_numbers
 from jobs.run import attempts, record
 from jobs.run.folder import RunDir
+from jobs.run.kind import Kind
 from jobs.run.state import State
 from jobs.score import measurements
 from jobs.score.finish import IMAGES, SCORE, ScoreFinish
@@ -41,7 +42,7 @@ def measure(run: RunDir, part: ScorePart) -> None:
 @pytest.fixture
 def run(tmp_path: Path) -> RunDir:
     run = RunDir(tmp_path / "results.score")
-    run.create(run.shards, measurements.folder(run))
+    run.create(run.shards, run.parts)
     return run
 
 
@@ -58,7 +59,7 @@ def test_parts_that_are_not_measured_leave_it_incomplete(run: RunDir) -> None:
     plan = plan_of(20)
     plan.save(run.plan)
     measure(run, plan.parts[1])
-    record.begin(run, "scoring", State.MERGING, total=20)
+    record.begin(run, Kind.SCORING, State.MERGING, total=20)
     with pytest.raises(UserError, match="16 of 20 pictures are not measured yet"):
         ScoreFinish(run.path)()
     known = record.read(run)

@@ -24,6 +24,7 @@ from ecgan.runtime.devices import DeviceChoice
 from jobs.options import in_words, option
 from jobs.run import attempts, record
 from jobs.run.folder import RunDir
+from jobs.run.kind import Kind
 from jobs.run.progress import Progress
 from jobs.run.state import State
 from jobs.sharded import numbering
@@ -106,7 +107,7 @@ class Counting(Work):
     request: PixelRequest
     numbers: dict[str, int | None]
 
-    kind, doing, share = "counting", "counting", PixelShare
+    kind, share = Kind("counting"), PixelShare
 
     def describe(self, where: Sequence[Remark]) -> list[Remark]:
         return [("pictures", f"{self.total}: {self.done} counted already"), *where]

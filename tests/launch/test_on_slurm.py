@@ -16,6 +16,7 @@ from conftest import ROOT, DataFolder, ScoreFolder, TrainFolder, wait_until
 from ecgan.errors import UserError
 from jobs.run import record
 from jobs.run.folder import RunDir
+from jobs.run.kind import Kind
 from jobs.run.state import State
 from jobs.run.status import read_status
 from launch import on_slurm
@@ -181,7 +182,7 @@ def test_what_sbatch_refuses_is_told_in_its_words(slurm: FakeSlurm, data_folder:
 def test_a_refused_scoring_is_still_one(slurm: FakeSlurm, tmp_path: Path) -> None:
     run = RunDir(tmp_path / "results.score")
     run.create()
-    record.begin(run, "scoring", State.SUBMITTED, total=1000, done=3, before=3)
+    record.begin(run, Kind.SCORING, State.SUBMITTED, total=1000, done=3, before=3)
     slurm.fails("sbatch", "sbatch: error: Batch job submission failed: Invalid account")
     site, shape = Site(gpus_per_node=0), Shape("scoring")
     with pytest.raises(UserError, match="Invalid account"), on_slurm.Sending(run, site) as sending:
