@@ -29,9 +29,6 @@ from jobs.score.plan import ScorePlan
 from jobs.score.table import table
 from jobs.sharded.finish import Finish
 
-SCORE, IMAGES = "score.json", "images.csv"
-#: Of the training photos' features, where they were known before.
-STATISTICS = "statistics.npz"
 #: Below so many pictures a Fréchet distance says little, and a warning is due.
 FEW = 1000
 
@@ -56,25 +53,25 @@ class ScoreFinish(Finish):
         rows = [row for measured in pictures for row in measured.rows]
         if not rows:
             raise UserError(f"no picture could be measured: {failures[0][1] if failures else 'there are none'}")
-        score = _score(_Whole(plan, rows, pictures, _statistics(run, plan, photos), notes=[]))
+        score = _score(_Whole(run, plan, rows, pictures, _statistics(run, plan, photos), notes=[]))
         if left_out := len(failures) + len(plan.missing):
             score["notes"].append(f"{left_out} picture(s) or photo(s) could not be measured and are left out")
         score["not_scored"] = [{"name": name, "reason": reason} for name, reason in (*plan.missing, *failures)]
         attempts.insist_on_newest()
-        write_atomically(run.path / IMAGES, _csv(rows, plan.judges.columns))
-        write_json(run.path / SCORE, score)
+        write_atomically(run.numbers, _csv(rows, plan.judges.columns))
+        write_json(run.score, score)
         record.update(run, State.DONE, done=plan.total - len(failures), failed=len(failures))
         print("\n".join(table(score)), flush=True)
-        print(f"\n{run.path / SCORE}, picture by picture in {run.path / IMAGES}", flush=True)
+        print(f"\n{run.score}, picture by picture in {run.numbers}", flush=True)
         for name, reason in failures[:20]:
             print(f"not scored: {name}: {reason}", file=sys.stderr)
         return len(failures) + len(plan.missing)
 
     def lack(self, count: int) -> str:
-        return f"{count} picture(s) could not be scored: see {self.run_dir / SCORE}"
+        return f"{count} picture(s) could not be scored: see {RunDir(self.run_dir).score}"
 
     def outcome(self) -> tuple[list[str], int]:
-        score = json.loads((self.run_dir / SCORE).read_text())
+        score = json.loads(RunDir(self.run_dir).score.read_text())
         return table(score), len(score["not_scored"])
 
 
@@ -83,9 +80,9 @@ def _statistics(run: RunDir, plan: ScorePlan, photos: list[Measurements]) -> Gau
     if plan.statistics is None:
         return None
     if not photos:
-        known = statistics.load(run.path / STATISTICS)
+        known = statistics.load(run.statistics)
         if known is None:
-            raise UserError(f"{run.path / STATISTICS} is gone or damaged: run the same command again")
+            raise UserError(f"{run.statistics} is gone or damaged: run the same command again")
         return known
     gaussian = _gaussian(photos)
     if gaussian is not None and not any(measured.failures for measured in photos):
@@ -110,6 +107,7 @@ class _Whole:
     """All that was measured. `rows`: of the pictures; `photos`: statistics of the training photos' features, None
     without any; `notes`: what the user should know of it, added to on the way."""
 
+    run: RunDir
     plan: ScorePlan
     rows: list[dict[str, Any]]
     pictures: list[Measurements]
@@ -131,7 +129,8 @@ class _Whole:
         undefined = {number: values.count(None) for number, values in readings.items()}
         for number, count in undefined.items():
             if count:
-                self.notes.append(f"{number.title} is undefined for {count} picture(s), which count as 0: see {IMAGES}")
+                what = f"{number.title} is undefined for {count} picture(s), which count as 0"
+                self.notes.append(f"{what}: see {self.run.numbers.name}")
         if term.judge:
             entry["by"] = getattr(self.plan.judges, term.judge)
         if term.variants:

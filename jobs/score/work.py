@@ -12,7 +12,7 @@ from ecgan.files import write_atomically
 from ecgan.memory import SCORING_MEMORY
 from jobs.run.kind import Kind
 from jobs.score import measurements, statistics
-from jobs.score.finish import FEW, IMAGES, SCORE, STATISTICS, ScoreFinish
+from jobs.score.finish import FEW, ScoreFinish
 from jobs.score.plan import ScorePlan
 from jobs.score.request import ScoreRequest
 from jobs.score.shard import ScoreShare
@@ -57,13 +57,13 @@ class Scoring(Work):
         """The last score is cleared away, too: it is not that of these pictures until they are measured."""
         run, plan, request = self.run, self.plan, self.request
         run.clear_temporaries()
-        for outcome in (SCORE, IMAGES):
-            (run.path / outcome).unlink(missing_ok=True)
+        for outcome in (run.score, run.numbers):
+            outcome.unlink(missing_ok=True)
         measurements.clear_others(run, plan.parts)
         for path in run.shards.glob("*.json"):
             path.unlink()
         if request.photos is not None:  # the job that ends the scoring may see another cache
-            statistics.save(run.path / STATISTICS, request.photos)
+            statistics.save(run.statistics, request.photos)
         write_atomically(run.config, yaml.safe_dump(dataclasses.asdict(request.settings), sort_keys=False))
         plan.save(run.plan)
 

@@ -18,7 +18,7 @@ from jobs.run.folder import RunDir
 from jobs.run.kind import Kind
 from jobs.run.state import State
 from jobs.score import measurements
-from jobs.score.finish import IMAGES, SCORE, ScoreFinish
+from jobs.score.finish import ScoreFinish
 from jobs.score.measurements import Measurements
 from jobs.score.plan import Judges, ScorePart, ScorePlan, Subject, in_parts
 from jobs.score.shard import _Measurer
@@ -89,7 +89,7 @@ def test_another_term_is_a_row_of_the_table(run: RunDir, monkeypatch: pytest.Mon
     assert measurements.is_whole(run, part, plan.judges)
     finish = ScoreFinish(run.path)
     assert finish() == 0
-    score = json.loads((run.path / SCORE).read_text())
+    score = json.loads((run.score).read_text())
     assert score["grey"] == {"value": 0.5} and score["unknown"] == ["mask_accuracy", "aesthetic", "fid"]
     assert read_numbers(run.path)["m2"]["grey"] == 0.75
     assert any(line.split() == ["grey", "level", "0.5000"] for line in finish.outcome()[0])
@@ -104,7 +104,7 @@ def test_only_the_newest_end_writes(run: RunDir, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv(attempts.VARIABLE, str(first.path))
     with pytest.raises(attempts.Superseded):
         ScoreFinish(run.path)()
-    assert not [path for path in (run.path / SCORE, run.path / IMAGES, run.status) if path.exists()]
+    assert not [path for path in (run.score, run.numbers, run.status) if path.exists()]
     monkeypatch.setenv(attempts.VARIABLE, str(second.path))
     finish = ScoreFinish(run.path)
     assert finish() == 0
