@@ -29,6 +29,8 @@ class Kind(str, Enum):
     TRAINING = "training", About(unit="step")
     GENERATION = "generation", About("generating", suffix=".run")
     SCORING = "scoring", About(suffix=".score")
+    #: Compiling on a node, for the doctor.
+    WARMING = "warming", About()
 
     doing: str
     unit: str

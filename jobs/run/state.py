@@ -22,6 +22,7 @@ class Meaning:
 
     `prepares`: what takes time is not yet the work, so rates and times to go leave it out.
     `is_at_work`: counts and steps rise, and the speed is worth telling.
+    `is_ending`: its processes are about to end.
     `is_success`: all that was asked for is there.
     `is_stop`: it ended because it was asked to, and whoever asked, the scheduler perhaps, may start it again.
     `is_failure`: an error ended it, whose words and log are worth telling.
@@ -35,6 +36,7 @@ class Meaning:
     begins_again: bool = False
     prepares: bool = False
     is_at_work: bool = False
+    is_ending: bool = False
     is_success: bool = False
     is_stop: bool = False
     is_failure: bool = False
@@ -50,7 +52,7 @@ class State(str, Enum):
     RUNNING = "running", Meaning(goes_on=True, ends_unsaid=True, is_at_work=True)
     REQUEUED = "requeued", Meaning("back in the queue; it goes on when Slurm starts it again", goes_on=True)
     MERGING = "merging", Meaning("all shards have ended; the results are being verified", goes_on=True)
-    STOPPING = "stopping", Meaning("stopping: its processes are ending", goes_on=True)
+    STOPPING = "stopping", Meaning("stopping: its processes are ending", goes_on=True, is_ending=True)
     SILENT = (
         "silent",
         Meaning(
@@ -83,6 +85,7 @@ class State(str, Enum):
     begins_again: bool
     prepares: bool
     is_at_work: bool
+    is_ending: bool
     is_success: bool
     is_stop: bool
     is_failure: bool

@@ -10,7 +10,7 @@ from typing import Literal
 from ecgan.files import read_json, write_json
 from jobs.run.clock import now
 
-#: A training; all shards, in an array; what comes after them; compiling for the doctor.
+#: What jobs are for: a training; shards, in an array; what comes after them all; compiling for the doctor.
 JobKind = Literal["training", "shards", "merge", "warm"]
 
 
@@ -25,9 +25,11 @@ class SubmittedJob:
 
 @dataclass(frozen=True)
 class Submission:
-    """The jobs of the last submission. `submitted`, `cancelled`: when, the latter by our cancel command, else None."""
+    """The jobs of the last submission. `scheduler`: whose jobs they are, as --cluster names it. `submitted`,
+    `cancelled`: when, the latter by our cancel command, else None."""
 
     jobs: tuple[SubmittedJob, ...]
+    scheduler: str = "slurm"
     submitted: str = dataclasses.field(default_factory=now)
     cancelled: str | None = None
 

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
+from ecgan.runtime.requirements import Finding
+
 Mark = Literal["ok", "missing", "note"]
 
 
@@ -44,6 +46,17 @@ class Checks:
         return [
             guarded(check.__name__.replace("_", " "), self._failing, check, self._stops_ranks) for check in self._checks
         ]
+
+
+def noted(check: tuple[str, Callable[[], Finding]], stops_ranks: bool = False) -> Row:
+    """The row of a check by name that may be lacking something, which is worth a note."""
+    name, look = check
+
+    def row() -> Row:
+        finding = look()
+        return Row(name, "note" if finding.how else "ok", finding.found, finding.how, stops_ranks and bool(finding.how))
+
+    return guarded(name, "note", row, stops_ranks)
 
 
 def guarded(name: str, failing: Mark, check: Check, stops_ranks: bool = False) -> Row:

@@ -33,7 +33,8 @@ from jobs.sharded.shard import Share
 from jobs.sharded.work import Remark, Request, Work
 from launch import flow
 from launch.command import DONE, SOME_FAILED
-from slurm import resources
+from slurm.processes import resources
+from slurm.schedulers import SCHEDULERS
 
 
 @dataclass(frozen=True)
@@ -194,7 +195,28 @@ def test_without_memory_for_the_workers_nothing_begins(
         with pytest.raises(UserError) as refused:
             count(pictures, "--shards", 5, *options, *dry_run)
         assert re.search(told, in_words(refused.value))
-    assert not run_of(pictures).plan.exists()
+    assert not run_of(pictures).path.exists()
+
+
+def test_what_is_refused_leaves_what_was_there(pictures: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(resources, "available_memory", lambda: 0)
+    folder = run_of(pictures).path
+    folder.mkdir()
+    (folder / "theirs").touch()
+    with pytest.raises(UserError):
+        count(pictures)
+    assert {path.name for path in folder.iterdir()} <= {"theirs", "lock"}
+
+
+def test_a_folder_that_the_cluster_can_not_use_is_not_made(
+    pictures: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(type(SCHEDULERS["slurm"]), "answers", lambda self: (True, "it answers"))
+    odd = pictures.rename(tmp_path / "50%")
+    for dry_run in ((), ("--dry_run",)):
+        with pytest.raises(UserError, match="in its name on Slurm"):
+            count(odd, "--cluster", "slurm", *dry_run)
+    assert not run_of(odd).path.exists()
 
 
 def test_workers_that_fit_are_taken(pictures: Path, monkeypatch: pytest.MonkeyPatch) -> None:
