@@ -68,7 +68,7 @@ def cluster_for(settings: Settings, options: ClusterOptions, kind: JobKind) -> t
     names those without effect.
     """
     others = [name for name, kinds in _marked("kinds", *options.along) if kind not in kinds and name in options.given]
-    _refuse(others, options, f"of no use here, where jobs are for: {kind}")
+    _refuse(others, options, f"of no use for jobs of this kind ({kind})")
     used = {name: value for name, value in options.given.items() if name not in others}
     cluster, why = _decide(settings, options.cluster_config, used)
     if cluster:
