@@ -22,6 +22,9 @@ class About:
     suffix: str | None = None
 
 
+_NOTHING = About()
+
+
 class Kind(str, Enum):
     """Equal to its name in files. See `About` for the attributes. One that this version does not know, as a later one's
     record may have it, is called by its name."""
@@ -30,13 +33,13 @@ class Kind(str, Enum):
     GENERATION = "generation", About("generating", suffix=".run")
     SCORING = "scoring", About(suffix=".score")
     #: Compiling on a node, for the doctor.
-    WARMING = "warming", About()
+    WARMING = "warming", _NOTHING
 
     doing: str
     unit: str
     suffix: str | None
 
-    def __new__(cls, name: str, about: About) -> Kind:
+    def __new__(cls, name: str, about: About = _NOTHING) -> Kind:
         kind = str.__new__(cls, name)
         kind._value_ = name
         vars(kind).update(vars(about) | {"doing": about.doing or name})
@@ -51,5 +54,5 @@ class Kind(str, Enum):
             return None
         kind = str.__new__(cls, value)
         kind._name_, kind._value_ = value.upper(), value
-        vars(kind).update(vars(About()) | {"doing": value})
+        vars(kind).update(vars(_NOTHING) | {"doing": value})
         return kind
