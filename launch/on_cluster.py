@@ -109,7 +109,7 @@ def dry_run(run: RunDir, settings: Any, cluster: Cluster, batches: Sequence[Batc
             print(f"  {line}")
     for number, batch in enumerate(batches):
         text = cluster.text(run.path, dataclasses.replace(batch, after="ID" if number else None))
-        print(f"\nsbatch script of {batch.name}:\n{text}")
+        print(f"\nscript of {batch.name}:\n{text}")
         answers, found = cluster.scheduler.answers()
         if not answers:
             print(f"not checked: {found}", flush=True)
