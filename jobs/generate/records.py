@@ -22,7 +22,8 @@ from jobs.run.folder import RunDir
 
 @dataclass(frozen=True)
 class Record:
-    """The outcome of one task: `sha256` of its file, or the `error` that kept it from being made."""
+    """The outcome of one task: `sha256` of its file, or the `error` that kept it from being made; `bad_input`: which
+    lies in its mask or reference."""
 
     name: str
     inputs: str
@@ -30,6 +31,7 @@ class Record:
     sha256: str | None = None
     seconds: float | None = None
     error: str | None = None
+    bad_input: bool = False
 
 
 def shard_file(run: RunDir, shard: int) -> Path:

@@ -15,7 +15,7 @@ from ecgan.errors import UserError
 from ecgan.runtime.compiling import usable_device
 from ecgan.runtime.devices import Device, choose_device
 from jobs import faults
-from jobs.generate import merge
+from jobs.generate import replacing
 from jobs.generate.plan import GeneratePlan, Painting, Task, input_digest
 from jobs.generate.records import Record
 from jobs.generate.settings import GenerateSettings
@@ -48,7 +48,7 @@ class GenerateRequest(Request):
         return (self.run.images,)
 
     def mend(self) -> None:
-        merge.restore(self.run, self.results)
+        replacing.restore(self.run, self.results)
 
 
 def check(settings: GenerateSettings, device: Device | None = None) -> GenerateRequest:
@@ -64,7 +64,11 @@ def check(settings: GenerateSettings, device: Device | None = None) -> GenerateR
         _insist_outside(results, name, getattr(settings, name))
     tasks, skipped, remarks = _find_tasks(settings, checkpoint)
     reasons = {fault.name: fault.reason for fault in reversed(skipped)}
-    faulty = {task.name: Record(task.name, "", -1, error=reasons[task.name]) for task in tasks if task.name in reasons}
+    faulty = {
+        task.name: Record(task.name, "", -1, error=reasons[task.name], bad_input=True)
+        for task in tasks
+        if task.name in reasons
+    }
     # Last, since with a GPU it may compile, which a mistake in the input or a dry run need not wait for.
     if device is None:
         choose = choose_device if settings.dry_run else usable_device

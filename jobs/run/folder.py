@@ -27,6 +27,7 @@ class RunDir:
         self.shards = path / "shards"
         self.images = path / "images"
         self.done = path / "done.jsonl"
+        self.strays = path / "strays"
         self.replaced = path / "replaced"
         self.states = path / "states"
         self.metrics = path / "metrics.jsonl"

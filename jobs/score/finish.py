@@ -106,7 +106,7 @@ def _gaussian(measured: list[Measurements]) -> Gaussian | None:
 
 
 def _score(
-    plan: ScorePlan, records: list[dict[str, Any]], pictures: list[Measurements], photos: Gaussian | None
+    plan: ScorePlan, records: list[dict[str, Any]], pictures: list[Measurements], of_photos: Gaussian | None
 ) -> dict[str, Any]:
     notes: list[str] = []
     terms: dict[str, float] = {}
@@ -130,8 +130,8 @@ def _score(
         else:
             score["mask_accuracy"] = accuracy
             terms["mask_accuracy"] = accuracy["value"]
-    if photos is not None:
-        distance = _distance(plan, pictures, photos, notes)
+    if of_photos is not None:
+        distance = _distance(plan, pictures, of_photos, notes)
         if distance is not None:
             score["fid" if plan.judges.inception else "fsd"] = distance
             if plan.judges.inception:
@@ -170,24 +170,24 @@ def _accuracy(plan: ScorePlan, pictures: list[Measurements]) -> dict[str, Any] |
 
 
 def _distance(
-    plan: ScorePlan, pictures: list[Measurements], photos: Gaussian, notes: list[str]
+    plan: ScorePlan, pictures: list[Measurements], of_photos: Gaussian, notes: list[str]
 ) -> dict[str, Any] | None:
     found = _gaussian(pictures)
     name = "FID" if plan.judges.inception else "FSD"
     if found is None:
         notes.append(f"{name} needs two pictures at least")
         return None
-    rank = len(photos.mean)
-    for what, count in (("pictures", found.count), ("training photos", photos.count)):
+    rank = len(of_photos.mean)
+    for what, count in (("pictures", found.count), ("training photos", of_photos.count)):
         if count <= rank:
             notes.append(f"{name}: the covariance of {count} {what} is rank-deficient (more than {rank} would do)")
         if count < FEW:
             notes.append(f"warning: {name} of fewer than {FEW} {what} ({count}) says little")
     network = "inception" if plan.judges.inception else "segmenter"
     return {
-        "value": frechet.distance(found, photos),
+        "value": frechet.distance(found, of_photos),
         "pictures": found.count,
-        "training_photos": photos.count,
+        "training_photos": of_photos.count,
         "weights": getattr(plan.judges, network),
         "sha256": plan.judges.of(network),
     }
