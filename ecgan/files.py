@@ -69,6 +69,27 @@ def write_json(path: Path, value: Any) -> None:
     write_atomically(path, json.dumps(value, indent=1) + "\n")
 
 
+def append_line(path: Path, value: Any) -> None:
+    """Adds `value` as a line of JSON, which a kill of this process no longer takes away.
+
+    What a killed writer left of a line before it stays a line of its own, which readers pass over. Raises OSError, the
+    file is as before then; and ValueError for numbers that are not finite, which JSON has no words for.
+    """
+    line = json.dumps(value, allow_nan=False).encode() + b"\n"
+    with open(path, "a+b", buffering=0) as file:
+        end = file.seek(0, os.SEEK_END)
+        file.seek(max(0, end - 1))
+        if file.read(1) not in (b"", b"\n"):
+            line = b"\n" + line
+        try:
+            while line:
+                line = line[file.write(line) :]
+        except OSError:
+            with contextlib.suppress(OSError):
+                file.truncate(end)  # half a line would spoil the next one
+            raise
+
+
 def open_file(path: Path) -> BinaryIO:
     """Opens a file for reading. Raises OSError, also if it is none: a FIFO would be waited for, a device has no end."""
     try:

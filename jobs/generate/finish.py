@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ecgan.data.testset import Fault
-from jobs.generate import merge, records, replacing, strays
+from jobs.generate import merge, outcomes, replacing, strays
 from jobs.generate.merge import Gap
+from jobs.generate.outcomes import TaskOutcome
 from jobs.generate.plan import GeneratePlan
-from jobs.generate.records import Record
 from jobs.generate.settings import GenerateSettings
 from jobs.run import attempts, record
 from jobs.run.folder import RunDir
@@ -38,7 +38,7 @@ class GenerateFinish(Finish):
         run, plan = self._opened()
         attempts.insist_on_newest()
         replacing.restore(run, self.results)
-        gathered = records.gather(run)
+        gathered = outcomes.gather(run)
         left_out = self.left_out(plan, gathered)
         if merge.is_complete(self.results, plan.without({gap.name for gap in left_out})):
             return self._done(run, plan, left_out)  # started again after it had done its work
@@ -68,10 +68,10 @@ class GenerateFinish(Finish):
     def note_failures(self) -> int:
         run, plan = self._opened()
         others = [{"name": gap.name, "reason": gap.reason} for gap in self._of_no_picture(plan)]
-        return records.write_failures(run, plan, records.gather(run), others)
+        return outcomes.write_failures(run, plan, outcomes.gather(run), others)
 
-    def left_out(self, plan: GeneratePlan, known: Mapping[str, Record]) -> list[Gap]:
-        """What the results lack if all else is made, as far as the records in `known` tell; and what the input lacks
+    def left_out(self, plan: GeneratePlan, known: Mapping[str, TaskOutcome]) -> list[Gap]:
+        """What the results lack if all else is made, as far as the outcomes in `known` tell; and what the input lacks
         that is not about one of `plan`'s pictures."""
         errors = ((task.name, known[task.name]) for task in plan.tasks if task.name in known)
         gaps = [Gap(name, found.error, found.bad_input) for name, found in errors if found.error is not None]
@@ -88,7 +88,9 @@ class GenerateFinish(Finish):
         names = {task.name for task in plan.tasks}
         return [Gap(fault.name, fault.reason, bad_input=True) for fault in self.skipped if fault.name not in names]
 
-    def _publish(self, run: RunDir, plan: GeneratePlan, gathered: dict[str, Record], missing: Sequence[Gap]) -> None:
+    def _publish(
+        self, run: RunDir, plan: GeneratePlan, gathered: dict[str, TaskOutcome], missing: Sequence[Gap]
+    ) -> None:
         published = plan.without({gap.name for gap in missing})
         replacing.insist_on_replaceable(self.results, published, self.settings.overwrite)
         for file in set(plan.files) - set(published.files):  # written, but a kill kept it from being recorded

@@ -11,7 +11,6 @@ import dataclasses
 import os
 import shutil
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -21,12 +20,15 @@ from ecgan.data.folders import is_dropping
 from ecgan.data.images import BadImage, check_picture
 from ecgan.files import read_any_json, sha256_of, write_json
 from ecgan.progress import progress_bar
+from ecgan.threads import in_threads
+from jobs.generate.outcomes import TaskOutcome, made
 from jobs.generate.plan import GeneratePlan, Task
-from jobs.generate.records import Record, made
 from jobs.run.clock import now
 from jobs.run.folder import RunDir
 
 MANIFEST = "manifest.json"
+#: Threads that verify pictures.
+READERS = 4
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,16 +46,16 @@ class Gap:
         return f"{self.name}: {self.reason}" if self.name else self.reason
 
 
-def verify(run: RunDir, plan: GeneratePlan, records: dict[str, Record]) -> list[Gap]:
+def verify(run: RunDir, plan: GeneratePlan, outcomes: dict[str, TaskOutcome]) -> list[Gap]:
     """Checks that images/ holds the plan's pictures: present, as recorded, decodable, of the right size."""
 
     def check(task: Task) -> Gap | None:
-        record, path = records.get(task.name), run.images / task.file(plan.painting.format)
-        if record is None or record.sha256 is None:
-            return Gap(task.name, (record and record.error) or "not made yet", bool(record and record.bad_input))
+        outcome, path = outcomes.get(task.name), run.images / task.file(plan.painting.format)
+        if outcome is None or outcome.sha256 is None:
+            return Gap(task.name, (outcome and outcome.error) or "not made yet", bool(outcome and outcome.bad_input))
         if not path.is_file():
             return Gap(task.name, "its file is gone")
-        if sha256_of(path) != record.sha256:
+        if sha256_of(path) != outcome.sha256:
             return Gap(task.name, "its file is not the one that was written")
         try:
             check_picture(path, plan.painting.size)
@@ -61,19 +63,15 @@ def verify(run: RunDir, plan: GeneratePlan, records: dict[str, Record]) -> list[
             return Gap(task.name, str(error))
         return None
 
-    gaps = []
-    with ThreadPoolExecutor(4) as pool, progress_bar(len(plan.tasks), "verifying", "picture") as bar:
-        for gap in pool.map(check, plan.tasks):
-            bar.update()
-            if gap:
-                gaps.append(gap)
-    return gaps
+    with progress_bar(len(plan.tasks), "verifying", "picture") as bar:
+        found = in_threads(check, plan.tasks, READERS, bar.update)
+    return [gap for gap in found if gap]
 
 
 def write_manifest(
     run: RunDir,
     plan: GeneratePlan,
-    records: dict[str, Record],
+    outcomes: dict[str, TaskOutcome],
     settings: dict[str, Any],
     left_out: Sequence[Gap] = (),
 ) -> None:
@@ -85,9 +83,9 @@ def write_manifest(
             "reference": task.reference,
             "inputs": task.inputs,
             "seed": painting.seed,
-            "shard": records[task.name].shard,
-            "sha256": records[task.name].sha256,
-            "seconds": records[task.name].seconds,
+            "shard": outcomes[task.name].shard,
+            "sha256": outcomes[task.name].sha256,
+            "seconds": outcomes[task.name].seconds,
         }
         for task in plan.tasks
     }
@@ -122,14 +120,14 @@ def left_out(manifest: dict[str, Any] | None) -> list[Gap]:
         return []
 
 
-def listed(results: Path, plan: GeneratePlan) -> dict[str, Record]:
-    """Records of `plan`'s pictures as the manifest in `results` has them; empty if it is of other settings."""
+def listed(results: Path, plan: GeneratePlan) -> dict[str, TaskOutcome]:
+    """Outcomes of `plan`'s pictures as the manifest in `results` has them; empty if it is of other settings."""
     manifest = read_manifest(results)
     if manifest is None or manifest["fingerprint"] != plan.painting.fingerprint():
         return {}
     entries = ((task.name, manifest["images"].get(task.file(plan.painting.format))) for task in plan.tasks)
     return {
-        name: Record(name, entry.get("inputs", ""), entry.get("shard", -1), entry["sha256"], entry.get("seconds"))
+        name: TaskOutcome(name, entry.get("inputs", ""), entry.get("shard", -1), entry["sha256"], entry.get("seconds"))
         for name, entry in entries
         if entry is not None
     }
@@ -144,11 +142,11 @@ def is_complete(results: Path, plan: GeneratePlan) -> bool:
     )
 
 
-def adopt(run: RunDir, results: Path, plan: GeneratePlan, records: dict[str, Record]) -> None:
-    """Puts those pictures of `records` that only the results folder has into images/, as links where possible."""
+def adopt(run: RunDir, results: Path, plan: GeneratePlan, outcomes: dict[str, TaskOutcome]) -> None:
+    """Puts those pictures of `outcomes` that only the results folder has into images/, as links where possible."""
     for task in plan.tasks:
         file = task.file(plan.painting.format)
-        if task.name not in records or sha256_if_any(run.images / file) == records[task.name].sha256:
+        if task.name not in outcomes or sha256_if_any(run.images / file) == outcomes[task.name].sha256:
             continue
         (run.images / file).unlink(missing_ok=True)
         try:

@@ -12,13 +12,13 @@ import re
 import secrets
 import shutil
 import sys
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 from ecgan.errors import UserError, reason
 from ecgan.files import TEMPORARY_SUFFIX
-from jobs.generate.merge import MANIFEST, names_in, read_manifest, sha256_if_any
+from ecgan.threads import in_threads
+from jobs.generate.merge import MANIFEST, READERS, names_in, read_manifest, sha256_if_any
 from jobs.generate.plan import GeneratePlan, differences
 from jobs.run.folder import RunDir
 
@@ -69,8 +69,7 @@ def altered(folder: Path, manifest: dict[str, Any] | None) -> list[str]:
     def is_altered(name: str) -> bool:
         return name not in images or sha256_if_any(folder / name) != images[name]["sha256"]
 
-    with ThreadPoolExecutor(4) as pool:
-        return [name for name, yes in zip(names, pool.map(is_altered, names), strict=True) if yes]
+    return [name for name, yes in zip(names, in_threads(is_altered, names, READERS), strict=True) if yes]
 
 
 def insist_on_renames(run: RunDir, results: Path) -> None:

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import stat
 import zipfile
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +14,7 @@ from ecgan.data.images import BadImage, Size, check_picture, read_bytes
 from ecgan.errors import UserError
 from ecgan.files import sha256_of, whole_file
 from ecgan.progress import progress_bar
+from ecgan.threads import in_threads
 from jobs.generate import merge
 from jobs.generate.merge import MANIFEST, read_manifest
 from jobs.options import option, resolved
@@ -92,12 +91,9 @@ def _verified(results: Path, manifest: dict[str, Any]) -> dict[str, str]:
     def check(name: str) -> str | None:
         return _fault(results / name, expected[name]["sha256"], (width, height))
 
-    faults = []
-    with ThreadPoolExecutor(os.cpu_count()) as pool, progress_bar(len(expected), "verifying", "picture") as bar:
-        for fault in pool.map(check, expected):
-            bar.update()
-            faults += [fault] if fault else []
-    if faults:
+    with progress_bar(len(expected), "verifying", "picture") as bar:
+        found = in_threads(check, expected, tick=bar.update)
+    if faults := [fault for fault in found if fault]:
         raise UserError(f"nothing packed: {_some(faults)}; launch/generate.py makes what is missing")
     return {name: entry["sha256"] for name, entry in expected.items()}
 

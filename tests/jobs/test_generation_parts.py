@@ -1,4 +1,4 @@
-"""Plan, records and merging one by one, with the moments between two renames that a kill can hit."""
+"""Plan, outcomes and merging one by one, with the moments between two renames that a kill can hit."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from ecgan.config import ModelConfig
 from ecgan.data.testset import Fault
 from ecgan.errors import UserError
 from ecgan.files import sha256_of
-from jobs.generate import merge, records, replacing, strays
+from jobs.generate import merge, outcomes, replacing, strays
 from jobs.generate.finish import GenerateFinish
+from jobs.generate.outcomes import TaskOutcome
 from jobs.generate.plan import GeneratePlan, Painting, Task, differences
-from jobs.generate.records import Record
 from jobs.generate.settings import GenerateSettings
 from jobs.run import attempts, record
 from jobs.run.folder import RunDir
@@ -41,15 +41,15 @@ def plan_of(count: int, seed: int = 0) -> GeneratePlan:
 
 
 @pytest.fixture
-def made_run(tmp_path: Path) -> tuple[RunDir, GeneratePlan, dict[str, Record]]:
+def made_run(tmp_path: Path) -> tuple[RunDir, GeneratePlan, dict[str, TaskOutcome]]:
     """A run of three pictures, all made."""
     run, plan = RunDir(tmp_path / "results.run"), plan_of(3)
     run.create(run.shards, run.images)
     for index, task in enumerate(plan.tasks):
         path = run.images / task.file("png")
         Image.fromarray(draw_photo(index, SIZE)).save(path)
-        records.append(records.shard_file(run, 0), Record(task.name, task.inputs, 0, sha256_of(path), 0.1))
-    return run, plan, records.gather(run)
+        outcomes.append(outcomes.shard_file(run, 0), TaskOutcome(task.name, task.inputs, 0, sha256_of(path), 0.1))
+    return run, plan, outcomes.gather(run)
 
 
 def test_what_is_made_gets_no_shard() -> None:
@@ -75,25 +75,25 @@ def test_fingerprint_changes_with_what_changes_pictures() -> None:
     assert {"checkpoint_hash", "noise", "size", "format", "device", "libraries", "model"} <= first.keys()
 
 
-def test_line_cut_short_by_a_kill_is_not_a_record(made_run: tuple[RunDir, GeneratePlan, dict[str, Record]]) -> None:
+def test_line_cut_short_by_a_kill_is_no_outcome(made_run: tuple[RunDir, GeneratePlan, dict[str, TaskOutcome]]) -> None:
     run, plan, gathered = made_run
-    path = records.shard_file(run, 0)
+    path = outcomes.shard_file(run, 0)
     path.write_text(path.read_text()[:-30])
-    assert set(records.gather(run)) == {"t0", "t1"}
-    assert records.made(run.images, plan, plan.tasks, records.gather(run)) == {"t0", "t1"}
-    assert records.made(run.images, plan, plan.tasks, gathered) == {"t0", "t1", "t2"}
+    assert set(outcomes.gather(run)) == {"t0", "t1"}
+    assert outcomes.made(run.images, plan, plan.tasks, outcomes.gather(run)) == {"t0", "t1"}
+    assert outcomes.made(run.images, plan, plan.tasks, gathered) == {"t0", "t1", "t2"}
 
 
-def test_later_record_wins(made_run: tuple[RunDir, GeneratePlan, dict[str, Record]]) -> None:
+def test_later_outcome_wins(made_run: tuple[RunDir, GeneratePlan, dict[str, TaskOutcome]]) -> None:
     run, plan, gathered = made_run
-    records.compact(run, {"t0": Record("t0", "inputs0", -1, error="bad"), "t1": gathered["t1"]})
-    assert records.gather(run)["t0"].error == "bad"
-    records.append(records.shard_file(run, 4), gathered["t0"])
-    assert records.gather(run)["t0"].error is None
-    assert records.write_failures(run, plan, records.gather(run)) == 0
+    outcomes.compact(run, {"t0": TaskOutcome("t0", "inputs0", -1, error="bad"), "t1": gathered["t1"]})
+    assert outcomes.gather(run)["t0"].error == "bad"
+    outcomes.append(outcomes.shard_file(run, 4), gathered["t0"])
+    assert outcomes.gather(run)["t0"].error is None
+    assert outcomes.write_failures(run, plan, outcomes.gather(run)) == 0
 
 
-def test_verification_names_every_gap(made_run: tuple[RunDir, GeneratePlan, dict[str, Record]]) -> None:
+def test_verification_names_every_gap(made_run: tuple[RunDir, GeneratePlan, dict[str, TaskOutcome]]) -> None:
     run, plan, gathered = made_run
     assert merge.verify(run, plan, gathered) == []
     (run.images / "t0.png").unlink()
@@ -104,11 +104,13 @@ def test_verification_names_every_gap(made_run: tuple[RunDir, GeneratePlan, dict
         ("t1", "its file is not the one that was written"),
         ("t2", "not made yet"),
     ]
-    gathered["t1"] = Record("t1", "inputs1", 0, sha256_of(run.images / "t1.png"))
+    gathered["t1"] = TaskOutcome("t1", "inputs1", 0, sha256_of(run.images / "t1.png"))
     assert any("unreadable" in gap.reason for gap in merge.verify(run, plan, gathered))
 
 
-def test_new_results_replace_old_ones(made_run: tuple[RunDir, GeneratePlan, dict[str, Record]], tmp_path: Path) -> None:
+def test_new_results_replace_old_ones(
+    made_run: tuple[RunDir, GeneratePlan, dict[str, TaskOutcome]], tmp_path: Path
+) -> None:
     run, plan, gathered = made_run
     results = publish(made_run, tmp_path)
     run.images.mkdir()
@@ -123,7 +125,7 @@ def test_new_results_replace_old_ones(made_run: tuple[RunDir, GeneratePlan, dict
 
 @pytest.mark.parametrize("begun", ["before", "while verifying"])
 def test_only_the_newest_merge_writes(
-    made_run: tuple[RunDir, GeneratePlan, dict[str, Record]],
+    made_run: tuple[RunDir, GeneratePlan, dict[str, TaskOutcome]],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     begun: str,
@@ -152,7 +154,7 @@ def test_only_the_newest_merge_writes(
 
 
 def test_kill_between_the_renames_is_mended(
-    made_run: tuple[RunDir, GeneratePlan, dict[str, Record]], tmp_path: Path
+    made_run: tuple[RunDir, GeneratePlan, dict[str, TaskOutcome]], tmp_path: Path
 ) -> None:
     run, plan, gathered = made_run
     results = tmp_path / "results"
@@ -180,7 +182,7 @@ def test_kill_between_the_renames_is_mended(
 
 
 def test_results_that_can_not_be_renamed_stay(
-    made_run: tuple[RunDir, GeneratePlan, dict[str, Record]], tmp_path: Path
+    made_run: tuple[RunDir, GeneratePlan, dict[str, TaskOutcome]], tmp_path: Path
 ) -> None:
     run, plan, gathered = made_run
     with pytest.raises(UserError, match="pictures are in"):
@@ -188,7 +190,7 @@ def test_results_that_can_not_be_renamed_stay(
     assert len(list(run.images.glob("*.png"))) == 3
 
 
-def publish(made_run: tuple[RunDir, GeneratePlan, dict[str, Record]], tmp_path: Path) -> Path:
+def publish(made_run: tuple[RunDir, GeneratePlan, dict[str, TaskOutcome]], tmp_path: Path) -> Path:
     """The run's pictures as a results folder."""
     run, plan, gathered = made_run
     merge.write_manifest(run, plan, gathered, {})
@@ -198,7 +200,7 @@ def publish(made_run: tuple[RunDir, GeneratePlan, dict[str, Record]], tmp_path: 
 
 @pytest.mark.parametrize("done", ["retouched", "cut short", "added", "of another mask", "not asked for"])
 def test_what_would_be_lost_is_not_replaced(
-    made_run: tuple[RunDir, GeneratePlan, dict[str, Record]], tmp_path: Path, done: str
+    made_run: tuple[RunDir, GeneratePlan, dict[str, TaskOutcome]], tmp_path: Path, done: str
 ) -> None:
     plan, results = made_run[1], publish(made_run, tmp_path)
     replacing.insist_on_replaceable(results, plan, overwrite=False)
@@ -223,7 +225,7 @@ def test_what_would_be_lost_is_not_replaced(
 
 
 def test_what_is_not_as_it_was_made_is_kept_beside_what_replaces_it(
-    made_run: tuple[RunDir, GeneratePlan, dict[str, Record]], tmp_path: Path
+    made_run: tuple[RunDir, GeneratePlan, dict[str, TaskOutcome]], tmp_path: Path
 ) -> None:
     run, plan, gathered = made_run
     for number in (1, 2):
@@ -239,12 +241,14 @@ def test_what_is_not_as_it_was_made_is_kept_beside_what_replaces_it(
 
 def fail(run: RunDir, name: str, bad_input: bool) -> None:
     """Has the picture of that name fail."""
-    records.append(records.shard_file(run, 1), Record(name, f"inputs{name[1:]}", 1, error="why", bad_input=bad_input))
+    outcomes.append(
+        outcomes.shard_file(run, 1), TaskOutcome(name, f"inputs{name[1:]}", 1, error="why", bad_input=bad_input)
+    )
 
 
 @pytest.fixture
 def finishing(
-    made_run: tuple[RunDir, GeneratePlan, dict[str, Record]], tmp_path: Path
+    made_run: tuple[RunDir, GeneratePlan, dict[str, TaskOutcome]], tmp_path: Path
 ) -> Callable[..., GenerateFinish]:
     run, plan, _ = made_run
     plan.save(run.plan)
@@ -254,7 +258,7 @@ def finishing(
 
 
 def test_a_run_ends_without_what_has_bad_input(
-    made_run: tuple[RunDir, GeneratePlan, dict[str, Record]],
+    made_run: tuple[RunDir, GeneratePlan, dict[str, TaskOutcome]],
     tmp_path: Path,
     finishing: Callable[..., GenerateFinish],
 ) -> None:
@@ -279,7 +283,7 @@ def test_a_run_ends_without_what_has_bad_input(
     # Mended, it is made, and the results become whole.
     shutil.copytree(tmp_path / "results", run.images)
     Image.fromarray(draw_photo(1, SIZE)).save(run.images / "t1.png")
-    records.append(records.shard_file(run, 2), gathered["t1"])
+    outcomes.append(outcomes.shard_file(run, 2), gathered["t1"])
     assert finishing()() == 0 and merge.is_complete(tmp_path / "results", plan)
     assert merge.left_out(merge.read_manifest(tmp_path / "results")) == []
 
@@ -294,7 +298,7 @@ def test_a_run_ends_without_what_has_bad_input(
     ],
 )
 def test_what_else_is_missing_keeps_a_run_from_its_end(
-    made_run: tuple[RunDir, GeneratePlan, dict[str, Record]],
+    made_run: tuple[RunDir, GeneratePlan, dict[str, TaskOutcome]],
     tmp_path: Path,
     finishing: Callable[..., GenerateFinish],
     failed: dict[str, bool],
@@ -308,7 +312,7 @@ def test_what_else_is_missing_keeps_a_run_from_its_end(
 
 
 def test_a_picture_that_exists_is_not_dropped_with_its_mask(
-    made_run: tuple[RunDir, GeneratePlan, dict[str, Record]],
+    made_run: tuple[RunDir, GeneratePlan, dict[str, TaskOutcome]],
     tmp_path: Path,
     finishing: Callable[..., GenerateFinish],
 ) -> None:
@@ -323,7 +327,7 @@ def test_a_picture_that_exists_is_not_dropped_with_its_mask(
 
 
 def test_strays_stop_nothing(
-    made_run: tuple[RunDir, GeneratePlan, dict[str, Record]],
+    made_run: tuple[RunDir, GeneratePlan, dict[str, TaskOutcome]],
     tmp_path: Path,
     finishing: Callable[..., GenerateFinish],
 ) -> None:
@@ -346,7 +350,7 @@ MOMENTS = [(merge, "verify"), (merge, "write_manifest"), (strays, "set_aside"), 
 @pytest.mark.parametrize("module, function", MOMENTS)
 @pytest.mark.parametrize("call", [1, 2, 3])
 def test_an_interrupted_end_loses_nothing(
-    made_run: tuple[RunDir, GeneratePlan, dict[str, Record]],
+    made_run: tuple[RunDir, GeneratePlan, dict[str, TaskOutcome]],
     tmp_path: Path,
     finishing: Callable[..., GenerateFinish],
     monkeypatch: pytest.MonkeyPatch,
@@ -385,7 +389,7 @@ def test_an_interrupted_end_loses_nothing(
 
 @pytest.mark.parametrize("what", ["bind", "overlay", "overlay of the run", "link to another disk"])
 def test_results_that_no_rename_can_replace_are_refused_before(
-    made_run: tuple[RunDir, GeneratePlan, dict[str, Record]],
+    made_run: tuple[RunDir, GeneratePlan, dict[str, TaskOutcome]],
     tmp_path: Path,
     mount: Callable[[int], Path],
     what: str,
