@@ -210,7 +210,7 @@ def test_ctrl_c_at_every_stage_loses_nothing(data_folder: Folder) -> None:
         "jobs.generate.request:check_pictures",
         "jobs.generate.replacing:restore",
         "jobs.generate.replacing:insist_on_renames",
-        "jobs.generate.records:compact",
+        "jobs.generate.outcomes:compact",
         "jobs.generate.work:compile_core",
         "jobs.generate.merge:verify",
         "jobs.generate.replacing:swap_in",
