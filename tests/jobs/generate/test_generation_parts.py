@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -64,7 +65,7 @@ def test_plan_comes_back_from_its_file(tmp_path: Path) -> None:
     plan.save(tmp_path / "plan.json")
     assert GeneratePlan.load(tmp_path / "plan.json") == plan
     (tmp_path / "plan.json").write_text("{")
-    with pytest.raises(UserError, match="plan.json is not a plan"):
+    with pytest.raises(UserError, match=r"plan\.json"):
         GeneratePlan.load(tmp_path / "plan.json")
 
 
@@ -170,7 +171,7 @@ def test_kill_between_the_renames_is_mended(
     assert (results / "old.png").exists() and not run.replaced.exists()
 
     run.replaced.mkdir()
-    with pytest.raises(UserError, match="has taken the place"):
+    with pytest.raises(UserError, match=re.escape(str(results))):
         replacing.restore(run, results)  # other pictures were put there meanwhile
     run.replaced.rmdir()
     merge.write_manifest(run, plan, gathered, {})
@@ -185,7 +186,7 @@ def test_results_that_can_not_be_renamed_stay(
     made_run: tuple[RunDir, GeneratePlan, dict[str, TaskOutcome]], tmp_path: Path
 ) -> None:
     run, plan, gathered = made_run
-    with pytest.raises(UserError, match="pictures are in"):
+    with pytest.raises(UserError, match=re.escape(str(run.images))):  # where they are
         replacing.swap_in(run, tmp_path / "no" / "such" / "folder")
     assert len(list(run.images.glob("*.png"))) == 3
 
