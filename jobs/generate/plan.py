@@ -92,6 +92,9 @@ class GeneratePlan:
         """Every file that the results folder must hold, the manifest aside."""
         return [task.file(self.painting.format) for task in self.tasks]
 
+    def without(self, names: Collection[str | None]) -> GeneratePlan:
+        return dataclasses.replace(self, tasks=tuple(task for task in self.tasks if task.name not in names))
+
     def of_shard(self, shard: int) -> list[Task]:
         return [task for task in self.tasks if task.shard == shard]
 
@@ -117,7 +120,8 @@ class GeneratePlan:
 
 
 def saved_fingerprint(path: Path) -> dict[str, Any] | None:
-    """The fingerprint in a plan.json or manifest.json; None if there is no such file or it holds none."""
+    """The fingerprint in the plan of a generation, a version's before as well; None if there is no such file, or it has
+    none."""
     try:
         return dict(read_any_json(path)["fingerprint"])
     except (OSError, ValueError, KeyError, TypeError):

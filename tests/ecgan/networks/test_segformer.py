@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -58,19 +59,19 @@ def test_a_segmenter_sees_any_size_and_gives_labels_at_the_photos(tmp_path: Path
 
 
 def test_what_is_no_segmenter_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="does not exist"):
+    with pytest.raises(UserError, match=r"nothing\.pth"):
         open_segmenter(tmp_path / "nothing.pth")
-    with pytest.raises(UserError, match="holds no segmentation network"):
+    with pytest.raises(UserError, match=re.escape(str(tmp_path))):
         open_segmenter(tmp_path)
     save_file({"weight": np.zeros(3, np.float32)}, tmp_path / "other.safetensors")
-    with pytest.raises(UserError, match=r"no SegFormer .*decode_head.classifier.weight"):
+    with pytest.raises(UserError, match=r"other\.safetensors.*decode_head\.classifier\.weight"):
         open_segmenter(tmp_path / "other.safetensors")
     weights = segformer_weights("b1")
     assert SegformerShape.of({name: array.shape for name, array in weights.items()}).tensors == weights.keys()
     del weights["segformer.encoder.block.1.1.attention.self.sr.bias"]
     save_file(weights, tmp_path / "holes.safetensors")
-    with pytest.raises(UserError, match=r"lacks 1 of a SegFormer's tensors.*block.1.1.attention.self.sr.bias"):
+    with pytest.raises(UserError, match=r"holes\.safetensors.* 1 .*block\.1\.1\.attention\.self\.sr\.bias"):
         open_segmenter(tmp_path / "holes.safetensors")
     native.save(tmp_path / "ecgan", {"G": {"a": np.zeros(1, np.float32)}}, ModelConfig(), {})
-    with pytest.raises(UserError, match="not of a segmentation network"):
+    with pytest.raises(UserError, match=re.escape(str(tmp_path / "ecgan"))):
         open_segmenter(tmp_path / "ecgan")
