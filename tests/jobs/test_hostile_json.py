@@ -45,7 +45,8 @@ def test_checkpoints(tmp_path: Path, spoil: Spoil) -> None:
 def test_results(tmp_path: Path, spoil: Spoil) -> None:
     spoil(tmp_path / MANIFEST)
     assert read_manifest(tmp_path) is None
-    assert saved_fingerprint(tmp_path / MANIFEST) is None
+    with pytest.raises(UserError, match=MANIFEST):
+        saved_fingerprint(tmp_path / MANIFEST)
 
 
 def test_records_of_runs(tmp_path: Path, spoil: Spoil) -> None:

@@ -282,12 +282,65 @@ def test_a_picture_that_breaks_while_training_is_named(train_folder: Folder) -> 
     note = json.loads((data.path / "run/checked.json").read_text())
     assert note["faults"] == []
     photo = data.data / "imgs/p2.jpg"
-    stat = photo.stat()
+    stat, whole = photo.stat(), photo.read_bytes()
     photo.write_bytes(bytes(stat.st_size))
     os.utime(photo, ns=(stat.st_atime_ns, stat.st_mtime_ns))  # so that the check is not repeated
     job = data.train("--max_steps", 6)
     assert job.returncode == 1 and "p2.jpg" in job.stderr and "Traceback" not in job.stderr
-    assert data.states() == ["step-00000002"]
+    photo.write_bytes(whole)
+    assert data.train("--max_steps", 6).returncode == 0
+
+
+@pytest.mark.process
+def test_a_picture_that_breaks_while_training_costs_no_steps(train_folder: Folder) -> None:
+    """Of two ranks, one of which comes to it: both save what they have learnt before they leave."""
+    data = train_folder(24)
+    options = ("--ranks", 2, "--max_steps", 12, "--save_every_minutes", 0)
+    assert data.train(*options, run="whole").returncode == 0
+    plan = TrainPlan.load(data.path / "whole/plan.json")
+    late = plan.pairs[plan.sampler.samples(5)[3].index].photo  # of the second rank's share of the last step of an epoch
+    whole, stat = late.read_bytes(), late.stat()
+    assert data.train(*options, "--max_steps", 2).returncode == 0
+    late.write_bytes(bytes(stat.st_size))
+    os.utime(late, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+    job = data.train(*options)
+    assert job.returncode == 1 and late.name in job.stderr and "Traceback" not in job.stderr
+    assert data.states() == ["step-00000002", "step-00000005"]
+    assert [line["step"] for line in data.metrics()] == [1, 2, 3, 4, 5]
+    late.write_bytes(whole)
+    job = data.train(*options)
+    assert job.returncode == 0 and data.digests() == data.digests("whole"), job.stderr
+    assert [line["step"] for line in data.metrics()] == list(range(1, 13))
+
+
+@pytest.mark.process
+def test_a_training_whose_states_are_all_damaged_is_not_begun_anew(train_folder: Folder) -> None:
+    data = train_folder(6)
+    assert data.train("--max_steps", 2, "--save_every_steps", 1).returncode == 0
+    metrics = (data.path / "run/metrics.jsonl").read_bytes()
+    for state in data.states():
+        weights = data.path / "run/states" / state / "G.safetensors"
+        content = bytearray(weights.read_bytes())
+        content[-5] ^= 1  # which only its checksum tells
+        weights.write_bytes(content)
+    half = data.path / "run/states/.step-00000003.0123abcd.part"
+    half.mkdir()
+    for _ in range(2):
+        job = data.train("--max_steps", 3)
+        assert job.returncode == 1 and "--no-resume" in job.stderr and "Traceback" not in job.stderr
+        assert (data.path / "run/metrics.jsonl").read_bytes() == metrics and not half.exists()
+    assert data.train("--max_steps", 1, "--no-resume").returncode == 0
+    assert data.states() == ["step-00000001"]
+
+
+@pytest.mark.process
+def test_the_folder_of_another_run_is_refused(train_folder: Folder) -> None:
+    data = train_folder(6)
+    (data.path / "run").mkdir()
+    (data.path / "run/plan.json").write_text('{"painting": {}}')
+    job = data.train()
+    assert job.returncode == 2 and "--run_dir" in job.stderr and "generation" in job.stderr
+    assert [path.name for path in (data.path / "run").iterdir()] == ["plan.json"]
 
 
 @pytest.mark.process
@@ -299,8 +352,9 @@ def test_a_training_that_diverges_keeps_its_last_good_state(train_folder: Folder
     assert job.returncode == 1 and "Traceback" not in job.stderr
     assert " lr " in job.stdout  # which is changed
     assert data.states() == ["step-00000002"] and data.digests() == good
-    failure = json.loads((data.path / "run/failures.jsonl").read_text().splitlines()[-1])
-    assert len(failure["names"]) == 4 and set(failure["names"]) <= {f"p{i}" for i in range(6)}
+    failed = [json.loads(line) for line in (data.path / "run/failures.jsonl").read_text().splitlines()]
+    assert len(failed) == 4 and {each["name"] for each in failed} <= {f"p{i}" for i in range(6)}
+    assert all(each["step"] > 2 and each["reason"] for each in failed)
     assert read_status(data.path / "run").state is State.FAILED
     assert data.train("--max_steps", 3).returncode == 0
 

@@ -15,7 +15,7 @@ import pytest
 from conftest import ROOT
 from test_original_pickles import write
 
-from ecgan.checkpoint import ModelOverrides, find_newest, native, open_checkpoint
+from ecgan.checkpoint import ModelOverrides, find_newest, native, open_checkpoint, open_pickles, tensors
 from ecgan.checkpoint.infer import infer_model
 from ecgan.config import ModelConfig
 from ecgan.errors import UserError
@@ -166,3 +166,89 @@ def test_tensors_that_do_not_fit_are_named(tiny_checkpoint: Path) -> None:
 def test_description_is_readable(tiny_checkpoint: Path) -> None:
     description = json.loads((tiny_checkpoint / "checkpoint.json").read_text())
     assert description["model"]["ngf"] == 4 and set(description["sha256"]) == {f"{n}.safetensors" for n in "GED"}
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        ModelConfig(128, 64, ngf=4, ndf=4, num_upsampling_layers="normal"),
+        ModelConfig(128, 128, 5, True, 6, 300, num_upsampling_layers="most", num_D=1, n_layers_D=3),
+    ],
+)
+def test_tensors_are_known_without_building_the_networks(model: ModelConfig) -> None:
+    from ecgan.networks import Discriminator, Encoder, Generator
+
+    for name, network in {"G": Generator, "E": Encoder, "D": Discriminator}.items():
+        built = {key: tuple(var.shape) for key, var in network(model).state_dict().items()}
+        assert tensors.of_file(name, model) == built
+
+
+@pytest.mark.parametrize(
+    ("told", "named"),
+    [
+        ({"z_dim": 255}, "G.safetensors.*fc.weight has shape"),
+        ({"width": 256}, "G.safetensors.*fc.weight has shape"),
+        ({"ngf": 10**12}, "ngf is 1000000000000"),
+        ({"width": 10**12 * 32}, "width is"),
+        ({"num_D": 10**12}, "num_D is"),
+    ],
+)
+def test_a_model_that_is_not_its_tensors_is_refused_when_it_is_opened(
+    tmp_path: Path, tiny_checkpoint: Path, told: dict[str, Any], named: str
+) -> None:
+    shutil.copytree(tiny_checkpoint, tmp_path / "copy")
+    path = tmp_path / "copy" / "checkpoint.json"
+    description = json.loads(path.read_text())
+    description["model"] |= told
+    path.write_text(json.dumps(description))
+    with pytest.raises(UserError, match=named):
+        open_checkpoint(tmp_path / "copy")
+
+
+def test_tensors_that_are_not_the_models_are_refused_when_they_are_opened(
+    tmp_path: Path, tiny_checkpoint: Path, as_original: Path
+) -> None:
+    checkpoint = open_checkpoint(tiny_checkpoint)
+    wrong = checkpoint.arrays("E") | {"layer4.0.weight_u": np.zeros(3, np.float32)}
+    native.save(tmp_path / "ours", {"G": checkpoint.arrays("G"), "E": wrong}, checkpoint.model, {})
+    with pytest.raises(UserError, match=r"E\.safetensors.*layer4\.0\.weight_u"):
+        open_checkpoint(tmp_path / "ours")
+    write(as_original / "20_net_E.pkl", wrong)
+    with pytest.raises(UserError, match=r"20_net_E\.pkl.*layer4\.0\.weight_u"):
+        open_checkpoint(as_original, "20", ModelOverrides((128, 64), "normal"))
+    (tmp_path / "ours/G.safetensors").write_bytes((tmp_path / "ours/G.safetensors").read_bytes()[:-1])
+    with pytest.raises(UserError, match=r"G\.safetensors is damaged"):  # cut off: seen in its header
+        open_checkpoint(tmp_path / "ours")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"crop_size: {'9' * 401}",
+        "crop_size: 512\naspect_ratio: 1e-320",
+        "crop_size: 512\naspect_ratio: nan",
+        "crop_size: 512\naspect_ratio: 0",
+        "crop_size: 1000000000000",
+        "crop_size: -512",
+        "crop_size: wide",
+        "no_instance: False",
+    ],
+)
+def test_what_can_not_be_in_an_opt_txt_is_told_with_its_folder(as_original: Path, text: str) -> None:
+    (as_original / "opt.txt").write_text(text)
+    with pytest.raises(UserError, match=str(as_original)):
+        open_checkpoint(as_original, "20")
+
+
+def test_an_opt_txt_that_can_not_be_read_is_told(as_original: Path) -> None:
+    with open(as_original / "opt.txt", "wb") as file:
+        file.truncate(1 << 30)
+    with pytest.raises(UserError, match=r"opt\.txt"):
+        open_checkpoint(as_original, "20")
+
+
+def test_files_to_convert_are_named_as_they_were_given(as_original: Path, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"missing_net_G\.pkl"):
+        open_pickles([tmp_path / "missing_net_G.pkl"])
+    with pytest.raises(UserError, match=r"20_net_G\.pkl.*network E"):
+        open_pickles([as_original / "20_net_G.pkl"])
