@@ -38,13 +38,16 @@ _BRACKETS = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"?|([\[{])|([\]}])', re.DOTALL)
 Record = TypeVar("Record")
 
 
-def write_atomically(path: Path, content: bytes | str) -> None:
-    """Writes beside `path` under a temporary name, then renames. Raises OSError; leaves no temporary then."""
-    data = content.encode() if isinstance(content, str) else content
+@contextlib.contextmanager
+def whole_file(path: Path) -> Iterator[BinaryIO]:
+    """A file to write beside `path` under a temporary name, which takes that place when the block has ended.
+
+    Raises OSError that names `path`; whatever is raised, no temporary is left.
+    """
     temporary = path.with_name(f".{secrets.token_hex(8)}{TEMPORARY_SUFFIX}")  # short, since `path` may not be
     try:
         with open(temporary, "wb") as file:
-            file.write(data)
+            yield file
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
@@ -56,8 +59,35 @@ def write_atomically(path: Path, content: bytes | str) -> None:
         raise
 
 
+def write_atomically(path: Path, content: bytes | str) -> None:
+    """Writes a `whole_file`. Raises OSError that names `path`."""
+    with whole_file(path) as file:
+        file.write(content.encode() if isinstance(content, str) else content)
+
+
 def write_json(path: Path, value: Any) -> None:
     write_atomically(path, json.dumps(value, indent=1) + "\n")
+
+
+def append_line(path: Path, value: Any) -> None:
+    """Adds `value` as a line of JSON, which a kill of this process no longer takes away.
+
+    What a killed writer left of a line before it stays a line of its own, which readers pass over. Raises OSError, the
+    file is as before then; and ValueError for numbers that are not finite, which JSON has no words for.
+    """
+    line = json.dumps(value, allow_nan=False).encode() + b"\n"
+    with open(path, "a+b", buffering=0) as file:
+        end = file.seek(0, os.SEEK_END)
+        file.seek(max(0, end - 1))
+        if file.read(1) not in (b"", b"\n"):
+            line = b"\n" + line
+        try:
+            while line:
+                line = line[file.write(line) :]
+        except OSError:
+            with contextlib.suppress(OSError):
+                file.truncate(end)  # half a line would spoil the next one
+            raise
 
 
 def open_file(path: Path) -> BinaryIO:

@@ -30,7 +30,7 @@ class Synthesiser:
         load_arrays(self.generator, checkpoint.arrays(checkpoint.generator), f"network G of {checkpoint.path}")
         self.encoder.eval()
         self.generator.eval()
-        #: The masks painted last, and all that was computed for them: the next may be the same.
+        #: The masks generated from last, and all that was computed for them: the next may be the same.
         self._last: tuple[bytes, Segmap] | None = None
 
     @property
@@ -70,9 +70,11 @@ class Synthesiser:
         """
         together = len(names) if jt.flags.use_cuda else 1
         parts = [slice(first, first + together) for first in range(0, len(names), together)]
-        return np.concatenate([self._paint(masks[part], references[part], names[part], seed, noise) for part in parts])
+        return np.concatenate(
+            [self._generate_together(masks[part], references[part], names[part], seed, noise) for part in parts]
+        )
 
-    def _paint(
+    def _generate_together(
         self, masks: np.ndarray, references: np.ndarray, names: list[str], seed: int, noise: float
     ) -> np.ndarray:
         """What `generate` gives, of masks that go through the generator together."""

@@ -22,9 +22,10 @@ from ecgan.progress import progress_bar
 from jobs.bounds import CLASSES, at_least, between, insist_on_bounds
 from jobs.options import option, parse_size
 
-#: What can't be trained on is always left out; of the rest the user chooses.
-_ALWAYS = ("unreadable", "classes")
-_CHOICE = ("size", "grey", "border", "duplicate", "near_duplicate")
+#: What can't be trained on is always left out, and what is no pair can't be; of the rest the user chooses.
+_ALWAYS: tuple[Kind, ...] = ("unreadable", "classes")
+_NEVER: tuple[Kind, ...] = ("unpaired",)
+_CHOICE = tuple(kind for kind in get_args(Kind) if kind not in (*_ALWAYS, *_NEVER))
 REPORT, SUMMARY, EXCLUDE = "report.json", "report.txt", "exclude.txt"
 
 
@@ -33,7 +34,7 @@ class AuditSettings:
     input_path: str = option("data/train", "training set: folder with imgs/ and labels/", path=True)
     output_path: str = option("audit", "folder that gets the report and the exclusion list", path=True)
     exclude_list: str | None = option(None, "text file with the names of photos that are left out already", path=True)
-    exclude: str = option("size,grey,border,duplicate,near_duplicate", f"faults to list: any of {', '.join(_CHOICE)}")
+    exclude: str = option(",".join(_CHOICE), f"faults to list: any of {', '.join(_CHOICE)}")
     size: str = option("512x384", "WIDTHxHEIGHT that photos and masks should have the aspect of")
     chroma: float = option(Limits.chroma, "a photo is grey if its channels differ by less, of 255", between(0, 256))
     border: float = option(Limits.border, "share of a side from which on a border of one colour counts", between(0, 1))

@@ -34,6 +34,14 @@ def insist_on_usable(options: type, given: Mapping[str, Any]) -> None:
         if field.metadata["path"]:
             for each in value if positional else [value]:
                 insist_on_path(each, None if positional else field.name)
+        else:
+            insist_on_text(f"--{field.name}", value)
+
+
+def insist_on_text(name: str, value: object) -> None:
+    """Raises UserError if `value`, which has this name, is text with nothing in it."""
+    if isinstance(value, str) and not value.strip():
+        raise UserError(f"{name} is empty; leave it out for its default")
 
 
 def insist_on_path(text: str | None, name: str | None) -> None:

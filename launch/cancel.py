@@ -1,4 +1,4 @@
-"""Ends runs: their Slurm jobs, or the command that runs them on this machine. What they have made is kept.
+"""Ends runs: their jobs on a cluster, or the command that runs them on this machine. What they have made is kept.
 
 python launch/cancel.py runs/ecgan
 """
@@ -25,7 +25,7 @@ try:
     from jobs.run.status import read_status
     from jobs.run.submission import read_submission
     from launch.command import DONE, parse, run
-    from slurm import controller
+    from launch.scheduler import scheduler_of
 except ModuleNotFoundError as missing:
     runpy.run_path(str(Path(__file__).with_name("missing.py")))["exit_if_not_installed"](missing)
     raise
@@ -50,16 +50,17 @@ def cancel(run_dir: RunDir) -> str:
     submission = read_submission(run_dir.submission)
     if submission is None:
         return _stop_launcher(run_dir, status.is_over)
-    states = controller.job_states(submission.ids)
+    scheduler = scheduler_of(submission)
+    title, states = scheduler.title, scheduler.job_states(submission.ids)
     if states is None:
-        raise UserError(f"{run_dir.path}: no Slurm controller answers; ask again where Slurm's commands work")
+        raise UserError(f"{run_dir.path}: no {title} controller answers; ask again where {title}'s commands work")
     if all(state.is_over for state in states.values()):
         return f"no job of it is left ({status.state})"
-    done, words = controller.cancel(submission.ids)
+    done, words = scheduler.cancel(submission.ids)
     if not done:
         raise UserError(f"{run_dir.path}: {words}")
     dataclasses.replace(submission, cancelled=now()).save(run_dir.submission)
-    return f"cancelled job(s) {', '.join(submission.ids)}; they save what they have and end within Slurm's grace time"
+    return f"cancelled job(s) {', '.join(submission.ids)}; they save what they have and end within {title}'s grace time"
 
 
 def _stop_launcher(run_dir: RunDir, is_over: bool) -> str:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import os
 import re
 import signal
 import sys
 import typing
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -21,7 +22,7 @@ from jobs.given import insist_on_path, insist_on_usable
 from jobs.options import in_words
 from jobs.yaml_files import LONGEST, read_options, read_yaml
 from launch import early
-from slurm import inherited, resources
+from slurm.processes import inherited, resources
 
 set_loader("yaml", read_yaml, (yaml.YAMLError,))  # --config as all our files
 
@@ -51,18 +52,23 @@ def parse_both(
 ) -> tuple[Settings, Others]:
     """The same for the options of two dataclasses together.
 
-    One with a field `typed` that is no option gets the names of all options that stand on the command line itself.
+    What `other` may have beside options: a field `typed`, which gets the names of all options that stand on the command
+    line itself; `along`, dataclasses with more options, and a field `given`, which gets those of them that have a
+    value; `choices`, the words that an option may be, by its name.
     """
     parser = _Parser(description=description, allow_abbrev=False)
     parser.add_argument("--config", action=_ConfigFile, help="YAML file with any of the options below")
-    for each in (cls, other):
-        _add_options(parser, each)
-    words = normalise(sys.argv[1:] if arguments is None else arguments)
+    along: Sequence[type] = getattr(other, "along", ())
+    for each in (cls, other, *along):
+        _add_options(parser, each, getattr(other, "choices", {}))
+    words = files_first(normalise(sys.argv[1:] if arguments is None else arguments))
     if long := [word for word in words if len(word) > LONGEST]:
         raise UserError(f"{long[0][:50]}… has more than {LONGEST} characters")
     namespace = parser.parse_args(words)
     _insist_on_one(cls)
     namespace["typed"] = frozenset(word[2:].partition("=")[0] for word in words if word.startswith("--"))
+    every = {name: value for each in along for name, value in vars(_take(each, namespace)).items()}
+    namespace["given"] = {name: value for name, value in every.items() if value is not None}
     return _take(cls, namespace), _take(other, namespace)
 
 
@@ -123,7 +129,7 @@ def _take(cls: type[Settings], namespace: Any) -> Settings:
     return cls(**given)
 
 
-def _add_options(parser: _Parser, cls: type) -> None:
+def _add_options(parser: _Parser, cls: type, choices: Mapping[str, Sequence[str]]) -> None:
     hints = typing.get_type_hints(cls)
     for field in (field for field in dataclasses.fields(cls) if field.metadata):
         how: dict[str, Any] = {"default": field.default, "help": field.metadata["help"]}
@@ -138,6 +144,8 @@ def _add_options(parser: _Parser, cls: type) -> None:
             parser.flags.add(field.name)
             # one that is on by default is switched off with --no_NAME
             how |= {"action": ActionYesNo(no_prefix="no_") if field.default else "store_true"}
+        elif field.name in choices:
+            how |= {"type": typing.Literal[tuple(choices[field.name])]}
         else:
             how |= {"type": hints[field.name]}
         parser.add_argument(f"--{field.name}", **how)
@@ -155,10 +163,25 @@ def normalise(arguments: Sequence[str]) -> list[str]:
     return result
 
 
+def files_first(words: Sequence[str]) -> list[str]:
+    """What the command line says goes before what its files do, wherever these are named on it."""
+    files: list[str] = []
+    others: list[str] = []
+    left = iter(words)
+    for word in left:
+        if word == "--":
+            others += [word, *left]
+        elif word == "--config":
+            files += [word, *itertools.islice(left, 1)]
+        else:
+            (files if word.startswith("--config=") else others).append(word)
+    return files + others
+
+
 def use_cache(folder: str | None) -> None:
-    """Keeps compiled code in `folder`, also for every process that is started from here."""
+    """Keeps compiled code in `folder`, also for every process that is started from here, in whatever folder."""
     if folder is not None:
-        os.environ["ECGAN_CACHE"] = folder
+        os.environ["ECGAN_CACHE"] = str(Path(folder).expanduser().absolute())
 
 
 def use_threads(count: int | None) -> None:

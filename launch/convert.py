@@ -42,6 +42,8 @@ def main() -> int:
     if len(sources) == 1 and sources[0].is_dir():
         checkpoint = open_checkpoint(sources[0], settings.which_epoch, overrides)
     else:
+        if settings.which_epoch is not None:
+            raise UserError("--which_epoch chooses among the checkpoints of a folder, and files are given")
         checkpoint = open_pickles(sources, overrides)
     if not checkpoint.is_original:
         raise UserError(f"{checkpoint.path} is one of ours already")

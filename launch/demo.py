@@ -1,7 +1,8 @@
 """Shows the whole way on a small set that it draws itself: `make demo`.
 
 Draws landscapes with masks, trains a small model on them for a few minutes, generates pictures for
-other masks in 4 shards, scores them, and puts masks, references and results side by side on a page and a sheet.
+other masks in 4 shards, scores them, and puts masks, references and results side by side on a page and a sheet:
+all in demo/, in the current folder.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ except ModuleNotFoundError as missing:
     runpy.run_path(str(Path(__file__).with_name("missing.py")))["exit_if_not_installed"](missing)
     raise
 
-FOLDER, CONFIG = Path("demo"), "configs/demo.yaml"
+ROOT, FOLDER = Path(__file__).resolve().parents[1], Path("demo")
 PICTURES, PAIRS = 8, 120
 #: Of the drawn pictures; the model's own is smaller.
 SIZE = (256, 192)
@@ -41,13 +42,13 @@ def main() -> int:
         print(f"drawing {PAIRS} landscapes to learn from, and {PICTURES} masks")
         write_training_set(train, PAIRS, seed=1, size=SIZE)
         write_test_set(test, train, PICTURES, seed=2, size=SIZE)
-    _call("launch/train.py", "--config", CONFIG, "--input_path", train, "--run_dir", run_dir)
+    _call("train", "--config", ROOT / "configs/demo.yaml", "--input_path", train, "--run_dir", run_dir)
     images, results = train / "imgs", FOLDER / "results"
     where = ("--input_path", test, "--img_path", images, "--output_path", results)
-    _call("launch/generate.py", "--checkpoint", run_dir, *where, "--shards", 4, "--overwrite")
+    _call("generate", "--checkpoint", run_dir, *where, "--shards", 4, "--overwrite")
     inputs = ("--results", results, "--input_path", test, "--img_path", images)
-    _call("launch/score.py", *inputs)
-    _call("launch/gallery.py", *inputs)
+    _call("score", *inputs)
+    _call("gallery", *inputs)
     rows = [
         [
             colourise(read_mask(item.mask, ModelConfig())),
@@ -63,8 +64,8 @@ def main() -> int:
     return DONE
 
 
-def _call(*words: object) -> None:
-    command = [str(word) for word in words]
+def _call(name: str, *options: object) -> None:
+    command = [str(word) for word in (ROOT / "launch" / f"{name}.py", *options)]
     print("$ python", shlex.join(command), flush=True)
     status = subprocess.run([sys.executable, *command]).returncode
     if status:

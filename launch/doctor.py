@@ -9,7 +9,7 @@ import runpy
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar
 
 try:
     from launch import early  # isort: skip
@@ -19,12 +19,12 @@ try:
     from ecgan.errors import UserError
     from ecgan.runtime.devices import DeviceChoice, choose_device
     from jobs.options import option
-    from launch.checks import compiled, cuda, mpi, requirements, room, slurm
+    from launch.checks import compiled, cuda, mpi, requirements, room, schedulers
     from launch.checks.rows import Row
     from launch.checks.verdicts import verdicts
+    from launch.cluster_options import ClusterOptions, cluster_for
     from launch.command import DONE, SOME_FAILED, parse_both, run, use_cache
-    from launch.slurm_options import SlurmOptions, site_for
-    from launch.warming import warm_here, warm_on_slurm
+    from launch.warming import warm_here, warm_on_cluster
 except ModuleNotFoundError as missing:
     runpy.run_path(str(Path(__file__).with_name("missing.py")))["exit_if_not_installed"](missing)
     raise
@@ -38,23 +38,24 @@ class DoctorSettings:
     checkpoint: str | None = option(
         None, "with --warm: folder or .pkl whose model's operators are compiled, too", path=True
     )
-    cluster: Literal["slurm", "local"] = option("local", "with --warm: compile here, or on a node of the cluster")
+    cluster: str = option("local", "with --warm: compile here, or on a node of the cluster")
+    dry_run: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         if self.checkpoint is not None and not self.warm:
             raise UserError("--checkpoint says what to compile: give --warm with it")
-        if self.cluster == "slurm" and not self.warm:
-            raise UserError("--cluster slurm says where to compile: give --warm with it")
+        if self.cluster != "local" and not self.warm:
+            raise UserError(f"--cluster {self.cluster} says where to compile: give --warm with it")
 
 
 def main() -> int:
     about = "Says what this machine has, what it lacks, and what can run here."
-    settings, options = parse_both(DoctorSettings, SlurmOptions, about)
+    settings, options = parse_both(DoctorSettings, ClusterOptions, about)
     use_cache(settings.cache_dir)
     model = open_checkpoint(Path(settings.checkpoint).expanduser()).model if settings.checkpoint else None
-    site, _ = site_for(settings.cluster, options, dry_run=False)
-    if site is not None:
-        return warm_on_slurm(settings.device, model, site, options)
+    cluster, _ = cluster_for(settings, options, "warm")
+    if cluster is not None:
+        return warm_on_cluster(settings.device, model, cluster, options)
     device = choose_device("auto") if settings.device == "auto" else settings.device
 
     rows = requirements.rows() + cuda.rows(settings.device)
@@ -65,7 +66,7 @@ def main() -> int:
     core = compiled.core(device)
     if device == "cuda" and core.state == "ok":
         rows.append(cuda.convolution())
-    rows += [core, *mpi.rows(), *slurm.rows(), *room.rows()]
+    rows += [core, *mpi.rows(), *schedulers.rows(), *room.rows()]
     print_table(rows)
 
     said = verdicts(rows, f"on {device}" if core.state == "ok" else f"on {device} once Jittor is compiled")

@@ -12,7 +12,7 @@ import signal
 import sys
 from typing import NoReturn
 
-from slurm import streams
+from slurm.processes import streams
 
 STOPPED, INTERRUPTED = 75, 130
 

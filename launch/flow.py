@@ -1,6 +1,6 @@
 """Work in shards from the command line to its end, whatever the work is: `jobs.sharded` says what it has to be.
 
-Here it is a pool of processes with one bar; on Slurm an array, and a job behind it that ends the work.
+Here it is a pool of processes with one bar; on a cluster an array, and a job behind it that ends the work.
 """
 
 from __future__ import annotations
@@ -11,28 +11,25 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Protocol, TypeVar
 
+from ecgan.errors import UserError
 from ecgan.runtime.devices import Device, DeviceChoice
 from jobs.run import lock, record
 from jobs.run.attempts import MERGE, shard_unit
+from jobs.run.find import is_run
 from jobs.run.folder import RunDir
 from jobs.run.state import State
 from jobs.run.submission import Submission
 from jobs.sharded.finish import FinishJob
 from jobs.sharded.work import Remark, Request, Work
-from launch import on_slurm, on_this_machine, snapshot
+from launch import on_cluster, on_this_machine, snapshot
+from launch.cluster_options import Settings, SubmitOptions, cluster_for
 from launch.command import DONE, SOME_FAILED, parse_both, use_cache, use_threads
-from launch.slurm_options import SlurmOptions, site_for
-from slurm import script
-from slurm.script import Shape
-from slurm.site import Site
-from slurm.supervisor import Supervised
+from slurm.scheduler import Batch, Cluster
 
 
-class ShardedSettings(Protocol):
+class ShardedSettings(Settings, Protocol):
     """What the flow asks of the options of any sharded work: a dataclass that also has what the work is to be."""
 
-    @property
-    def cluster(self) -> str: ...
     @property
     def device(self) -> DeviceChoice: ...
     @property
@@ -41,8 +38,6 @@ class ShardedSettings(Protocol):
     def threads(self) -> int | None: ...
     @property
     def cache_dir(self) -> str | None: ...
-    @property
-    def dry_run(self) -> bool: ...
 
 
 SettingsT = TypeVar("SettingsT", bound=ShardedSettings)
@@ -61,35 +56,37 @@ def run(
     `check` holds settings against the world, `examine` the outcome against what is made already; neither writes
     anything. `check`'s second argument: what is to compute, where that is not on this machine.
     """
-    settings, options = parse_both(options_of, SlurmOptions, about, arguments)
+    settings, options = parse_both(options_of, SubmitOptions, about, arguments)
     use_cache(settings.cache_dir)
     use_threads(settings.threads)
-    site, why = site_for(settings.cluster, options, settings.dry_run)
-    request = check(settings, on_slurm.device(settings.device, site) if site else None)
+    cluster, why = cluster_for(settings, options, "shards")
+    request = check(settings, on_cluster.device(settings.device, cluster) if cluster else None)
+    if cluster:
+        cluster.insist_on_usable(request.run.path)
     if settings.dry_run:
         work = examine(request)
-        show(work, where(work, settings, site, why))
-        if site:
+        show(work, where(work, settings, cluster, why))
+        if cluster:
             for line in work.describe_shards():
                 print(line)
-            counted = zip(shapes(work, site, options, "ID"), (work.shards, 1), strict=True)
-            on_slurm.dry_run(work.run, settings, site, [(shape, count) for shape, count in counted if count])
+            on_cluster.dry_run(work.run, settings, cluster, batches(work, options))
         return DONE
 
     with taken(request.run, request.run.shards, *request.folders) as held:
         request.mend()
         work = examine(request)
-        show(work, where(work, settings, site, why))
+        show(work, where(work, settings, cluster, why))
         if complete := work.complete():
             words, lacking = complete
-            record.begin(work.run, work.kind, State.DONE, total=work.total, done=work.total, failed=0)
+            record.begin(work.run, work.kind, State.DONE, total=work.total, done=work.done, failed=0)
             print(words)
             return SOME_FAILED if lacking else DONE
         work.lay_out()
-        if not site:
+        if not cluster:
             snapshot.take(work.run, options)
             return on_this_machine.carry_out(work, settings.workers, snapshot.environment(work.run, options), held)
-        submission = send(work, site, options)
+        known = {"total": work.total, "done": work.done, "before": work.done}
+        submission = on_cluster.submit(work.run, cluster, options, batches(work, options), work.kind, **known)
     return follow(work, submission, options)
 
 
@@ -97,19 +94,32 @@ def run(
 def taken(run: RunDir, *folders: Path) -> Iterator[int]:
     """The run's folder, with `folders` in it, is this command's: gives the descriptor of its lock.
 
-    Raises UserError if it can't be made, or something else works on it: a command or jobs in a queue.
+    Raises UserError if it can't be made, or something else works on it: a command or jobs in a queue. What is refused
+    before there is a plan leaves no folder that was not there.
     """
-    run.create(*folders)
-    with lock.held(run) as descriptor:
-        on_slurm.forget_submission(run)
-        yield descriptor
+    made = [folder for folder in (*folders, run.logs, run.path, *run.path.parents) if not folder.exists()]
+    try:
+        run.create(*folders)
+        with lock.held(run) as descriptor:
+            try:
+                on_cluster.forget_submission(run)
+                yield descriptor
+            except UserError:
+                if run.path in made and not is_run(run.path):
+                    run.lock.unlink()
+                raise
+    except UserError:
+        for folder in made:
+            with contextlib.suppress(OSError):  # there is something in it
+                folder.rmdir()
+        raise
 
 
-def where(work: Work, settings: ShardedSettings, site: Site | None, why: str) -> list[Remark]:
+def where(work: Work, settings: ShardedSettings, cluster: Cluster | None, why: str) -> list[Remark]:
     """Where the shards will run. Raises UserError if that is here and there is no memory for them."""
-    if site:
-        each = f"{work.device}{on_slurm.threads(site)}"
-        return [("where", f"Slurm: an array, {site.array_parallelism} at a time ({each}); {why}")]
+    if cluster:
+        each = f"{work.device}{on_cluster.threads(cluster)}"
+        return [("where", f"{cluster.scheduler.title}: an array, {cluster.at_once} at a time ({each}); {why}")]
     if not work.shards:
         return []
     on_this_machine.insist_on_memory(work, settings.workers)
@@ -124,35 +134,21 @@ def show(work: Work, where: Sequence[Remark]) -> None:
         print(f"warning: {warning}", file=sys.stderr)
 
 
-def shapes(work: Work, site: Site, options: SlurmOptions, array: str | None) -> tuple[Shape, Shape]:
-    """Of the shards' array, and of what waits for the job `array`."""
+def batches(work: Work, options: SubmitOptions) -> list[Batch]:
+    """A job for each shard, if there are any, and one that ends the work when all of these have ended."""
     name = f"ecgan-{work.run.path.name.removesuffix('.run')}"
     environment = snapshot.environment(work.run, options)
-    return script.shard(site, name, environment), script.merge(site, f"{name}-merge", environment, array)
+    shards = Batch("shards", name, {shard_unit(job.number): job for job in work.jobs()}, environment)
+    merge = Batch("merge", f"{name}-merge", {MERGE: FinishJob(work.finish())}, environment)
+    return [shards, merge] if work.shards else [merge]
 
 
-def send(work: Work, site: Site, options: SlurmOptions) -> Submission:
-    """An array with a job for each shard, and one that ends the work when all of these have ended, however they did."""
-    run = work.run
-    on_slurm.equip(run, site, options)
-    record.begin(run, work.kind, State.SUBMITTED, total=work.total, done=work.done, before=work.done)
-    with on_slurm.Sending(run, site) as sending:
-        array = None
-        if work.shards:
-            shape, _ = shapes(work, site, options, None)
-            jobs = [Supervised(run.path, shard_unit(job.number), job, site, shape) for job in work.jobs()]
-            array = sending.send("shards", shape, jobs)
-        _, shape = shapes(work, site, options, array)
-        sending.send("merge", shape, [Supervised(run.path, MERGE, FinishJob(work.finish()), site, shape)])
-    return sending.submission
-
-
-def follow(work: Work, submission: Submission, options: SlurmOptions) -> int:
+def follow(work: Work, submission: Submission, options: SubmitOptions) -> int:
     """Says what was submitted. With --wait it shows how far that is until it is over, and what it came to."""
-    on_slurm.tell(work.run, submission)
+    on_cluster.tell(work.run, submission)
     if not options.wait:
         return DONE
-    status = on_slurm.wait(work.run, submission, work.doing)
+    status = on_cluster.wait(work.run, submission, work.doing)
     if status != DONE:
         return status
     lines, lacking = work.finish().outcome()

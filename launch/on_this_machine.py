@@ -16,8 +16,8 @@ from jobs.run.progress import read_shards
 from jobs.run.state import State
 from jobs.sharded.work import Work
 from launch.command import DONE, SOME_FAILED, Terminated
-from slurm import resources
-from slurm.local import LocalPool, Outcome
+from slurm.processes import resources
+from slurm.processes.pool import LocalPool, Outcome
 
 
 def workers(work: Work, asked: int | None) -> list[dict[str, str]]:

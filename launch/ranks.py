@@ -13,8 +13,8 @@ from jobs.run.state import State
 from jobs.train.job import TrainJob
 from jobs.train.request import TrainRequest
 from launch.command import DONE, INTERRUPTED, SOME_FAILED, STOPPED, Terminated
-from slurm import rank, resources, starters
-from slurm.ranks import Ranks
+from slurm.processes import rank, resources, starters
+from slurm.processes.ranks import Ranks
 
 #: Seconds between two looks at the record.
 _TICK = 0.5

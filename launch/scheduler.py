@@ -4,41 +4,59 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
+from ecgan.errors import UserError
+from jobs.run.folder import RunDir
 from jobs.run.state import State
 from jobs.run.status import Status
-from slurm import controller
-from slurm.controller import JobState
+from jobs.run.submission import Submission, read_submission
+from slurm.scheduler import JobState, Scheduler
+from slurm.schedulers import SCHEDULERS
+
+
+def scheduler_of(submission: Submission) -> Scheduler:
+    """Raises UserError if there is no such here."""
+    if found := SCHEDULERS.get(submission.scheduler):
+        return found
+    raise UserError(f"jobs {', '.join(submission.ids)} are of {submission.scheduler}, which this version does not know")
 
 
 def with_scheduler(statuses: Sequence[Status]) -> list[Status]:
     """Adds what the scheduler says of jobs that may still be going on, where one answers."""
-    ids = [job for status in statuses if not status.state.is_settled for job in status.jobs]
-    states = controller.job_states(ids) if ids else None
-    if states is None:
-        return list(statuses)
-    return [status if status.state.is_settled else corrected(status, list(states.values())) for status in statuses]
+    found = {status.path: read_submission(RunDir(Path(status.path)).submission) for status in statuses if status.jobs}
+    asked: dict[str, list[str]] = {}
+    for status in statuses:
+        if (submission := found.get(status.path)) and not status.state.is_settled:
+            asked.setdefault(submission.scheduler, []).extend(status.jobs)
+    said = {name: SCHEDULERS[name].job_states(ids) for name, ids in asked.items() if name in SCHEDULERS}
+    result = []
+    for status in statuses:
+        submission = found.get(status.path)
+        states = said.get(submission.scheduler) if submission and not status.state.is_settled else None
+        if submission and states is not None:
+            status = corrected(status, list(states.values()), scheduler_of(submission).title)
+        result.append(status)
+    return result
 
 
-def corrected(status: Status, states: Sequence[JobState]) -> Status:
+def corrected(status: Status, states: Sequence[JobState], scheduler: str) -> Status:
     """`status` with the lines on its jobs among `states`, and the state that follows from both.
 
     A run that was stopped goes on if its job is in the queue again; one whose jobs are gone does not,
     whatever its files say.
     """
     ours = [state for state in states if state.id.split("_")[0] in status.jobs]
-    if not status.jobs:
-        return status
     active = [state for state in ours if not state.is_over]
-    lines = tuple(in_words(state) for state in ours if state.state != "COMPLETED")
+    lines = tuple(in_words(state) for state in ours if state.standing is not State.DONE)
     if active:
-        going_on = State.STOPPING if all(state.state == "COMPLETING" for state in active) else State.REQUEUED
+        going_on = State.STOPPING if all(state.standing is State.STOPPING for state in active) else State.REQUEUED
         return replace(status, scheduler=lines, state=going_on if status.state is State.STOPPED else status.state)
-    ended = next((state.state for state in ours if state.state != "COMPLETED"), None)
+    ended = next((state for state in ours if state.standing is not State.DONE), None)
     if ended is None and status.state is State.STOPPED:
         return replace(status, scheduler=lines)
-    state = State.CANCELLED if ended == "CANCELLED" else State.DIED
-    reason = status.error or f"no job of it is left in Slurm's queue{f' ({ended})' if ended else ''}"
+    state = State.CANCELLED if ended and ended.standing is State.CANCELLED else State.DIED
+    reason = status.error or f"no job of it is left in {scheduler}'s queue{f' ({ended.state})' if ended else ''}"
     return replace(status, scheduler=lines, state=state, error=reason)
 
 

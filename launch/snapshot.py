@@ -10,13 +10,12 @@ from pathlib import Path
 from ecgan.errors import UserError
 from ecgan.files import TEMPORARY_SUFFIX
 from jobs.run.folder import RunDir
-from launch.slurm_options import SlurmOptions
-from slurm.script import code_environment
+from launch.cluster_options import ClusterOptions
 
 _PACKAGES = ("ecgan", "jobs", "slurm", "launch")
 
 
-def take(run: RunDir, options: SlurmOptions) -> None:
+def take(run: RunDir, options: ClusterOptions) -> None:
     """Copies the project's packages into the run's code/, unless the user does without. Needs the lock. Raises OSError
     if there is no room."""
     if not options.snapshot:
@@ -39,13 +38,13 @@ def take(run: RunDir, options: SlurmOptions) -> None:
         shutil.rmtree(new, ignore_errors=True)
 
 
-def environment(run: RunDir, options: SlurmOptions) -> dict[str, str]:
+def environment(run: RunDir, options: ClusterOptions) -> dict[str, str]:
     """With which processes run that code; what the user's own PYTHONPATH has comes after it."""
+    safe = {"PYTHONSAFEPATH": "1"}
     if not options.snapshot or not _can_be_named(run):
-        return code_environment(None)
-    found = code_environment(run.code)
+        return safe
     theirs = os.environ.get("PYTHONPATH")
-    return found | ({"PYTHONPATH": f"{found['PYTHONPATH']}{os.pathsep}{theirs}"} if theirs else {})
+    return {"PYTHONPATH": str(run.code) + (f"{os.pathsep}{theirs}" if theirs else ""), **safe}
 
 
 def _can_be_named(run: RunDir) -> bool:

@@ -1,6 +1,6 @@
 """Shows how runs stand: progress, speed, losses, shards, and what went wrong. Reads files, touches nothing.
 
-Of runs on Slurm it adds what the scheduler says, where one answers.
+Of runs on a cluster it adds what the scheduler says, where one answers.
 
 python launch/status.py runs/ecgan --watch
 """

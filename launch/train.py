@@ -19,20 +19,15 @@ try:
     from ecgan.errors import UserError
     from ecgan.files import write_atomically
     from ecgan.runtime.devices import Device
-    from jobs.run import record
     from jobs.run.record import TRAINING
-    from jobs.run.state import State
-    from jobs.run.submission import Submission
     from jobs.train.job import TrainJob, prepare_code
     from jobs.train.request import TrainRequest, check, lay_out
     from jobs.train.settings import TrainSettings
-    from launch import flow, on_slurm, ranks, snapshot
+    from launch import flow, on_cluster, ranks, snapshot
+    from launch.cluster_options import SubmitOptions, cluster_for
     from launch.command import DONE, parse_both, run, use_cache, use_threads
-    from launch.slurm_options import SlurmOptions, site_for
-    from slurm import resources, script
-    from slurm.script import Shape
-    from slurm.site import Site
-    from slurm.supervisor import Supervised
+    from slurm.processes import resources
+    from slurm.scheduler import Batch, Cluster
 except ModuleNotFoundError as missing:
     runpy.run_path(str(Path(__file__).with_name("missing.py")))["exit_if_not_installed"](missing)
     raise
@@ -40,17 +35,20 @@ except ModuleNotFoundError as missing:
 
 def main() -> int:
     about = "Trains ECGAN: semantic mask and reference photo -> landscape photo."
-    settings, options = parse_both(TrainSettings, SlurmOptions, about)
+    settings, options = parse_both(TrainSettings, SubmitOptions, about)
     use_cache(settings.cache_dir)
     use_threads(settings.threads)
-    site, why = site_for(settings.cluster, options, settings.dry_run)
-    request = check(settings, elsewhere(settings, site) if site else None)
-    print_plan(request, site, why)
+    cluster, why = cluster_for(settings, options, "training")
+    request = check(settings, elsewhere(settings, cluster) if cluster else None)
+    if cluster:
+        cluster.insist_on_usable(request.run.path)
+    print_plan(request, cluster, why)
     environment = snapshot.environment(request.run, options)
-    shape = script.training(site, f"ecgan-{request.run.path.name}", environment) if site else None
+    job = TrainJob(request.run.path)
+    batch = Batch("training", f"ecgan-{request.run.path.name}", {TRAINING: job}, environment)
     if settings.dry_run:
-        if site and shape:
-            on_slurm.dry_run(request.run, settings, site, [(shape, 1)])
+        if cluster:
+            on_cluster.dry_run(request.run, settings, cluster, [batch])
         return DONE
 
     with flow.taken(request.run) as held:
@@ -59,36 +57,32 @@ def main() -> int:
             print(f"--no-resume: what was there is now in {aside}")
         config = yaml.safe_dump(dataclasses.asdict(settings), sort_keys=False)
         write_atomically(request.run.config, config)
-        if not site or not shape:
+        if not cluster:
             snapshot.take(request.run, options)
             prepare_code(request.plan)
             return ranks.train(request, environment, held)
-        submission = submit(request, site, shape, options)
-    on_slurm.tell(request.run, submission)
-    return on_slurm.wait(request.run, submission, "training") if options.wait else DONE
+        known = {"total": request.plan.steps, "step": request.first_step}
+        submission = on_cluster.submit(request.run, cluster, options, [batch], TRAINING, **known)
+    on_cluster.tell(request.run, submission)
+    return on_cluster.wait(request.run, submission, "training") if options.wait else DONE
 
 
-def elsewhere(settings: TrainSettings, site: Site) -> tuple[Device, int]:
+def elsewhere(settings: TrainSettings, cluster: Cluster) -> tuple[Device, int]:
     """Device and number of ranks on a cluster. Raises UserError if --ranks says otherwise."""
-    if settings.ranks not in (None, site.ranks):
+    count = cluster.nodes * cluster.ranks_per_node
+    if settings.ranks not in (None, count):
         raise UserError(
-            f"--ranks {settings.ranks}: on Slurm there are {site.nodes} node(s) x {site.ranks_per_node} rank(s); "
+            f"--ranks {settings.ranks}: on {cluster.scheduler.title} there are {in_ranks(cluster)}; "
             "choose with --nodes, --gpus_per_node or --tasks_per_node"
         )
-    return on_slurm.device(settings.device, site), site.ranks
+    return on_cluster.device(settings.device, cluster), count
 
 
-def submit(request: TrainRequest, site: Site, shape: Shape, options: SlurmOptions) -> Submission:
-    run_dir = request.run
-    on_slurm.equip(run_dir, site, options)
-    record.begin(run_dir, TRAINING, State.SUBMITTED, total=request.plan.steps, step=request.first_step)
-    job = Supervised(run_dir.path, TRAINING, TrainJob(run_dir.path), site, shape)
-    with on_slurm.Sending(run_dir, site) as sending:
-        sending.send("training", shape, [job])
-    return sending.submission
+def in_ranks(cluster: Cluster) -> str:
+    return f"{cluster.nodes} node(s) x {cluster.ranks_per_node} rank(s)"
 
 
-def print_plan(request: TrainRequest, site: Site | None, why: str) -> None:
+def print_plan(request: TrainRequest, cluster: Cluster | None, why: str) -> None:
     plan, settings, trainable = request.plan, request.plan.settings, request.plan.settings.trainable
     model, held_out, resumption = settings.model, len(plan.held_out), request.resumption
     left_out = f", {len(request.excluded.names)} left out by the list" if request.excluded.names else ""
@@ -104,8 +98,8 @@ def print_plan(request: TrainRequest, site: Site | None, why: str) -> None:
     ]
     if held_out:
         rows.append(("held out", ", ".join([f"{held_out} pairs to measure with", *map(str, plan.files.judges)])))
-    if site:
-        where = f"Slurm: {site.nodes} node(s) x {site.ranks_per_node} rank(s), {plan.device}{on_slurm.threads(site)}"
+    if cluster:
+        where = f"{cluster.scheduler.title}: {in_ranks(cluster)}, {plan.device}{on_cluster.threads(cluster)}"
     else:
         where = f"this machine ({plan.device}), {resources.threads(plan.ranks)} thread(s) a rank"
     rows.append(("where", f"{where}; {why}"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import shutil
 import sys
 import time
 
@@ -17,13 +18,11 @@ from jobs.run.folder import RunDir
 from jobs.run.state import State
 from jobs.run.submission import Submission
 from jobs.warm import Warm
-from launch import on_slurm, snapshot
+from launch import on_cluster, snapshot
 from launch.checks.rows import Row
+from launch.cluster_options import ClusterOptions
 from launch.command import DONE, SOME_FAILED
-from launch.slurm_options import SlurmOptions
-from slurm import controller, script
-from slurm.site import Site
-from slurm.supervisor import Supervised
+from slurm.scheduler import Batch, Cluster, Scheduler
 
 _TICK = 1.0
 
@@ -45,18 +44,20 @@ def warm_here(asked: DeviceChoice, model: ModelConfig | None) -> tuple[Row, Devi
     return Row(name, "ok", f"Jittor's core and the model's operators are compiled for {used}"), used
 
 
-def warm_on_slurm(asked: DeviceChoice, model: ModelConfig | None, site: Site, options: SlurmOptions) -> int:
+def warm_on_cluster(asked: DeviceChoice, model: ModelConfig | None, cluster: Cluster, options: ClusterOptions) -> int:
     """Submits the job, waits for it and shows what it says; returns the exit status."""
     run = RunDir(cache_dir() / f"warm-{secrets.token_hex(4)}", option="--cache_dir")
+    cluster.insist_on_usable(run.path)
+    warm = Warm(on_cluster.device(asked, cluster), model)
+    batch = Batch("warm", "ecgan-warm", {"warm": warm}, snapshot.environment(run, options))
     run.create()
-    on_slurm.equip(run, site, options)
-    shape = script.shard(site, "ecgan-warm", snapshot.environment(run, options))
-    job = Supervised(run.path, "warm", Warm(on_slurm.device(asked, site), model), site, shape)
-    with on_slurm.Sending(run, site) as sending:
-        sending.send("warm", shape, [job])
-    submission = sending.submission
+    try:
+        submission = on_cluster.submit(run, cluster, options, [batch], "warming")
+    except UserError:
+        shutil.rmtree(run.path)
+        raise
     print(f"submitted  warm: job {submission.ids[0]}, logs in {run.path}", flush=True)
-    outcome = _wait(run, submission)
+    outcome = _wait(run, submission, cluster.scheduler)
     for log in sorted(run.logs.glob("warm-*/rank-0.log")):
         print(log.read_text(errors="replace"), end="")
     if outcome is State.DONE:
@@ -65,7 +66,7 @@ def warm_on_slurm(asked: DeviceChoice, model: ModelConfig | None, site: Site, op
     return SOME_FAILED
 
 
-def _wait(run: RunDir, submission: Submission) -> State:
+def _wait(run: RunDir, submission: Submission, scheduler: Scheduler) -> State:
     """How the last attempt ended. Interrupted, the job is cancelled: nobody would look at what it says."""
     try:
         while True:
@@ -73,10 +74,10 @@ def _wait(run: RunDir, submission: Submission) -> State:
             outcome = every[-1].details.outcome if every else None
             if outcome not in (None, State.REQUEUED):
                 return outcome
-            states = controller.job_states(submission.ids)
+            states = scheduler.job_states(submission.ids)
             if states is not None and all(state.is_over for state in states.values()) and not every:
                 raise UserError(f"job {submission.ids[0]} is gone without having begun")
             time.sleep(_TICK)
     except KeyboardInterrupt:
-        controller.cancel(submission.ids)
+        scheduler.cancel(submission.ids)
         raise

@@ -3,32 +3,29 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 
-#: Seconds after which a controller that does not answer counts as absent.
-_PATIENCE = 10
+from ecgan.runtime import programs
+from ecgan.runtime.requirements import Finding
+from jobs.run.state import State
+from slurm.scheduler import JobState
+
 _FIELDS = "%i|%T|%r|%N"
 
 
-@dataclass(frozen=True)
-class JobState:
-    """`id` as "123" or "123_4"; `state` in Slurm's words (PENDING, RUNNING, CANCELLED, …); `nodes` empty if none."""
+_GOING_ON = (
+    *("PENDING", "RUNNING", "SUSPENDED", "CONFIGURING", "REQUEUED", "REQUEUE_HOLD", "RESIZING"),
+    *("STOPPED", "SIGNALING", "STAGE_OUT", "REQUEUE_FED", "SPECIAL_EXIT"),
+)
 
-    id: str
-    state: str
-    reason: str = ""
-    nodes: str = ""
 
-    @property
-    def is_over(self) -> bool:
-        """Whether it has ended, for good as far as the controller knows."""
-        return self.state not in (
-            ("PENDING", "RUNNING", "SUSPENDED", "COMPLETING", "CONFIGURING", "REQUEUED", "REQUEUE_HOLD", "RESIZING")
-            + ("STOPPED", "SIGNALING", "STAGE_OUT", "REQUEUE_FED", "SPECIAL_EXIT")
-        )
+def standing(state: str) -> State:
+    """What Slurm's word for a job's state means; DIED for all that are ends, and not the job's own."""
+    if state in _GOING_ON:
+        return State.RUNNING
+    ends = {"COMPLETING": State.STOPPING, "COMPLETED": State.DONE, "CANCELLED": State.CANCELLED}
+    return ends.get(state, State.DIED)
 
 
 def controller_answers() -> tuple[bool, str]:
@@ -95,16 +92,12 @@ def end_of(job: str) -> float | None:
 
 def would_accept(script: str) -> tuple[bool, str]:
     """Whether sbatch would accept `script`, and its own words on when and where it would run."""
-    sbatch = shutil.which("sbatch")
-    if sbatch is None:
-        return False, "no Slurm commands on the PATH"
-    try:
-        answer = subprocess.run(
-            [sbatch, "--test-only"], input=script, capture_output=True, text=True, errors="replace", timeout=_PATIENCE
-        )
-    except (subprocess.TimeoutExpired, OSError) as error:
-        return False, str(error)
-    return answer.returncode == 0, (answer.stderr.strip() or answer.stdout.strip())
+    return _ask(["sbatch", "--test-only"], script, with_errors=True)
+
+
+def check_accounting() -> Finding:
+    works, answer = _ask(["sacct", "--noheader", "--allocations"])
+    return Finding("answers") if works else Finding(answer, "optional: nothing here needs it")
 
 
 def _properties(job: str) -> dict[str, str] | None:
@@ -118,24 +111,14 @@ def _parse(lines: str) -> dict[str, JobState]:
         id, state, reason, nodes = [*line.split("|"), "", "", ""][:4]
         # sacct says "CANCELLED by 0", and "None assigned" for nodes.
         nodes = "" if nodes == "None assigned" else nodes
-        found[id] = JobState(id, state.split(" ")[0].rstrip("+"), "" if reason == "None" else reason, nodes)
+        state = state.split(" ")[0].rstrip("+")
+        found[id] = JobState(id, state, standing(state), "" if reason == "None" else reason, nodes)
     return found
 
 
-def _ask(command: list[str], with_errors: bool = False) -> tuple[bool, str]:
-    """Whether the command succeeded, and its output (`with_errors`: with standard error), or why it did not."""
+def _ask(command: list[str], given: str = "", with_errors: bool = False) -> tuple[bool, str]:
+    """As `programs.ask` does, of a command of Slurm's, which need not be there."""
     program = shutil.which(command[0])
     if program is None:
         return False, "no Slurm commands on the PATH"
-    try:
-        answer = subprocess.run(
-            [program, *command[1:]], capture_output=True, text=True, errors="replace", timeout=_PATIENCE
-        )
-    except subprocess.TimeoutExpired:
-        return False, f"the Slurm controller did not answer within {_PATIENCE} s"
-    except OSError as error:
-        return False, f"{command[0]} can't be run: {error.strerror}"
-    if answer.returncode:
-        last = answer.stderr.strip().splitlines()[-1:]  # where Slurm says what the lines before it came to
-        return False, f"{command[0]} failed: {''.join(last)[:200]}"
-    return True, answer.stdout + (answer.stderr if with_errors else "")
+    return programs.ask([program, *command[1:]], given, with_errors)

@@ -16,6 +16,9 @@ from ecgan.errors import UserError
 from slurm.script import Shape, parameters
 from slurm.site import Site
 
+#: In the run's folder, what sbatch got and said.
+FOLDER = "slurm"
+
 
 def enqueue(folder: Path, site: Site, shape: Shape, jobs: Sequence[Callable[[], Any]]) -> str:
     """Puts one job into the queue, or several as an array; returns its id. submitit's files and logs go to `folder`.

@@ -5,7 +5,6 @@ from __future__ import annotations
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from slurm.site import Site
@@ -88,8 +87,3 @@ def _escaped(text: str) -> str:
 def allocation(site: Site, shape: Shape) -> Allocation:
     """What a job of this shape has got when it runs."""
     return Allocation(shape.nodes, shape.tasks_per_node, site.cpus_per_task, site.srun_args)
-
-
-def code_environment(code: Path | None) -> dict[str, str]:
-    """Makes Python take the project's packages from the folder `code`."""
-    return {"PYTHONPATH": str(code), "PYTHONSAFEPATH": "1"} if code is not None else {"PYTHONSAFEPATH": "1"}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import re
-import typing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,8 +11,9 @@ from typing import Any
 import msgspec
 
 from ecgan.errors import UserError
+from jobs.given import insist_on_text
 from jobs.yaml_files import read_options
-from slurm.starters import Launcher
+from slurm.starters import LAUNCHERS
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Site:
     memory: str | None = None
     time: str | int = "24:00:00"
     array_parallelism: int = 8
-    launcher: Launcher = "srun"
+    launcher: str = "srun"
     srun_args: list[str] = field(default_factory=list)
     sbatch: dict[str, Any] = field(default_factory=dict)
     modules: list[str] = field(default_factory=list)
@@ -61,6 +61,10 @@ class Site:
             value = getattr(self, name)
             if value is not None and value < least:
                 raise UserError(f"{name} of the cluster is {value}; it must be at least {least}")
+        for name in (each.name for each in dataclasses.fields(self)):
+            insist_on_text(f"{name} of the cluster", getattr(self, name))
+        if self.launcher not in LAUNCHERS:
+            raise UserError(f"launcher of the cluster is {self.launcher!r}; there are {', '.join(LAUNCHERS)}")
         seconds = seconds_of(str(self.time))
         if seconds is None:
             raise UserError(f"time of the cluster is {self.time!r}; it must be minutes, HH:MM:SS or D-HH:MM:SS")
@@ -110,8 +114,7 @@ def read_site(path: Path | None, **overrides: Any) -> Site:
     try:
         return msgspec.convert(values, Site, strict=False)  # "2" is 2
     except msgspec.ValidationError as error:
-        choice = f"; there are {', '.join(typing.get_args(Launcher))}" if "$.launcher" in str(error) else ""
-        raise _wrong(path, f"{error}{choice}") from None
+        raise _wrong(path, str(error)) from None
     except UserError as error:
         raise _wrong(path, error.fact) from None
 

@@ -27,11 +27,13 @@ from jobs import stop
 from jobs.run import attempts
 from jobs.run.attempts import Attempt
 from jobs.run.state import State
-from slurm import controller, rank, resources, streams
-from slurm.ranks import Ranks
+from slurm import controller
+from slurm.processes import rank, resources, streams
+from slurm.processes.ranks import Ranks
+from slurm.processes.starters import Starter
 from slurm.script import Shape, allocation
 from slurm.site import Site
-from slurm.starters import Starter, in_allocation
+from slurm.starters import in_allocation
 
 _TICK = 0.5
 #: Seconds after a signal to this process after which the others are told, in case that they got none.

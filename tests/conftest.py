@@ -111,7 +111,7 @@ class DataFolder:
         for process in Path("/proc").iterdir():
             try:
                 command = (process / "cmdline").read_bytes()
-                if b"slurm.worker" in command and (process / "cwd").resolve() == self.path.resolve():
+                if b"slurm.processes.worker" in command and (process / "cwd").resolve() == self.path.resolve():
                     found.append(int(process.name))
             except OSError:
                 continue
@@ -234,7 +234,7 @@ class TrainFolder:
 
     def ranks(self) -> list[int]:
         """Process ids of ranks that train in this folder."""
-        return [pid for pid, command in commands() if "slurm.rank" in command and str(self.path) in command]
+        return [pid for pid, command in commands() if "slurm.processes.rank" in command and str(self.path) in command]
 
 
 @pytest.fixture

@@ -26,8 +26,8 @@ from jobs.results.pack import PackSettings
 from jobs.results.pick import PickSettings
 from jobs.score.settings import ScoreSettings
 from jobs.train.settings import TrainSettings
+from launch.cluster_options import SubmitOptions
 from launch.doctor import DoctorSettings
-from launch.slurm_options import SlurmOptions
 from slurm.site import read_site
 
 #: Of commands that always run on this machine.
@@ -94,7 +94,11 @@ def test_links_lead_somewhere(document: Path) -> None:
     ],
 )
 def test_options_that_are_shown_exist(document: Path, script: str, settings: type) -> None:
-    shared = set() if settings in HERE_ALONE else {field.name for field in dataclasses.fields(SlurmOptions)}
+    shared = (
+        set()
+        if settings in HERE_ALONE
+        else {field.name for each in (SubmitOptions, *SubmitOptions.along) for field in dataclasses.fields(each)}
+    )
     options = {field.name for field in dataclasses.fields(settings)} | shared | {"config", "help", "no_resume"}
     for line in document.read_text().splitlines():
         if script in line:

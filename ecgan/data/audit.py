@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Literal
 
@@ -14,6 +13,7 @@ from PIL import Image
 from ecgan.config import ModelConfig
 from ecgan.data.images import BadImage, Size, WrongClasses, read_bytes, read_mask, read_photo
 from ecgan.data.trainset import Pair
+from ecgan.threads import in_threads
 
 Kind = Literal["unreadable", "classes", "unpaired", "size", "grey", "border", "duplicate", "near_duplicate"]
 
@@ -71,17 +71,8 @@ class Examined:
 def examine_all(
     pairs: Sequence[Pair], model: ModelConfig, limits: Limits, workers: int, tick: Callable[[], object]
 ) -> list[Examined]:
-    """`examine` on each pair in threads (decoding runs outside Python's lock); `tick` is called after each."""
-    examined = []
-    with ThreadPoolExecutor(workers) as pool:
-        try:
-            for one in pool.map(lambda pair: examine(pair, model, limits), pairs):
-                examined.append(one)
-                tick()
-        except BaseException:  # interrupted: leaving the pool would examine all that is left
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
-    return examined
+    """`examine` on each pair, in threads; `tick` is called after each."""
+    return in_threads(lambda pair: examine(pair, model, limits), pairs, workers, tick)
 
 
 def examine(pair: Pair, model: ModelConfig, limits: Limits) -> Examined:

@@ -6,7 +6,6 @@ import hashlib
 import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,6 +26,7 @@ from ecgan.data.images import BadImage, Size, read_bytes, read_mask, read_photo
 from ecgan.errors import reason
 from ecgan.files import read_any_json
 from ecgan.progress import progress_bar
+from ecgan.threads import in_threads
 
 REFERENCES = "label_to_img.json"
 _MASK_FOLDERS = ("val_B_labels_resized", "labels", "lables")
@@ -141,19 +141,11 @@ def check_pictures(items: Iterable[Item], model: ModelConfig) -> Checked:
             return None, [Fault(item.name, str(error)) for item in of]
         return hashlib.sha256(content).digest(), []
 
-    faults: list[Fault] = []
-    digests: dict[Path, bytes] = {}
-    with ThreadPoolExecutor(_CHECKERS) as pool, progress_bar(len(files), "checking input", "file") as bar:
-        try:
-            for (path, _, _), (digest, found) in zip(files, pool.map(check, files), strict=True):
-                faults += found
-                if digest is not None:
-                    digests[path] = digest
-                bar.update()
-        except BaseException:  # interrupted: leaving the pool would read all that is left
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
-    return Checked(tuple(faults), digests, sizes)
+    with progress_bar(len(files), "checking input", "file") as bar:
+        checked = in_threads(check, files, _CHECKERS, bar.update)
+    faults = tuple(fault for _, found in checked for fault in found)
+    digests = {path: digest for (path, _, _), (digest, _) in zip(files, checked, strict=True) if digest is not None}
+    return Checked(faults, digests, sizes)
 
 
 def squeezed(sizes: Mapping[Path, Size], to: Size, tolerance: float = 0.05) -> list[Path]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from ecgan.data.images import BadImage, read_mask, read_photo
 from ecgan.data.testset import Fault
 from ecgan.errors import reason
 from ecgan.progress import progress_bar
+from ecgan.threads import in_threads
 
 PHOTO_FOLDER, MASK_FOLDERS = "imgs", ("labels", "lables")
 _CHECKERS = min(8, 2 * (os.cpu_count() or 1))
@@ -95,13 +95,6 @@ def check_pairs(pairs: Iterable[Pair], model: ModelConfig) -> list[Fault]:
             return Fault(pair.name, str(error))
         return None
 
-    faults = []
-    with ThreadPoolExecutor(_CHECKERS) as pool, progress_bar(len(pairs), "checking input", "pair") as bar:
-        try:
-            for fault in pool.map(check, pairs):
-                faults += [fault] if fault else []
-                bar.update()
-        except BaseException:  # interrupted: leaving the pool would read all that is left
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
-    return faults
+    with progress_bar(len(pairs), "checking input", "pair") as bar:
+        found = in_threads(check, pairs, _CHECKERS, bar.update)
+    return [fault for fault in found if fault]

@@ -7,19 +7,40 @@ from pathlib import Path
 
 from ecgan.errors import UserError
 
+_HINT = "set ECGAN_CACHE to a folder for compiled code"
+
 
 def cache_dir() -> Path:
-    """ECGAN_CACHE, else ecgan/ in the user's cache folder. Raises UserError if the user has none."""
-    named = os.environ.get("ECGAN_CACHE")
-    if named and not named.startswith("~"):
-        return Path(named).absolute()
-    if not named and os.environ.get("XDG_CACHE_HOME"):
-        return Path(os.environ["XDG_CACHE_HOME"]).absolute() / "ecgan"
+    """ECGAN_CACHE if it says anything, else ecgan/ in the user's cache folder.
+
+    Raises UserError if the variable names no absolute path, or says nothing and the user has no such folder.
+    """
+    if named := os.environ.get("ECGAN_CACHE"):
+        return _named(named)
+    users = Path(os.environ.get("XDG_CACHE_HOME", ""))
+    if users.is_absolute():  # of others its specification says that they don't count
+        return users / "ecgan"
     user = home()
     if user is None:
-        fact = f"user {os.getuid()} has no home folder (no HOME, no entry among the users)"
-        raise UserError(fact, hint="set ECGAN_CACHE to a folder for compiled code")
-    return Path(named).expanduser().absolute() if named else user.absolute() / ".cache/ecgan"
+        raise _no_home()
+    return user.absolute() / ".cache/ecgan"
+
+
+def _named(text: str) -> Path:
+    """A relative path would be another folder for whoever is started elsewhere, and all compiled anew in it."""
+    try:
+        path = Path(text).expanduser()
+    except RuntimeError:  # ~ of nobody
+        if text.partition("/")[0] == "~":
+            raise _no_home() from None
+        raise UserError(f"ECGAN_CACHE is {text}: there is no such user", hint=_HINT) from None
+    if not path.is_absolute():
+        raise UserError(f"ECGAN_CACHE is {text!r}, no absolute path", hint=_HINT)
+    return path
+
+
+def _no_home() -> UserError:
+    return UserError(f"user {os.getuid()} has no home folder (no HOME, no entry among the users)", hint=_HINT)
 
 
 def home() -> Path | None:

@@ -12,12 +12,15 @@ from ecgan.errors import reason
 PATIENCE = 10
 
 
-def ask(command: Sequence[str]) -> tuple[bool, str]:
-    """Whether `command` succeeded, and its output or why it did not."""
+def ask(command: Sequence[str], given: str = "", with_errors: bool = False) -> tuple[bool, str]:
+    """Whether `command` succeeded, and its output (`with_errors`: and standard error) or why it did not.
+
+    `given`: what it reads.
+    """
     program = Path(command[0]).name
     try:
         answer = subprocess.run(
-            command, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace", timeout=PATIENCE
+            command, input=given, capture_output=True, text=True, errors="replace", timeout=PATIENCE
         )
     except subprocess.TimeoutExpired:
         return False, f"{program} did not answer within {PATIENCE} s"
@@ -26,7 +29,7 @@ def ask(command: Sequence[str]) -> tuple[bool, str]:
     if answer.returncode:
         lines = (answer.stderr.strip() or answer.stdout.strip()).splitlines()
         return False, f"{program} failed: {lines[-1][:200] if lines else f'status {answer.returncode}'}"
-    return True, answer.stdout.strip()
+    return True, (answer.stdout + (answer.stderr if with_errors else "")).strip()
 
 
 def first_line(text: str) -> str:

@@ -21,7 +21,7 @@ _DAMAGED = "damaged-"
 
 
 @dataclass(frozen=True)
-class State:
+class SavedState:
     """A saved state. `progress`: what was saved beside the tensors."""
 
     path: Path
@@ -36,7 +36,7 @@ class State:
 
 def save(
     states: Path, learner: Trainee, step: int, progress: dict[str, Any], before_rename: Callable[[], None] | None = None
-) -> State:
+) -> SavedState:
     """Writes the state after `step` steps, whole or not at all. Raises OSError, leaving nothing behind.
 
     `before_rename` is called when all is written; what it raises keeps the state from coming into being.
@@ -44,12 +44,12 @@ def save(
     path = states / f"step-{step:08}"
     progress = progress | {"step": step, "counters": learner.counters}
     if path in list_states(states):  # reached again: every state of a step is the same
-        return State(path, progress)
+        return SavedState(path, progress)
     native.save(path, learner.to_arrays(), learner.model, {"training": progress}, before_rename)
-    return State(path, progress)
+    return SavedState(path, progress)
 
 
-def newest(states: Path, say: Callable[[str], None]) -> State | None:
+def newest(states: Path, say: Callable[[str], None]) -> SavedState | None:
     """The newest state whose files are whole; None if there has never been one.
 
     A damaged one is reported through `say` and put aside under another name. Raises UserError if
@@ -79,11 +79,11 @@ def prune(states: Path, keep: int, also: Iterable[int]) -> None:
             shutil.rmtree(hidden, ignore_errors=True)
 
 
-def _verified(path: Path) -> State:
+def _verified(path: Path) -> SavedState:
     description = native.describe(path)
     for name, digest in description["sha256"].items():
         native.verify(path / name, digest)
     progress = description["about"].get("training")
     if not isinstance(progress, dict):
         raise UserError(f"{path} is a checkpoint, but not the state of a training")
-    return State(path, progress)
+    return SavedState(path, progress)

@@ -81,7 +81,7 @@ def generator_losses(networks: Networks, batch: Batch, weights: LossWeights, par
     `parts`: into how many equal parts, on all ranks together, the step's batch is cut, of which
     `batch` is one; the loss of the step is the mean over the parts.
     """
-    pictures, mu, logvar = _paint(networks, batch, batch.noise[0])
+    pictures, mu, logvar = _generate(networks, batch, batch.noise[0])
     judged = _judged(pictures, weights)
     terms = {"KLD": [parts * weights.lambda_kld * losses.kl_divergence(mu, logvar)]}  # a sum, of which means are taken
     # Picture by picture, so that what one of them needs is free before the next; the real ones once for all.
@@ -111,7 +111,7 @@ def discriminator_losses(networks: Networks, batch: Batch, weights: LossWeights,
     pictures = batch.painted
     if pictures is None:
         with jt.no_grad():
-            pictures = _paint(networks, batch, batch.noise[1])[0].detached()
+            pictures = _generate(networks, batch, batch.noise[1])[0].detached()
     judged = _judged(pictures, weights)
     # A real picture is looked at once, and counts as often as pictures of G are held against it.
     counts = [sum(each.weight for each in judged if each.real == place) for place in (0, 1)]
@@ -127,7 +127,7 @@ def discriminator_losses(networks: Networks, batch: Batch, weights: LossWeights,
     return Outcome({"D_Fake": sum(of_fakes[1:], of_fakes[0]), "D_real": sum(of_reals[1:], of_reals[0])}, pictures)
 
 
-def _paint(networks: Networks, batch: Batch, noise: jt.Var) -> tuple[Pictures, jt.Var, jt.Var]:
+def _generate(networks: Networks, batch: Batch, noise: jt.Var) -> tuple[Pictures, jt.Var, jt.Var]:
     mu, logvar = networks.encoder(batch.photo)
     code = mu + jt.exp(0.5 * logvar) * noise
     return networks.generator(code, batch.segmap), mu, logvar

@@ -1,1 +1,1 @@
-"""Generating pictures, in the order in which a picture passes: settings, request, plan, work, shard, records, merge."""
+"""Generating pictures, in the order in which one passes: settings, request, plan, work, shard, outcomes, merge."""

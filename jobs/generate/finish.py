@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ecgan.data.testset import Fault
-from jobs.generate import merge, records
+from jobs.generate import merge, outcomes
 from jobs.generate.plan import GeneratePlan
 from jobs.generate.settings import GenerateSettings
 from jobs.run import attempts, record
@@ -38,7 +38,7 @@ class GenerateFinish(Finish):
             record.update(run, State.DONE, done=len(plan.tasks), failed=0)
             return len(self.skipped)
         run.clear_temporaries()  # a worker that was killed may have left one
-        gathered = records.gather(run)
+        gathered = outcomes.gather(run)
         failures = self.note_failures()
         gaps = merge.verify(run, plan, gathered)
         attempts.insist_on_newest()  # verifying takes its time
@@ -61,7 +61,7 @@ class GenerateFinish(Finish):
         run, plan = self._opened()
         names = {task.name for task in plan.tasks}
         others = [{"name": fault.name, "reason": fault.reason} for fault in self.skipped if fault.name not in names]
-        return records.write_failures(run, plan, records.gather(run), others)
+        return outcomes.write_failures(run, plan, outcomes.gather(run), others)
 
     def _opened(self) -> tuple[RunDir, GeneratePlan]:
         run = RunDir(self.run_dir)

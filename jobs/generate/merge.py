@@ -10,7 +10,6 @@ from __future__ import annotations
 import dataclasses
 import os
 import shutil
-from concurrent.futures import ThreadPoolExecutor
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -21,12 +20,15 @@ from ecgan.data.images import BadImage, check_picture
 from ecgan.errors import UserError
 from ecgan.files import read_any_json, sha256_of, write_json
 from ecgan.progress import progress_bar
+from ecgan.threads import in_threads
+from jobs.generate.outcomes import TaskOutcome, made
 from jobs.generate.plan import GeneratePlan, Task, differences
-from jobs.generate.records import Record, made
 from jobs.run.clock import now
 from jobs.run.folder import RunDir
 
 MANIFEST = "manifest.json"
+#: Threads that verify pictures.
+_READERS = 4
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,7 +39,7 @@ class Gap:
     reason: str
 
 
-def verify(run: RunDir, plan: GeneratePlan, records: dict[str, Record]) -> list[Gap]:
+def verify(run: RunDir, plan: GeneratePlan, outcomes: dict[str, TaskOutcome]) -> list[Gap]:
     """Checks that images/ holds exactly the plan's pictures: present, as recorded, decodable, of the right size.
 
     Raises UserError if there are files that are not of this plan.
@@ -47,12 +49,12 @@ def verify(run: RunDir, plan: GeneratePlan, records: dict[str, Record]) -> list[
         raise UserError(f"{run.images} holds {extra[0]} ({len(extra)} such), which is not of this run: remove it")
 
     def check(task: Task) -> Gap | None:
-        record, path = records.get(task.name), run.images / task.file(plan.painting.format)
-        if record is None or record.sha256 is None:
-            return Gap(task.name, (record and record.error) or "not made yet")
+        outcome, path = outcomes.get(task.name), run.images / task.file(plan.painting.format)
+        if outcome is None or outcome.sha256 is None:
+            return Gap(task.name, (outcome and outcome.error) or "not made yet")
         if not path.is_file():
             return Gap(task.name, "its file is gone")
-        if sha256_of(path) != record.sha256:
+        if sha256_of(path) != outcome.sha256:
             return Gap(task.name, "its file is not the one that was written")
         try:
             check_picture(path, plan.painting.size)
@@ -60,16 +62,12 @@ def verify(run: RunDir, plan: GeneratePlan, records: dict[str, Record]) -> list[
             return Gap(task.name, str(error))
         return None
 
-    gaps = []
-    with ThreadPoolExecutor(4) as pool, progress_bar(len(plan.tasks), "verifying", "picture") as bar:
-        for gap in pool.map(check, plan.tasks):
-            bar.update()
-            if gap:
-                gaps.append(gap)
-    return gaps
+    with progress_bar(len(plan.tasks), "verifying", "picture") as bar:
+        found = in_threads(check, plan.tasks, _READERS, bar.update)
+    return [gap for gap in found if gap]
 
 
-def write_manifest(run: RunDir, plan: GeneratePlan, records: dict[str, Record], settings: dict[str, Any]) -> None:
+def write_manifest(run: RunDir, plan: GeneratePlan, outcomes: dict[str, TaskOutcome], settings: dict[str, Any]) -> None:
     """Puts manifest.json beside the pictures: where each came from, and with what all were made."""
     painting = plan.painting
     pictures = {
@@ -78,9 +76,9 @@ def write_manifest(run: RunDir, plan: GeneratePlan, records: dict[str, Record], 
             "reference": task.reference,
             "inputs": task.inputs,
             "seed": painting.seed,
-            "shard": records[task.name].shard,
-            "sha256": records[task.name].sha256,
-            "seconds": records[task.name].seconds,
+            "shard": outcomes[task.name].shard,
+            "sha256": outcomes[task.name].sha256,
+            "seconds": outcomes[task.name].seconds,
         }
         for task in plan.tasks
     }
@@ -135,14 +133,14 @@ def read_manifest(results: Path) -> dict[str, Any] | None:
         return None
 
 
-def listed(results: Path, plan: GeneratePlan) -> dict[str, Record]:
-    """Records of `plan`'s pictures as the manifest in `results` has them; empty if it is of other settings."""
+def listed(results: Path, plan: GeneratePlan) -> dict[str, TaskOutcome]:
+    """Outcomes of `plan`'s pictures as the manifest in `results` has them; empty if it is of other settings."""
     manifest = read_manifest(results)
     if manifest is None or manifest["fingerprint"] != plan.painting.fingerprint():
         return {}
     entries = ((task.name, manifest["images"].get(task.file(plan.painting.format))) for task in plan.tasks)
     return {
-        name: Record(name, entry["inputs"], entry["shard"], entry["sha256"], entry["seconds"])
+        name: TaskOutcome(name, entry["inputs"], entry["shard"], entry["sha256"], entry["seconds"])
         for name, entry in entries
         if entry is not None
     }
@@ -157,11 +155,11 @@ def is_complete(results: Path, plan: GeneratePlan) -> bool:
     )
 
 
-def adopt(run: RunDir, results: Path, plan: GeneratePlan, records: dict[str, Record]) -> None:
-    """Puts those pictures of `records` that only the results folder has into images/, as links where possible."""
+def adopt(run: RunDir, results: Path, plan: GeneratePlan, outcomes: dict[str, TaskOutcome]) -> None:
+    """Puts those pictures of `outcomes` that only the results folder has into images/, as links where possible."""
     for task in plan.tasks:
         file = task.file(plan.painting.format)
-        if task.name not in records or sha256_if_any(run.images / file) == records[task.name].sha256:
+        if task.name not in outcomes or sha256_if_any(run.images / file) == outcomes[task.name].sha256:
             continue
         (run.images / file).unlink(missing_ok=True)
         try:

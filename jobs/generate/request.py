@@ -16,8 +16,8 @@ from ecgan.runtime.compiling import usable_device
 from ecgan.runtime.devices import Device, choose_device
 from jobs import faults
 from jobs.generate import merge
+from jobs.generate.outcomes import TaskOutcome
 from jobs.generate.plan import GeneratePlan, Painting, Task, input_digest
-from jobs.generate.records import Record
 from jobs.generate.settings import GenerateSettings
 from jobs.options import resolved
 from jobs.run.folder import RunDir
@@ -39,7 +39,7 @@ class GenerateRequest(Request):
     checkpoint: Checkpoint
     plan: GeneratePlan
     skipped: tuple[Fault, ...]
-    faulty: dict[str, Record]
+    faulty: dict[str, TaskOutcome]
     remarks: tuple[str, ...]
     results: Path
 
@@ -64,7 +64,9 @@ def check(settings: GenerateSettings, device: Device | None = None) -> GenerateR
         _insist_outside(results, name, getattr(settings, name))
     tasks, skipped, remarks = _find_tasks(settings, checkpoint)
     reasons = {fault.name: fault.reason for fault in reversed(skipped)}
-    faulty = {task.name: Record(task.name, "", -1, error=reasons[task.name]) for task in tasks if task.name in reasons}
+    faulty = {
+        task.name: TaskOutcome(task.name, "", -1, error=reasons[task.name]) for task in tasks if task.name in reasons
+    }
     # Last, since with a GPU it may compile, which a mistake in the input or a dry run need not wait for.
     if device is None:
         choose = choose_device if settings.dry_run else usable_device

@@ -8,6 +8,7 @@ from typing import Literal
 from ecgan.colour import ColourTransfer
 from ecgan.config import Spade, Upsampling
 from ecgan.data.images import Format, Size
+from ecgan.errors import UserError
 from ecgan.runtime.devices import DeviceChoice
 from jobs.bounds import at_least, between, insist_on_bounds
 from jobs.options import option, parse_size
@@ -26,12 +27,12 @@ class GenerateSettings:
     output_path: str = option("results", "folder that gets the pictures, all of them or none", path=True)
     shards: int = option(1, "parts into which the masks are split", at_least(1))
     workers: int | None = option(
-        None, "processes on this machine; by default what GPUs, cores and memory allow", at_least(1)
+        None, "processes on this machine; by default what GPUs, cores and memory allow", at_least(1), here=True
     )
     threads: int | None = option(
         None, "CPU threads of each of them; by default OMP_NUM_THREADS, else its share of the cores", at_least(1)
     )
-    cluster: Literal["auto", "slurm", "local"] = option("auto", "where to run")
+    cluster: str = option("auto", "where to run")
     device: DeviceChoice = option("auto", "what to compute on")
     batch: int = option(1, "pictures that go through the network together on a GPU; on the CPU always one", at_least(1))
     seed: int = option(0, "seed of the noise in the styles")
@@ -54,6 +55,8 @@ class GenerateSettings:
 
     def __post_init__(self) -> None:
         insist_on_bounds(self)
+        if self.format != "jpg" and self.quality != GenerateSettings.quality:
+            raise UserError(f"--quality is JPEG's: --format {self.format} has none")
         self.picture_size, self.network  # noqa: B018  # raise now if they are malformed
 
     @property

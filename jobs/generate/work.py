@@ -15,10 +15,10 @@ import yaml
 from ecgan.errors import UserError
 from ecgan.files import write_atomically
 from ecgan.memory import painting_memory, pictures_together
-from jobs.generate import merge, records
+from jobs.generate import merge, outcomes
 from jobs.generate.finish import GenerateFinish
+from jobs.generate.outcomes import TaskOutcome
 from jobs.generate.plan import GeneratePlan, Painting, Task, differences, saved_fingerprint
-from jobs.generate.records import Record
 from jobs.generate.request import GenerateRequest
 from jobs.generate.shard import GenerateShare
 from jobs.run.folder import RunDir
@@ -31,11 +31,11 @@ _BYTES_PER_PIXEL = {"jpg": 1.5, "png": 3.2}
 
 @dataclass(frozen=True)
 class Generation(Work):
-    """`plan` has its shards. `already`: records of the pictures that exist; `is_complete`: all lie in the results."""
+    """`plan` has its shards. `already`: outcomes of the pictures that exist; `is_complete`: all lie in the results."""
 
     request: GenerateRequest
     plan: GeneratePlan
-    already: dict[str, Record]
+    already: dict[str, TaskOutcome]
     is_complete: bool
 
     kind, doing, share = "generation", "generating", GenerateShare
@@ -80,7 +80,7 @@ class Generation(Work):
         for path in run.images.iterdir():
             if path.name not in kept:
                 shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
-        records.compact(run, request.faulty | self.already)
+        outcomes.compact(run, request.faulty | self.already)
         write_atomically(run.config, yaml.safe_dump(dataclasses.asdict(request.settings), sort_keys=False))
         plan.save(run.plan)
 
@@ -130,13 +130,13 @@ def examine(request: GenerateRequest) -> Generation:
     )
 
 
-def _made_before(run: RunDir, results: Path, plan: GeneratePlan, overwrite: bool) -> dict[str, Record]:
-    """Records of the pictures that need not be made again, from an unfinished run and from the results folder.
+def _made_before(run: RunDir, results: Path, plan: GeneratePlan, overwrite: bool) -> dict[str, TaskOutcome]:
+    """Outcomes of the pictures that need not be made again, from an unfinished run and from the results folder.
 
     Raises UserError if an unfinished run holds pictures that this one would drop, unless `overwrite`.
     """
     fingerprint = plan.painting.fingerprint()
-    gathered = records.gather(run)
+    gathered = outcomes.gather(run)
     old = saved_fingerprint(run.plan)
     finished = _finished_names(run, gathered)
     if old != fingerprint:
@@ -152,15 +152,15 @@ def _made_before(run: RunDir, results: Path, plan: GeneratePlan, overwrite: bool
             "--overwrite drops them, another --output_path keeps them"
         )
     listed = merge.listed(results, plan)
-    here = records.made(run.images, plan, plan.tasks, gathered)
-    there = records.made(results, plan, (task for task in plan.tasks if task.name not in here), listed)
+    here = outcomes.made(run.images, plan, plan.tasks, gathered)
+    there = outcomes.made(results, plan, (task for task in plan.tasks if task.name not in here), listed)
     return {name: gathered[name] for name in here} | {name: listed[name] for name in there}
 
 
-def _finished_names(run: RunDir, gathered: dict[str, Record]) -> set[str]:
+def _finished_names(run: RunDir, gathered: dict[str, TaskOutcome]) -> set[str]:
     """Names of pictures that lie in the unfinished run."""
     present = {path.stem for path in run.images.iterdir()} if run.images.is_dir() else set()
-    return {name for name, record in gathered.items() if record.sha256 is not None and name in present}
+    return {name for name, outcome in gathered.items() if outcome.sha256 is not None and name in present}
 
 
 def _failed_names(run: RunDir, missing: int) -> set[str]:

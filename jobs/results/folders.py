@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -32,6 +33,8 @@ def output_file(named: str, folders: Sequence[Path]) -> Path:
     output = resolved(named)
     if output.is_dir() or not output.parent.is_dir():
         raise UserError(f"--output {named}: name a file in a folder that exists")
+    if not os.access(output.parent, os.W_OK | os.X_OK):
+        raise UserError(f"--output {named}: {output.parent} is not writable")
     if any(output.is_relative_to(folder) for folder in folders):
         raise UserError(f"--output {named} lies among the pictures, where it is not one: choose another place")
     return output

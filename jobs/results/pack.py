@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
-import os
-import secrets
+import stat
 import zipfile
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,13 +12,17 @@ from typing import Any
 from ecgan.data.folders import listing
 from ecgan.data.images import BadImage, Size, check_picture, read_bytes
 from ecgan.errors import UserError
-from ecgan.files import TEMPORARY_SUFFIX, sha256_of
+from ecgan.files import sha256_of, whole_file
 from ecgan.progress import progress_bar
+from ecgan.threads import in_threads
 from jobs.generate.merge import MANIFEST, read_manifest
 from jobs.options import option, resolved
+from jobs.results.folders import output_file
 
 #: What a zip file can say of when a file was written; the same pictures make the same archive.
 _NO_TIME = (1980, 1, 1, 0, 0, 0)
+#: Of a file that everybody may read, in the half of the word that Unix has of it.
+_MODE = (stat.S_IFREG | 0o644) << 16
 _SHOWN = 5
 
 
@@ -46,37 +47,26 @@ def pack(settings: PackSettings) -> Archive:
 
     Raises UserError if a picture is missing, damaged or not listed, and OSError if it can't be written.
     """
-    results, output = Path(settings.results).expanduser(), Path(settings.output).expanduser()
-    if output.is_dir():
-        raise UserError(f"--output {output} is a folder; name a file in it, as {output / 'submission.zip'}")
-    if not output.parent.is_dir():
-        raise UserError(f"--output {output}: there is no folder {output.parent}")
-    if resolved(output).is_relative_to(resolved(results)):
-        raise UserError(f"--output {output} lies among the pictures, where it is not one: choose another place")
+    results = Path(settings.results).expanduser()
+    output = output_file(settings.output, [resolved(results)])
     pictures = _verified(results)
-    temporary = output.with_name(f".{secrets.token_hex(8)}{TEMPORARY_SUFFIX}")
     try:
-        with open(temporary, "wb") as file:
-            with (
-                zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive,  # they are compressed already
-                progress_bar(len(pictures), "packing", "picture") as bar,
-            ):
-                for name, digest in pictures.items():
-                    content = read_bytes(results / name)
-                    if hashlib.sha256(content).hexdigest() != digest:
-                        raise UserError(f"{results / name} changed while it was packed; run again")
-                    archive.writestr(zipfile.ZipInfo(name, _NO_TIME), content)
-                    bar.update()
-            file.flush()
-            os.fsync(file.fileno())
-        digest = sha256_of(temporary)
-        os.replace(temporary, output)
+        with (
+            whole_file(output) as file,
+            zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive,  # they are compressed already
+            progress_bar(len(pictures), "packing", "picture") as bar,
+        ):
+            for name, digest in pictures.items():
+                content = read_bytes(results / name)
+                if hashlib.sha256(content).hexdigest() != digest:
+                    raise UserError(f"{results / name} changed while it was packed; run again")
+                entry = zipfile.ZipInfo(name, _NO_TIME)
+                entry.external_attr = _MODE
+                archive.writestr(entry, content)
+                bar.update()
     except BadImage as error:
         raise UserError(str(error)) from None
-    finally:
-        with contextlib.suppress(OSError):
-            temporary.unlink()
-    return Archive(output, len(pictures), output.stat().st_size, digest)
+    return Archive(output, len(pictures), output.stat().st_size, sha256_of(output))
 
 
 def _verified(results: Path) -> dict[str, str]:
@@ -98,12 +88,9 @@ def _verified(results: Path) -> dict[str, str]:
     def check(name: str) -> str | None:
         return _fault(results / name, expected[name]["sha256"], (width, height))
 
-    faults = []
-    with ThreadPoolExecutor(os.cpu_count()) as pool, progress_bar(len(expected), "verifying", "picture") as bar:
-        for fault in pool.map(check, expected):
-            bar.update()
-            faults += [fault] if fault else []
-    if faults:
+    with progress_bar(len(expected), "verifying", "picture") as bar:
+        found = in_threads(check, expected, tick=bar.update)
+    if faults := [fault for fault in found if fault]:
         raise UserError(f"nothing packed: {_some(faults)}; launch/generate.py makes what is missing")
     return {name: entry["sha256"] for name, entry in expected.items()}
 

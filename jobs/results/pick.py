@@ -11,9 +11,7 @@ Carbonell and Goldstein 1998).
 from __future__ import annotations
 
 import io
-import os
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,6 +27,7 @@ from ecgan.files import write_atomically
 from ecgan.palette import colourise
 from ecgan.progress import progress_bar
 from ecgan.scoring import total
+from ecgan.threads import in_threads
 from jobs.bounds import CLASSES, SHARE, at_least, insist_on_bounds
 from jobs.options import option
 from jobs.results.folders import find_items, output_file, results_folder
@@ -126,17 +125,11 @@ def _candidates(
         path = pictures[item.name]
         return Candidate(item, path, score_of(numbers[item.name]), _look(path, item.mask, model))
 
-    with ThreadPoolExecutor(os.cpu_count()) as pool, progress_bar(len(items), "comparing", "picture") as bar:
-        found = []
-        try:
-            for each in pool.map(candidate, items):
-                found.append(each)
-                bar.update()
-        except BadImage as error:
-            raise UserError(str(error)) from None
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
-    return found
+    try:
+        with progress_bar(len(items), "comparing", "picture") as bar:
+            return in_threads(candidate, items, tick=bar.update)
+    except BadImage as error:
+        raise UserError(str(error)) from None
 
 
 def _look(picture: Path, mask: Path, model: ModelConfig) -> tuple[np.ndarray, np.ndarray]:

@@ -36,7 +36,6 @@ class RunDir:
         self.submission = path / "submission.json"
         self.attempts = path / "attempts"
         self.code = path / "code"
-        self.slurm = path / "slurm"
 
     def create(self, *folders: Path) -> None:
         """Makes the folder, that of the logs, and `folders`. Raises UserError if they can't be made or written to."""

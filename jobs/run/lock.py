@@ -56,6 +56,8 @@ def take(run: RunDir) -> int:
     while True:
         try:
             files.lock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB, run.lock, run.option.removeprefix("--"))
+            if not os.fstat(descriptor).st_nlink:  # whoever held it was refused, and took its folder away
+                raise UserError(f"{run.path} has just been removed by another command: run this one again")
             break
         except BlockingIOError:
             other = holder(run)

@@ -21,9 +21,11 @@ class SubmittedJob:
 
 @dataclass(frozen=True)
 class Submission:
-    """The jobs of the last submission. `cancelled`: when our cancel command ended them."""
+    """The jobs of the last submission. `cancelled`: when our cancel command ended them. `scheduler`: whose jobs they
+    are, as --cluster names it."""
 
     jobs: tuple[SubmittedJob, ...]
+    scheduler: str = "slurm"
     submitted: str = dataclasses.field(default_factory=now)
     cancelled: str | None = None
 

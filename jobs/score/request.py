@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 import sys
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +19,7 @@ from ecgan.files import read_any_json, sha256_of
 from ecgan.runtime.compiling import usable_device
 from ecgan.runtime.devices import Device, choose_device
 from ecgan.scoring.frechet import Gaussian
+from ecgan.threads import in_threads
 from jobs import faults
 from jobs.generate.merge import read_manifest
 from jobs.options import resolved
@@ -153,8 +152,7 @@ def _find_items(
     pictures = find_pictures(results)
     files = {item.name: pictures.get(item.name) for item in found.items}
     size = _size_of_results(results, found.items)
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        reasons = list(pool.map(lambda item: _fault(files[item.name], results / item.name, size), found.items))
+    reasons = in_threads(lambda item: _fault(files[item.name], results / item.name, size), found.items)
     of_results = (Fault(item.name, reason) for item, reason in zip(found.items, reasons, strict=True) if reason)
     skipped = (*found.faults, *checked.faults, *of_results)
     broken = {fault.name for fault in skipped}

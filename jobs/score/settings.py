@@ -37,12 +37,12 @@ class ScoreSettings:
     contain_dontcare_label: bool = option(False, "mask value 255 is no class; such pixels do not count")
     shards: int = option(1, "parts into which the pictures are split", at_least(1))
     workers: int | None = option(
-        None, "processes on this machine; by default what GPUs, cores and memory allow", at_least(1)
+        None, "processes on this machine; by default what GPUs, cores and memory allow", at_least(1), here=True
     )
     threads: int | None = option(
         None, "CPU threads of each of them; by default OMP_NUM_THREADS, else its share of the cores", at_least(1)
     )
-    cluster: Literal["auto", "slurm", "local"] = option("auto", "where to run")
+    cluster: str = option("auto", "where to run")
     device: DeviceChoice = option("auto", "what to compute on")
     on_bad_input: Literal["stop", "skip"] = option("stop", "bad input: stop before any work, or score all the others")
     cache_dir: str | None = option(None, "folder of compiled code; by default ECGAN_CACHE or ~/.cache/ecgan", path=True)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ecgan.files import append_line
 from ecgan.training import samples
 from ecgan.training.loader import LoadedSample
 from ecgan.training.loop import Diverged, Step
@@ -102,8 +102,8 @@ class Report:
         """Notes which samples a loss became not finite on; returns what to tell the user."""
         if self._world.is_first:
             entry = {"step": error.step, "names": error.names, "losses": {k: str(v) for k, v in error.losses.items()}}
-            with contextlib.suppress(OSError), open(self._run.failures, "a", encoding="utf-8") as file:
-                file.write(json.dumps(entry) + "\n")
+            with contextlib.suppress(OSError):
+                append_line(self._run.failures, entry)
         return (
             f"the training diverged in {error}; the last good state is {self.last_state or 'none'}; "
             f"the batch's names are in {self._run.failures}. A lower --lr may help"

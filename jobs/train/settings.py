@@ -138,7 +138,7 @@ class TrainSettings:
     spade: Spade = option(
         "exact-sparse", RUNNING, "compute what the mask decides once for all like pixels, or at each", of="ecgan"
     )
-    cluster: Literal["auto", "slurm", "local"] = option("auto", RUNNING, "where to run")
+    cluster: str = option("auto", RUNNING, "where to run")
     ranks: int | None = option(
         None, RUNNING, "processes that train together; by default one for each GPU, else one", at_least(1)
     )
@@ -178,6 +178,12 @@ class TrainSettings:
         for name in ("segmenter", "inception_weights"):
             if getattr(self, name) is not None and not self.held_out:
                 raise UserError(f"--{name} measures pictures of pairs held out, and there are none: say --held_out 200")
+        if self.eval_every_epochs not in (0, TrainSettings.eval_every_epochs) and not self.held_out:
+            raise UserError("--eval_every_epochs measures pairs held out, and there are none: say --held_out 200")
+        if self.vgg_weights is not None and not self.lambda_vgg:
+            raise UserError("--vgg_weights belongs to the perceptual loss, and --lambda_vgg is 0")
+        if self.samples != TrainSettings.samples and not self.display_every_steps:
+            raise UserError("--samples says how many are painted, and with --display_every_steps 0 none are")
         if self.inception_weights is not None and self.held_out < 2:
             raise UserError("--inception_weights needs --held_out 2 at least: one picture has no distance")
 

@@ -109,7 +109,7 @@ class Training:
         if plan.files.init:
             self.trainee.start_from(settings.trainable.first_arrays(plan), plan.files.init)
 
-    def _load(self, found: state.State) -> Standing:
+    def _load(self, found: state.SavedState) -> Standing:
         found.load_into(self.trainee)
         standing = Standing.of_state(found.path, found.progress)
         self._report.last_state = str(found.path)

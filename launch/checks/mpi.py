@@ -5,13 +5,12 @@ from __future__ import annotations
 import os
 import sys
 
-from ecgan.runtime.programs import ask, first_line
+from ecgan.runtime.programs import ask
 from ecgan.runtime.requirements import REINSTALL, installed
-from launch.checks.rows import Checks, Row
-from slurm import resources
-from slurm.starters import find_mpi
+from launch.checks.rows import Checks, Row, noted
+from slurm.processes import resources
+from slurm.processes.starters import OPEN_MPI, SEVERAL_HERE, find_mpi
 
-_OPEN_MPI = f"Open MPI, which this project brings; {REINSTALL}"
 _LOAD_MPI = """
 import mpi4py
 mpi4py.rc.initialize = False
@@ -20,21 +19,11 @@ print(MPI.Get_library_version())
 """
 
 check = Checks(failing="note", stops_ranks=True)
-rows = check.rows
 
 
-@check
-def mpirun() -> Row:
-    path = find_mpi("mpirun")
-    if path is None:
-        return Row("mpirun", "note", "none", _OPEN_MPI, stops_ranks=True)
-    works, answer = ask([path, "--version"])
-    if not works:
-        return Row("mpirun", "note", answer, _OPEN_MPI, stops_ranks=True)
-    found = f"{path}, {first_line(answer)}"
-    if "Open MPI" not in answer and "OpenRTE" not in answer:
-        return Row("mpirun", "note", f"{found}: Jittor works with Open MPI only", _OPEN_MPI, stops_ranks=True)
-    return Row("mpirun", "ok", found)
+def rows() -> list[Row]:
+    of_starter = [noted(SEVERAL_HERE.check, stops_ranks=True)] if SEVERAL_HERE.check else []
+    return [*of_starter, *check.rows()]
 
 
 @check
@@ -42,10 +31,10 @@ def mpicc() -> Row:
     """Jittor compiles its MPI part with it."""
     path = os.environ.get("mpicc_path") or find_mpi("mpicc")
     if path is None:
-        return Row("mpicc", "note", "none", _OPEN_MPI, stops_ranks=True)
+        return Row("mpicc", "note", "none", OPEN_MPI, stops_ranks=True)
     works, answer = ask([path, "--showme:version"])
     if not works:
-        return Row("mpicc", "note", f"{path}: {answer}", _OPEN_MPI, stops_ranks=True)
+        return Row("mpicc", "note", f"{path}: {answer}", OPEN_MPI, stops_ranks=True)
     return Row("mpicc", "ok", answer if answer.startswith(path) else f"{path}, {answer}")
 
 
@@ -57,7 +46,7 @@ def mpi4py() -> Row:
         return Row("mpi4py", "note", "not installed", REINSTALL, stops_ranks=True)
     works, answer = ask([sys.executable, "-c", _LOAD_MPI])
     if not works:
-        return Row("mpi4py", "note", f"{version}, but {answer}", _OPEN_MPI, stops_ranks=True)
+        return Row("mpi4py", "note", f"{version}, but {answer}", OPEN_MPI, stops_ranks=True)
     return Row("mpi4py", "ok", f"{version}, with {answer.partition(',')[0]}")
 
 

@@ -10,7 +10,7 @@ from ecgan.memory import painting_memory
 from ecgan.runtime.cache import cache_dir
 from ecgan.runtime.requirements import nearest
 from launch.checks.rows import Checks, Row
-from slurm import resources
+from slurm.processes import resources
 
 _GIB = 1 << 30
 #: What compiled code may take in the cache folder; for the CPU alone it is a fifth of this.

@@ -6,7 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-State = Literal["ok", "missing", "note"]
+from ecgan.runtime.requirements import Finding
+
+Mark = Literal["ok", "missing", "note"]
 
 
 @dataclass(frozen=True)
@@ -17,7 +19,7 @@ class Row:
     """
 
     name: str
-    state: State
+    state: Mark
     found: str
     how: str = ""
     stops_ranks: bool = False
@@ -32,7 +34,7 @@ class Checks:
     `failing` and `stops_ranks` are the row's of a check that fails itself.
     """
 
-    def __init__(self, failing: State, stops_ranks: bool = False) -> None:
+    def __init__(self, failing: Mark, stops_ranks: bool = False) -> None:
         self._failing, self._stops_ranks = failing, stops_ranks
         self._checks: list[Check] = []
 
@@ -46,7 +48,18 @@ class Checks:
         ]
 
 
-def guarded(name: str, failing: State, check: Check, stops_ranks: bool = False) -> Row:
+def noted(check: tuple[str, Callable[[], Finding]], stops_ranks: bool = False) -> Row:
+    """The row of a check by name that may be lacking something, which is worth a note."""
+    name, look = check
+
+    def row() -> Row:
+        finding = look()
+        return Row(name, "note" if finding.how else "ok", finding.found, finding.how, stops_ranks and bool(finding.how))
+
+    return guarded(name, "note", row, stops_ranks)
+
+
+def guarded(name: str, failing: Mark, check: Check, stops_ranks: bool = False) -> Row:
     """The check's row, or a `failing` one if the check itself fails: one oddity must not hide all other rows."""
     try:
         return check()

@@ -20,7 +20,7 @@ from slurm.devcluster.config import Settings
 from slurm.devcluster.layout import Layout, default_folder
 from slurm.devcluster.members import Member
 from slurm.devcluster.processes import Process
-from slurm.devcluster.state import State
+from slurm.devcluster.state import ClusterState
 
 #: Seconds that tasks of jobs have to end by themselves when the cluster goes down.
 _GRACE = 2
@@ -81,7 +81,7 @@ class DevCluster:
                 self._start()
             except BaseException:
                 self._sweep(states.read(self.layout.state))
-                State(self.settings).write(self.layout.state)
+                ClusterState(self.settings).write(self.layout.state)
                 raise
         return True
 
@@ -89,17 +89,17 @@ class DevCluster:
         """Ends every daemon and every process of a job; returns how many there were."""
         requirements.insist_on_root()
         if not self.layout.folder.exists():  # deleted under running daemons, perhaps
-            return self._sweep(State(self.settings))
+            return self._sweep(ClusterState(self.settings))
         self.layout.check()
         with self._locked():
             state = states.read(self.layout.state)
             ended = self._sweep(state)
             if self.layout.state.exists():
                 shutil.rmtree(self.layout.var, ignore_errors=True)
-                State(state.settings).write(self.layout.state)
+                ClusterState(state.settings).write(self.layout.state)
         return ended
 
-    def state(self) -> State:
+    def state(self) -> ClusterState:
         """What runs, as of now."""
         return states.read(self.layout.state)
 
@@ -171,7 +171,7 @@ class DevCluster:
         for node in settings.names:
             daemons.clear_node(layout, node)
         with ports.reserved(settings.ports_needed) as numbers:
-            state = State(settings, "starting", numbers)
+            state = ClusterState(settings, "starting", numbers)
             state.write(layout.state)
             self._configure(numbers)
             for daemon in settings.daemons:
@@ -203,7 +203,7 @@ class DevCluster:
             if made.returncode:
                 raise UserError(f"sacctmgr add {' '.join(words)} failed: {(made.stdout + made.stderr).strip()}")
 
-    def _insist_on_same(self, state: State) -> None:
+    def _insist_on_same(self, state: ClusterState) -> None:
         central = [daemon for daemon in state.dead if daemon not in state.settings.names]
         if central:
             log = self.layout.log_of(central[0])
@@ -217,7 +217,7 @@ class DevCluster:
                 "say down first, or choose another --folder"
             )
 
-    def _running(self, daemon: str) -> State:
+    def _running(self, daemon: str) -> ClusterState:
         """The state of a cluster that is up and has such a daemon."""
         requirements.insist_on_root()
         state = states.read(self.layout.state)
@@ -227,17 +227,17 @@ class DevCluster:
             raise UserError(f"{daemon}: no such node; there are {', '.join(state.settings.names)}")
         return state
 
-    def _members(self, state: State) -> list[Member]:
+    def _members(self, state: ClusterState) -> list[Member]:
         return members.find(self.layout, state.processes.values())
 
-    def _sweep(self, state: State) -> int:
+    def _sweep(self, state: ClusterState) -> int:
         """Ends everything: daemons at once, so that nothing is started any more, then jobs."""
         ended = self._kill(state, lambda member: member.kind == "daemon")
         tasks = [member.process for member in self._members(state) if member.kind == "task"]
         processes.end(tasks, signal.SIGTERM, _GRACE)
         return len(ended.union(tasks, self._kill(state, lambda _: True)))
 
-    def _kill(self, state: State, chosen: Callable[[Member], bool]) -> set[Process]:
+    def _kill(self, state: ClusterState, chosen: Callable[[Member], bool]) -> set[Process]:
         """Kills the chosen ones, and those that they started while we looked."""
         ended: set[Process] = set()
         for _ in range(_ROUNDS):

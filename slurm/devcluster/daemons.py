@@ -14,7 +14,7 @@ from ecgan.errors import UserError
 from slurm.devcluster import members, processes, requirements
 from slurm.devcluster.config import Settings
 from slurm.devcluster.layout import Layout
-from slurm.devcluster.state import State
+from slurm.devcluster.state import ClusterState
 
 #: Seconds that a daemon may take to be ready, with much else going on.
 _PATIENCE = 120
@@ -70,7 +70,7 @@ def clear_node(layout: Layout, node: str) -> None:
         folder.mkdir()
 
 
-def start(layout: Layout, state: State, daemon: str) -> None:
+def start(layout: Layout, state: ClusterState, daemon: str) -> None:
     """Starts `daemon` and records it."""
     prepare(layout, daemon)
     node = daemon if daemon in state.settings.names else None
@@ -92,7 +92,7 @@ def answers(layout: Layout, *line: str) -> bool:
     return ask(layout, list(line)).returncode == 0
 
 
-def wait_ready(layout: Layout, state: State, daemon: str) -> None:
+def wait_ready(layout: Layout, state: ClusterState, daemon: str) -> None:
     """Until `daemon` does its work. UserError with the end of its log if it ends or takes too long."""
     probes = {
         "munged": ("munge", "--no-input", f"--socket={layout.munge_socket}"),
@@ -103,7 +103,7 @@ def wait_ready(layout: Layout, state: State, daemon: str) -> None:
     wait(layout, state, [daemon], lambda: answers(layout, *probes[daemon]), "does not answer")
 
 
-def wait_nodes(layout: Layout, state: State, nodes: list[str]) -> None:
+def wait_nodes(layout: Layout, state: ClusterState, nodes: list[str]) -> None:
     """Until the controller can use every one of `nodes`."""
     wait(layout, state, nodes, lambda: not unusable(layout, nodes), "is not idle")
     for node in nodes:
@@ -132,7 +132,7 @@ def slurmd_start(layout: Layout, node: str) -> str:
     return next((word for word in shown.split() if word.startswith("SlurmdStartTime=")), "")
 
 
-def wait(layout: Layout, state: State, names: list[str], done: Callable[[], bool], trouble: str) -> None:
+def wait(layout: Layout, state: ClusterState, names: list[str], done: Callable[[], bool], trouble: str) -> None:
     deadline = time.monotonic() + _PATIENCE
     while not done():
         ended = [name for name in names if not state.alive(name)]

@@ -14,7 +14,7 @@ from slurm.devcluster.processes import Process
 
 
 @dataclass
-class State:
+class ClusterState:
     """`status`: starting, up or down. `processes`: by the daemon's name, as of this start of the machine, `boot`."""
 
     settings: Settings
@@ -34,12 +34,12 @@ class State:
         write_json(path, dataclasses.asdict(self))
 
 
-def read(path: Path) -> State:
+def read(path: Path) -> ClusterState:
     """Down if there is no such file. UserError if it is not one of ours."""
     try:
-        state = read_json(path, State, "the state of a cluster")
+        state = read_json(path, ClusterState, "the state of a cluster")
     except FileNotFoundError:
-        return State(Settings())
+        return ClusterState(Settings())
     except UserError as error:
         raise UserError(f"{error.fact}; delete the folder, then say down") from None
     if state.boot != processes.boot():

@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import resource
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -16,7 +18,7 @@ import pytest
 from conftest import ROOT
 
 from ecgan.errors import UserError
-from ecgan.files import read_any_json, read_bytes, read_json, read_text, sha256_of, write_json
+from ecgan.files import append_line, read_any_json, read_bytes, read_json, read_text, sha256_of, write_json
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,35 @@ def save(file: Path, **changes: Any) -> Path:
 
 def test_what_is_written_comes_back(tmp_path: Path) -> None:
     assert read_json(save(tmp_path / "r.json", later="a field of a newer version"), Outer, "a record") == RECORD
+
+
+def test_a_line_that_a_kill_cut_short_does_not_swallow_the_next(tmp_path: Path) -> None:
+    file = tmp_path / "lines.jsonl"
+    append_line(file, {"name": "ü"})
+    whole = file.read_bytes()
+    file.write_bytes(whole + b'{"name": "b')
+    append_line(file, {"name": "c"})
+    append_line(file, {"name": "d"})
+    assert file.read_bytes() == whole + b'{"name": "b\n{"name": "c"}\n{"name": "d"}\n'
+
+
+def test_a_line_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
+    file = tmp_path / "lines.jsonl"
+    append_line(file, [1])
+    with pytest.raises(ValueError):
+        append_line(file, float("nan"))
+    room = file.stat().st_size + 10
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (room, limits[1]))
+    try:
+        with pytest.raises(OSError):
+            append_line(file, "longer than what there is room for")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, before)
+    append_line(file, [2])
+    assert file.read_text() == "[1]\n[2]\n"
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Plan, records and merging one by one, with the moments between two renames that a kill can hit."""
+"""Plan, outcomes and merging one by one, with the moments between two renames that a kill can hit."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from PIL import Image
 from ecgan.config import ModelConfig
 from ecgan.errors import UserError
 from ecgan.files import sha256_of
-from jobs.generate import merge, records
+from jobs.generate import merge, outcomes
 from jobs.generate.finish import GenerateFinish
+from jobs.generate.outcomes import TaskOutcome
 from jobs.generate.plan import GeneratePlan, Painting, Task, differences
-from jobs.generate.records import Record
 from jobs.generate.settings import GenerateSettings
 from jobs.run import attempts
 from jobs.run.folder import RunDir
@@ -34,15 +34,15 @@ def plan_of(count: int, seed: int = 0) -> GeneratePlan:
 
 
 @pytest.fixture
-def made_run(tmp_path: Path) -> tuple[RunDir, GeneratePlan, dict[str, Record]]:
+def made_run(tmp_path: Path) -> tuple[RunDir, GeneratePlan, dict[str, TaskOutcome]]:
     """A run of three pictures, all made."""
     run, plan = RunDir(tmp_path / "results.run"), plan_of(3)
     run.create(run.shards, run.images)
     for index, task in enumerate(plan.tasks):
         path = run.images / task.file("png")
         Image.fromarray(draw_photo(index, SIZE)).save(path)
-        records.append(records.shard_file(run, 0), Record(task.name, task.inputs, 0, sha256_of(path), 0.1))
-    return run, plan, records.gather(run)
+        outcomes.append(outcomes.shard_file(run, 0), TaskOutcome(task.name, task.inputs, 0, sha256_of(path), 0.1))
+    return run, plan, outcomes.gather(run)
 
 
 def test_what_is_made_gets_no_shard() -> None:
@@ -68,25 +68,25 @@ def test_fingerprint_changes_with_what_changes_pictures() -> None:
     assert {"checkpoint_hash", "noise", "size", "format", "device", "libraries", "model"} <= first.keys()
 
 
-def test_line_cut_short_by_a_kill_is_not_a_record(made_run: tuple[RunDir, GeneratePlan, dict[str, Record]]) -> None:
+def test_line_cut_short_by_a_kill_is_no_outcome(made_run: tuple[RunDir, GeneratePlan, dict[str, TaskOutcome]]) -> None:
     run, plan, gathered = made_run
-    path = records.shard_file(run, 0)
+    path = outcomes.shard_file(run, 0)
     path.write_text(path.read_text()[:-30])
-    assert set(records.gather(run)) == {"t0", "t1"}
-    assert records.made(run.images, plan, plan.tasks, records.gather(run)) == {"t0", "t1"}
-    assert records.made(run.images, plan, plan.tasks, gathered) == {"t0", "t1", "t2"}
+    assert set(outcomes.gather(run)) == {"t0", "t1"}
+    assert outcomes.made(run.images, plan, plan.tasks, outcomes.gather(run)) == {"t0", "t1"}
+    assert outcomes.made(run.images, plan, plan.tasks, gathered) == {"t0", "t1", "t2"}
 
 
-def test_later_record_wins(made_run: tuple[RunDir, GeneratePlan, dict[str, Record]]) -> None:
+def test_later_outcome_wins(made_run: tuple[RunDir, GeneratePlan, dict[str, TaskOutcome]]) -> None:
     run, plan, gathered = made_run
-    records.compact(run, {"t0": Record("t0", "inputs0", -1, error="bad"), "t1": gathered["t1"]})
-    assert records.gather(run)["t0"].error == "bad"
-    records.append(records.shard_file(run, 4), gathered["t0"])
-    assert records.gather(run)["t0"].error is None
-    assert records.write_failures(run, plan, records.gather(run)) == 0
+    outcomes.compact(run, {"t0": TaskOutcome("t0", "inputs0", -1, error="bad"), "t1": gathered["t1"]})
+    assert outcomes.gather(run)["t0"].error == "bad"
+    outcomes.append(outcomes.shard_file(run, 4), gathered["t0"])
+    assert outcomes.gather(run)["t0"].error is None
+    assert outcomes.write_failures(run, plan, outcomes.gather(run)) == 0
 
 
-def test_verification_names_every_gap(made_run: tuple[RunDir, GeneratePlan, dict[str, Record]]) -> None:
+def test_verification_names_every_gap(made_run: tuple[RunDir, GeneratePlan, dict[str, TaskOutcome]]) -> None:
     run, plan, gathered = made_run
     assert merge.verify(run, plan, gathered) == []
     (run.images / "t0.png").unlink()
@@ -97,14 +97,16 @@ def test_verification_names_every_gap(made_run: tuple[RunDir, GeneratePlan, dict
         ("t1", "its file is not the one that was written"),
         ("t2", "not made yet"),
     ]
-    gathered["t1"] = Record("t1", "inputs1", 0, sha256_of(run.images / "t1.png"))
+    gathered["t1"] = TaskOutcome("t1", "inputs1", 0, sha256_of(run.images / "t1.png"))
     assert any("unreadable" in gap.reason for gap in merge.verify(run, plan, gathered))
     (run.images / "stranger.png").touch()
     with pytest.raises(UserError, match="stranger.png"):
         merge.verify(run, plan, gathered)
 
 
-def test_new_results_replace_old_ones(made_run: tuple[RunDir, GeneratePlan, dict[str, Record]], tmp_path: Path) -> None:
+def test_new_results_replace_old_ones(
+    made_run: tuple[RunDir, GeneratePlan, dict[str, TaskOutcome]], tmp_path: Path
+) -> None:
     run, plan, gathered = made_run
     results = tmp_path / "results"
     results.mkdir()
@@ -118,7 +120,7 @@ def test_new_results_replace_old_ones(made_run: tuple[RunDir, GeneratePlan, dict
 
 @pytest.mark.parametrize("begun", ["before", "while verifying"])
 def test_only_the_newest_merge_writes(
-    made_run: tuple[RunDir, GeneratePlan, dict[str, Record]],
+    made_run: tuple[RunDir, GeneratePlan, dict[str, TaskOutcome]],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     begun: str,
@@ -147,7 +149,7 @@ def test_only_the_newest_merge_writes(
 
 
 def test_kill_between_the_renames_is_mended(
-    made_run: tuple[RunDir, GeneratePlan, dict[str, Record]], tmp_path: Path
+    made_run: tuple[RunDir, GeneratePlan, dict[str, TaskOutcome]], tmp_path: Path
 ) -> None:
     run, plan, gathered = made_run
     results = tmp_path / "results"
@@ -174,7 +176,7 @@ def test_kill_between_the_renames_is_mended(
 
 
 def test_results_that_can_not_be_renamed_stay(
-    made_run: tuple[RunDir, GeneratePlan, dict[str, Record]], tmp_path: Path
+    made_run: tuple[RunDir, GeneratePlan, dict[str, TaskOutcome]], tmp_path: Path
 ) -> None:
     run, plan, gathered = made_run
     with pytest.raises(UserError, match="pictures are in"):

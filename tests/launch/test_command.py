@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import signal
 from collections.abc import Callable, Iterator
@@ -12,8 +13,10 @@ import pytest
 
 from ecgan.errors import UserError
 from jobs.options import option
-from launch.command import DONE, INTERRUPTED, SOME_FAILED, STOPPED, WRONG_USAGE, Terminated, parse_both, run
-from launch.slurm_options import SlurmOptions, site_for
+from launch.cluster_options import ClusterOptions, SubmitOptions, cluster_for
+from launch.command import DONE, INTERRUPTED, SOME_FAILED, STOPPED, WRONG_USAGE, Terminated, parse, parse_both, run
+from launch.status import StatusSettings
+from slurm.scheduler import Kind
 
 
 @pytest.fixture(autouse=True)
@@ -81,10 +84,13 @@ def test_what_ecgan_tells_is_seen(capsys: pytest.CaptureFixture[str]) -> None:
 class Settings:
     size: str | None = option(None, "")
     rate: float = option(1.0, "")
+    cluster: str = option("auto", "")
+    workers: int | None = option(None, "", here=True)
+    dry_run: bool = option(False, "")
 
 
-def parsed(*words: object) -> tuple[Settings, SlurmOptions]:
-    return parse_both(Settings, SlurmOptions, "", [str(word) for word in words])
+def parsed(*words: object) -> tuple[Settings, SubmitOptions]:
+    return parse_both(Settings, SubmitOptions, "", [str(word) for word in words])
 
 
 @pytest.mark.parametrize("time", ["12:00:00", "1-12:00:00", "90"])
@@ -92,30 +98,89 @@ def test_a_time_is_the_same_wherever_it_stands(tmp_path: Path, time: str) -> Non
     file, site = tmp_path / "config.yaml", tmp_path / "site.yaml"
     file.write_text(f"time: {time}\nrate: 2e-4\nsize: 007\n")
     site.write_text(f"time: {time}\n")
-    settings, options = parsed("--config", file)
+    here = ("--cluster", "slurm", "--dry_run")
+    settings, options = parsed("--config", file, *here)
     assert (settings.rate, settings.size) == (2e-4, "007")
     _, typed = parsed("--time", time)
     _, named = parsed("--cluster-config", site)
-    sites = [site_for("slurm", each, dry_run=True)[0] for each in (options, typed, named)]
-    assert [str(each.time) for each in sites if each] == [time] * 3
+    clusters = [cluster_for(settings, each, "training")[0] for each in (options, typed, named)]
+    assert [str(each.settings.time) for each in clusters if each] == [time] * 3
+
+
+def refused(kind: Kind, *words: object) -> str:
+    with pytest.raises(UserError) as caught:
+        cluster_for(*parsed(*words), kind)
+    return str(caught.value)
 
 
 def test_options_of_slurm_are_refused_where_the_work_is_done_here(tmp_path: Path) -> None:
     file = tmp_path / "config.yaml"
     file.write_text("partition: gpu\n")
-    _, options = parsed("--config", file, "--nodes=4", "--time", 60)
-    with pytest.raises(UserError, match=r"^--nodes, --time: for Slurm alone"):
-        site_for("local", options, dry_run=False)
+    said = refused("training", "--cluster=local", "--config", file, "--nodes=4", "--time", 60, "--wait")
+    assert said.startswith("--nodes, --time, --wait: for Slurm alone")
+
+
+@pytest.mark.parametrize("cluster", ["local", "slurm", "auto"])
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [
+        *(("shards", name) for name in ("nodes", "tasks_per_node")),
+        ("training", "array_parallelism"),
+        *(("warm", name) for name in ("nodes", "tasks_per_node", "array_parallelism")),
+    ],
+)
+def test_what_a_command_has_no_use_for_is_refused(cluster: str, kind: Kind, name: str, tmp_path: Path) -> None:
+    assert refused(kind, f"--{name}=2", f"--cluster={cluster}", "--dry_run").startswith(f"--{name}: ")
+    file = tmp_path / "config.yaml"
+    file.write_text(f"{name}: 2\n")
+    settings, options = parsed("--config", file, f"--cluster={cluster}", "--dry_run")
+    assert cluster_for(settings, options, kind)[1].endswith(f"; without effect here: --{name}")
+
+
+def test_options_of_this_machine_are_refused_where_the_work_is_done_elsewhere(tmp_path: Path) -> None:
+    assert refused("shards", "--cluster=slurm", "--dry_run", "--workers=2").startswith("--workers: for this machine")
+    file = tmp_path / "config.yaml"
+    file.write_text("workers: 2\n")
+    settings, options = parsed("--config", file, "--cluster=slurm", "--dry_run")
+    assert cluster_for(settings, options, "shards")[1].endswith("; without effect here: --workers")
+
+
+def test_the_doctor_waits_without_being_told(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        parse_both(Settings, ClusterOptions, "", ["--wait"])
+    assert caught.value.code == WRONG_USAGE and "--wait" in capsys.readouterr().err
+    assert refused("warm", "--cluster=local", "--no_snapshot").startswith("--no_snapshot: ")
+
+
+def test_a_cluster_is_one_that_there_is(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        parsed("--cluster", "pbs")
+    assert caught.value.code == WRONG_USAGE and "--cluster" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations(["--config=A", "--config B", "--rate 3"])))
+def test_the_command_line_wins_wherever_the_file_is_named(order: tuple[str, ...], tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text("rate: 1.5\nsize: a\n")
+    (tmp_path / "b.yaml").write_text("rate: 2.5\n")
+    words = " ".join(order).replace("A", str(tmp_path / "a.yaml")).replace("B", str(tmp_path / "b.yaml"))
+    settings, options = parsed(*words.split())
+    assert (settings.rate, settings.size) == (3.0, "a") and {"config", "rate"} == options.typed
+
+
+def test_words_without_a_name_win_too(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text("run_dirs: [file]\njson: true\n")
+    for words in (["--config", "a.yaml", "word"], ["word", "--config", "a.yaml"]):
+        settings = parse(StatusSettings, "", [word.replace("a.yaml", str(tmp_path / "a.yaml")) for word in words])
+        assert (list(settings.run_dirs), settings.json) == (["word"], True)
 
 
 def test_a_file_may_hold_options_for_both(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = tmp_path / "config.yaml"
     file.write_text("partition: gpu\n")
-    _, options = parsed("--config", file)
-    assert site_for("local", options, dry_run=False) == (None, "--cluster local; without effect here: --partition")
+    settings, options = parsed("--config", file, "--cluster=local")
+    why = "--cluster local; without effect here: --partition"
+    assert cluster_for(settings, options, "training") == (None, why)
     monkeypatch.setenv("SLURM_JOB_ID", "7")
-    _, options = parsed("--nodes", 4)
-    assert site_for("auto", options, dry_run=False) == (
-        None,
-        "inside a Slurm job already; without effect here: --nodes",
-    )
+    settings, options = parsed("--nodes", 4)
+    why = "inside a Slurm job already; without effect here: --nodes"
+    assert cluster_for(settings, options, "training") == (None, why)

@@ -19,7 +19,7 @@ from ecgan.runtime.cache import cache_dir
 from ecgan.runtime.devices import gpu_count
 from ecgan.runtime.stamps import is_compiled
 from ecgan.runtime.toolchain import find_compiler
-from launch.checks.rows import Row, State
+from launch.checks.rows import Mark, Row
 from launch.checks.verdicts import Verdict
 
 pytestmark = pytest.mark.process
@@ -37,7 +37,7 @@ def rows(result: subprocess.CompletedProcess[str]) -> dict[str, Row]:
     found: list[Row] = []
     for line in result.stdout.splitlines():
         if told := re.match(r"(\w+) {2,}(\S.*?) {2,}(.*)", line):
-            [state] = [each for each in get_args(State) if each == told[1]]
+            [state] = [each for each in get_args(Mark) if each == told[1]]
             found.append(Row(told[2], state, told[3]))
         elif how := re.match(r" {7,}-> (.*)", line):
             found[-1] = dataclasses.replace(found[-1], how=how[1])

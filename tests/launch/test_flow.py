@@ -7,10 +7,10 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any
 
 import numpy as np
 import pytest
@@ -21,18 +21,26 @@ from ecgan.data.images import BadImage, read_photo
 from ecgan.errors import UserError
 from ecgan.files import write_json
 from ecgan.runtime.devices import DeviceChoice
+from ecgan.runtime.requirements import Finding
 from jobs.options import in_words, option
 from jobs.run import attempts, record
 from jobs.run.folder import RunDir
 from jobs.run.progress import Progress
 from jobs.run.state import State
+from jobs.run.status import read_status
 from jobs.sharded import numbering
 from jobs.sharded.finish import Finish
 from jobs.sharded.shard import Share
 from jobs.sharded.work import Remark, Request, Work
 from launch import flow
+from launch.cancel import cancel
+from launch.checks import schedulers
+from launch.cluster_options import ClusterOptions
 from launch.command import DONE, SOME_FAILED
-from slurm import resources
+from launch.scheduler import with_scheduler
+from slurm.processes import resources
+from slurm.scheduler import Batch, Cluster, JobState, Scheduler
+from slurm.schedulers import SCHEDULERS
 
 
 @dataclass(frozen=True)
@@ -41,7 +49,7 @@ class PixelSettings:
     shards: int = option(1, "parts into which they are split")
     workers: int | None = option(None, "processes on this machine")
     threads: int | None = option(None, "CPU threads of each")
-    cluster: Literal["auto", "slurm", "local"] = option("local", "where to run")
+    cluster: str = option("local", "where to run")
     device: DeviceChoice = option("cpu", "what to compute on")
     cache_dir: str | None = option(None, "folder of compiled code")
     dry_run: bool = option(False, "print the plan and do nothing")
@@ -193,7 +201,28 @@ def test_without_memory_for_the_workers_nothing_begins(
         with pytest.raises(UserError) as refused:
             count(pictures, "--shards", 5, *options, *dry_run)
         assert re.search(told, in_words(refused.value))
-    assert not run_of(pictures).plan.exists()
+    assert not run_of(pictures).path.exists()
+
+
+def test_what_is_refused_leaves_what_was_there(pictures: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(resources, "available_memory", lambda: 0)
+    folder = run_of(pictures).path
+    folder.mkdir()
+    (folder / "theirs").touch()
+    with pytest.raises(UserError):
+        count(pictures)
+    assert {path.name for path in folder.iterdir()} <= {"theirs", "lock"}
+
+
+def test_a_folder_that_the_cluster_can_not_use_is_not_made(
+    pictures: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(type(SCHEDULERS["slurm"]), "answers", lambda self: (True, "it answers"))
+    odd = pictures.rename(tmp_path / "50%")
+    for dry_run in ((), ("--dry_run",)):
+        with pytest.raises(UserError, match="in its name on Slurm"):
+            count(odd, "--cluster", "slurm", *dry_run)
+    assert not run_of(odd).path.exists()
 
 
 def test_workers_that_fit_are_taken(pictures: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -273,3 +302,101 @@ def test_a_second_command_is_kept_out(pictures: Path) -> None:
         with pytest.raises(UserError, match=f"in use by process {other.pid}"):
             count(pictures)
         other.kill()
+
+
+# And another scheduler: a class for it, one for its clusters, and its place among the schedulers.
+
+
+@dataclass(frozen=True)
+class NoOptions:
+    """It adds none."""
+
+
+class Desk(Scheduler):
+    name, title, options = "desk", "Desk", NoOptions
+    checks = (("pencils", lambda: Finding("2")),)
+
+    def __init__(self) -> None:
+        self.jobs: dict[str, Batch] = {}
+        self.cancelled: list[str] = []
+
+    def has_started_us(self) -> bool:
+        return False
+
+    def answers(self) -> tuple[bool, str]:
+        return True, "it stands there"
+
+    def cluster(self, path: Path | None, given: Mapping[str, Any]) -> Cluster:
+        return DeskCluster(self)
+
+    def job_states(self, ids: Sequence[str]) -> dict[str, JobState]:
+        standing = {id: State.CANCELLED if id in self.cancelled else State.RUNNING for id in ids}
+        return {id: JobState(id, "LYING", standing[id]) for id in ids}
+
+    def cancel(self, ids: Sequence[str]) -> tuple[bool, str]:
+        self.cancelled += ids
+        return True, ""
+
+
+class DeskCluster(Cluster):
+    nodes = ranks_per_node = at_once = threads = 1
+    gpus_per_node = 0
+
+    def __init__(self, scheduler: Desk) -> None:
+        self.scheduler = self.desk = scheduler
+        self.settings = NoOptions()
+
+    def insist_on_usable(self, run: Path) -> None:
+        pass
+
+    def submit(self, run: Path, batch: Batch) -> str:
+        self.desk.jobs[f"p{len(self.desk.jobs)}"] = batch
+        return list(self.desk.jobs)[-1]
+
+    def text(self, run: Path, batch: Batch) -> str:
+        return f"please do {batch.name}"
+
+    def would_accept(self, run: Path, batch: Batch) -> tuple[bool, str]:
+        return True, "gladly"
+
+
+@pytest.fixture
+def desk(monkeypatch: pytest.MonkeyPatch) -> Desk:
+    desk = Desk()
+    monkeypatch.setitem(SCHEDULERS, desk.name, desk)
+    monkeypatch.setattr(ClusterOptions, "choices", {"cluster": ("local", *SCHEDULERS)})
+    return desk
+
+
+def test_another_scheduler_takes_work_shows_and_ends_it(
+    pictures: Path, desk: Desk, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert count(pictures, "--cluster", "desk", "--shards", 3) == DONE
+    assert [(batch.kind, len(batch.jobs), batch.after) for batch in desk.jobs.values()] == [
+        ("shards", 3, None),
+        ("merge", 1, "p0"),
+    ]
+    run = run_of(pictures)
+    assert known(pictures).state is State.SUBMITTED
+    [shown] = with_scheduler([read_status(run.path)])
+    assert (shown.state, shown.scheduler) == (State.SUBMITTED, ("p0 LYING", "p1 LYING"))
+    for cluster in ("desk", "local"):
+        with pytest.raises(UserError, match="in use by Desk job"):
+            count(pictures, "--cluster", cluster)
+    cancel(run)
+    assert desk.cancelled == ["p0", "p1"]
+    [shown] = with_scheduler([read_status(run.path)])
+    assert shown.state is State.CANCELLED
+    for batch in desk.jobs.values():
+        for job in batch.jobs.values():
+            job()
+    assert total(pictures) == 30
+
+
+def test_another_scheduler_is_asked_before_work_is_sent(
+    pictures: Path, desk: Desk, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert count(pictures, "--cluster", "desk", "--dry_run") == DONE
+    assert not desk.jobs and capsys.readouterr().out.count("checked: gladly") == 2
+    names = [row.name for row in schedulers.rows()]
+    assert names[-2:] == ["Desk", "pencils"]

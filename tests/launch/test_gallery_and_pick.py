@@ -7,12 +7,13 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from conftest import ROOT, ScoreFolder, draw_mask, draw_photo
+from conftest import ROOT, ScoreFolder, draw_mask, draw_photo, fill
 from PIL import Image
 
 from jobs.results.pick import Candidate, choose, likeness, score_of
@@ -127,6 +128,21 @@ def test_folders_that_were_never_scored_can_be_looked_at(data: Path) -> None:
 def test_wrong_options_are_named(scored: ScoreFolder, command: str, options: tuple[object, ...], told: str) -> None:
     job = launch(scored.path, command, *options)
     assert job.returncode == 2 and told in job.stderr and "Traceback" not in job.stderr
+
+
+@pytest.mark.process
+@pytest.mark.parametrize("disk_is", ["read-only", "full"])
+def test_a_page_that_can_not_be_written_is_named(
+    scored: ScoreFolder, mount: Callable[[int], Path], disk_is: str
+) -> None:
+    disk = mount(1)
+    if disk_is == "full":
+        fill(disk)
+    else:
+        subprocess.run(["mount", "-o", "remount,ro", disk], check=True)
+    job = launch(scored.path, "gallery", "--output", disk / "page.html")
+    assert job.returncode == (1 if disk_is == "full" else 2) and str(disk / "page.html") in job.stderr
+    assert ".part" not in job.stderr and not (disk / "page.html").exists()
 
 
 @pytest.mark.process

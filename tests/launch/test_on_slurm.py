@@ -14,14 +14,14 @@ import pytest
 from conftest import ROOT, DataFolder, ScoreFolder, TrainFolder, wait_until
 
 from ecgan.errors import UserError
-from jobs.run import record
 from jobs.run.folder import RunDir
 from jobs.run.state import State
 from jobs.run.status import read_status
-from launch import on_slurm
-from slurm.script import Shape
-from slurm.site import Site
-from slurm.supervisor import Supervised
+from launch import on_cluster
+from launch.cluster_options import ClusterOptions
+from launch.warming import warm_on_cluster
+from slurm.scheduler import Batch
+from slurm.schedulers import SCHEDULERS
 
 pytestmark = pytest.mark.process
 
@@ -181,13 +181,22 @@ def test_what_sbatch_refuses_is_told_in_its_words(slurm: FakeSlurm, data_folder:
 def test_a_refused_scoring_is_still_one(slurm: FakeSlurm, tmp_path: Path) -> None:
     run = RunDir(tmp_path / "results.score")
     run.create()
-    record.begin(run, "scoring", State.SUBMITTED, total=1000, done=3, before=3)
     slurm.fails("sbatch", "sbatch: error: Batch job submission failed: Invalid account")
-    site, shape = Site(gpus_per_node=0), Shape("scoring")
-    with pytest.raises(UserError, match="Invalid account"), on_slurm.Sending(run, site) as sending:
-        sending.send("shards", shape, [Supervised(run.path, "shard-0", print, site, shape)])
+    batch, cluster = Batch("shards", "scoring", {"shard-0": print}, {}), SCHEDULERS["slurm"].cluster(None, {})
+    with pytest.raises(UserError, match="Invalid account"):
+        known = {"total": 1000, "done": 3, "before": 3}
+        on_cluster.submit(run, cluster, ClusterOptions(snapshot=False), [batch], "scoring", **known)
     shown = read_status(run.path)
     assert (shown.kind, shown.state, shown.done, shown.total) == ("scoring", State.FAILED, 3, 1000)
+
+
+def test_a_refused_warming_leaves_no_folder(slurm: FakeSlurm, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ECGAN_CACHE", str(tmp_path / "cache"))
+    slurm.fails("sbatch", "sbatch: error: Batch job submission failed: Invalid account")
+    cluster = SCHEDULERS["slurm"].cluster(None, {})
+    with pytest.raises(UserError, match="Invalid account"):
+        warm_on_cluster("cpu", None, cluster, ClusterOptions(snapshot=False))
+    assert not list((tmp_path / "cache").glob("warm-*"))
 
 
 def test_a_scoring_that_is_refused_stays_one(slurm: FakeSlurm, tmp_path: Path) -> None:

@@ -8,10 +8,11 @@ import os
 import subprocess
 import sys
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import ROOT, draw_photo
+from conftest import ROOT, draw_photo, fill
 from PIL import Image
 
 pytestmark = pytest.mark.process
@@ -71,12 +72,27 @@ def test_a_folder_that_is_not_whole_is_not_packed(results: Path, harm: str) -> N
     assert [path.name for path in results.parent.iterdir()] == ["the results"]
 
 
-def test_an_output_that_can_not_be(results: Path) -> None:
-    outputs = {
-        str(results): "is a folder",
-        f"{results}/x.zip": "lies among the pictures",
-        "nowhere/x.zip": "there is no folder nowhere",
-    }
-    for output, told in outputs.items():
-        done = pack(results, "--output", output)
-        assert done.returncode == 2 and told in done.stderr
+@pytest.mark.parametrize("output", ["{results}", "{results}/x.zip", "nowhere/x.zip"])
+def test_an_output_that_can_not_be(results: Path, output: str) -> None:
+    done = pack(results, "--output", output.format(results=results))
+    assert done.returncode == 2 and f"--output {output.format(results=results)}" in done.stderr
+
+
+@pytest.mark.parametrize("disk_is", ["read-only", "full"])
+def test_what_can_not_be_written_is_named(results: Path, mount: Callable[[int], Path], disk_is: str) -> None:
+    disk = mount(1)
+    target = disk / "submission.zip"
+    if disk_is == "full":
+        fill(disk)
+    else:
+        subprocess.run(["mount", "-o", "remount,ro", disk], check=True)
+    done = pack(results, "--output", str(target))
+    assert done.returncode == (1 if disk_is == "full" else 2)
+    assert str(target) in done.stderr and ".part" not in done.stderr and "Traceback" not in done.stderr
+    assert not target.exists() and not list(disk.glob(".*"))
+
+
+def test_everybody_may_read_what_is_unpacked(results: Path) -> None:
+    assert pack(results).returncode == 0
+    with zipfile.ZipFile(results.parent / "submission.zip") as opened:
+        assert {entry.external_attr >> 16 for entry in opened.infolist()} == {0o100644}

@@ -20,6 +20,7 @@ from PIL import Image
 from safetensors.numpy import save_file
 
 from ecgan.checkpoint.vgg import shapes
+from slurm.processes.starters import here
 
 Folder = Callable[[int], TrainFolder]
 
@@ -129,7 +130,7 @@ def test_killed_at_random_and_resumed_it_ends_the_same(unkilled: TrainFolder, tm
         before, job = newest(tmp_path), unkilled.start(*options)
         wait_until(lambda before=before, job=job: newest(tmp_path) > before or job.poll() is not None, 120)
         time.sleep(chance.uniform(0, 1.5))
-        mine = [pid for pid, command in commands() if "slurm.rank" in command and str(tmp_path) in command]
+        mine = [pid for pid, command in commands() if "slurm.processes.rank" in command and str(tmp_path) in command]
         if job.poll() is None and mine:
             os.kill(chance.choice(mine), signal.SIGKILL)
             kills += 1
@@ -373,7 +374,7 @@ def test_lonely_ranks_do_not_train(train_folder: Folder) -> None:
     data = train_folder(6)
     assert data.train("--max_steps", 1, "--ranks", 2).returncode == 0
     logs = data.path / "run/logs"
-    rank = [sys.executable, "-m", "slurm.rank", str(logs / "job.pickle"), str(logs), "mpi"]
+    rank = [sys.executable, "-m", "slurm.processes.rank", str(logs / "job.pickle"), str(logs), here(2).origin.word]
     job = subprocess.run(rank, cwd=ROOT, stdin=subprocess.PIPE, timeout=60)
     assert job.returncode == 2
     assert "2 ranks were asked for, but this process is in a world of 1" in (logs / "rank-0.outcome").read_text()

@@ -24,19 +24,20 @@ from jobs.results.pick import PickSettings
 from jobs.score.settings import ScoreSettings
 from jobs.train.settings import TrainSettings
 from launch.cancel import CancelSettings
+from launch.cluster_options import SubmitOptions
 from launch.command import parse
 from launch.convert import ConvertSettings
 from launch.doctor import DoctorSettings
-from launch.slurm_options import SlurmOptions
 from launch.status import StatusSettings
+from slurm.options import SlurmOptions
 from slurm.site import Site, read_site
 
 COMMANDS: list[type] = [
     *(AuditSettings, CancelSettings, ConvertSettings, DoctorSettings, GallerySettings, GenerateSettings),
-    *(PackSettings, PickSettings, ScoreSettings, SlurmOptions, StatusSettings, TrainSettings),
+    *(PackSettings, PickSettings, ScoreSettings, SlurmOptions, StatusSettings, SubmitOptions, TrainSettings),
 ]
 #: Options that are text and no path.
-TEXT = {"exclude", "which_epoch", "size", "network_size"} | {
+TEXT = {"cluster", "exclude", "which_epoch", "size", "network_size"} | {
     *("partition", "account", "qos", "constraint", "memory", "time"),
 }
 
@@ -77,7 +78,7 @@ def test_no_command_is_left_out() -> None:
     sources = [path.read_text() for path in (ROOT / "launch").glob("*.py")]
     named = {name for source in sources for name in re.findall(r"\b[A-Z]\w+Settings\b", source)}
     named -= {"ShardedSettings"}  # what the flow asks of two of them
-    assert named | {"SlurmOptions"} == {command.__name__ for command in COMMANDS}
+    assert named | {"SlurmOptions", "SubmitOptions"} == {command.__name__ for command in COMMANDS}
 
 
 def test_text_is_a_path_or_known_to_be_none() -> None:
@@ -89,8 +90,8 @@ def test_text_is_a_path_or_known_to_be_none() -> None:
 def test_a_command_looks_at_what_it_is_given(command: type, tmp_path: Path) -> None:
     hints = typing.get_type_hints(command)
     fields = (field for field in dataclasses.fields(command) if field.metadata)
-    name = next(field.name for field in fields if type(None) not in typing.get_args(hints[field.name]))
-    if command not in (CancelSettings, ConvertSettings):  # whose only option without a default is required
+    name = next((field.name for field in fields if type(None) not in typing.get_args(hints[field.name])), None)
+    if name and command not in (CancelSettings, ConvertSettings):  # whose only option without a default is required
         assert told(command, written(tmp_path, f"{name}:\n")).startswith(f"--{name}: has no value")
 
 
@@ -99,6 +100,16 @@ def test_a_blank_value_is_refused_by_name() -> None:
         if type(None) not in typing.get_args(hint):
             line = insisted(command, field.name, None)
             assert line == f"--{field.name}: has no value; leave it out for its default"
+
+
+def test_text_with_nothing_in_it_is_refused_by_name(tmp_path: Path) -> None:
+    for command, name in of_kind(str):
+        if name in TEXT:
+            assert insisted(command, name, " ") == f"--{name} is empty; leave it out for its default"
+    for name in ("partition", "account", "time", "launcher"):
+        (tmp_path / "site.yaml").write_text(f'{name}: ""\n')
+        with pytest.raises(UserError, match=f"{name} of the cluster is empty"):
+            read_site(tmp_path / "site.yaml")
 
 
 @pytest.mark.parametrize("value", [".nan", ".inf", "-.inf", "1e400"])
@@ -168,6 +179,23 @@ def test_other_paths_are_left_to_the_command(tmp_path: Path) -> None:
 )
 def test_networks_that_can_not_be_built(words: str, line: str) -> None:
     assert told(TrainSettings, *words.split()).startswith(line)
+
+
+@pytest.mark.parametrize(
+    ("command", "words"),
+    [
+        (TrainSettings, "--eval_every_epochs 5"),
+        (TrainSettings, "--vgg_weights vgg19.pkl --lambda_vgg 0"),
+        (TrainSettings, "--samples 8 --display_every_steps 0"),
+        (TrainSettings, "--which_epoch 3"),
+        (TrainSettings, "--ngf 8 --network segmenter"),
+        (GenerateSettings, "--quality 80 --format png"),
+        (ScoreSettings, "--aesthetic_weights w"),
+        (DoctorSettings, "--checkpoint c"),
+    ],
+)
+def test_what_would_do_nothing_is_refused_by_name(command: type, words: str) -> None:
+    assert told(command, *words.split()).startswith(f"{words.split()[0]} ")
 
 
 @pytest.mark.parametrize("command", [AuditSettings, GallerySettings, PickSettings, ScoreSettings])

@@ -138,3 +138,13 @@ class FillDisk:
         for _ in range(4000):
             print("x" * 1000)
         write_atomically(self.folder / "result", bytes(1 << 21))
+
+
+@dataclass(frozen=True)
+class Say:
+    """Prints what Jittor would take for its place."""
+
+    def __call__(self) -> None:
+        import os
+
+        print(*(os.environ[f"OMPI_COMM_WORLD_{name}"] for name in ("RANK", "SIZE", "LOCAL_RANK")), flush=True)

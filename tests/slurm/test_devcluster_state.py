@@ -10,13 +10,13 @@ from ecgan.errors import UserError
 from slurm.devcluster import processes, state
 from slurm.devcluster.config import Settings
 from slurm.devcluster.processes import Process
-from slurm.devcluster.state import State
+from slurm.devcluster.state import ClusterState
 
-KNOWN = State(Settings(nodes=2, gpus=0), "up", {"n1": 17001}, {"n1": Process(7, 12345)})
+KNOWN = ClusterState(Settings(nodes=2, gpus=0), "up", {"n1": 17001}, {"n1": Process(7, 12345)})
 
 
 def test_it_comes_back(tmp_path: Path) -> None:
-    assert state.read(tmp_path / "state.json") == State(Settings())
+    assert state.read(tmp_path / "state.json") == ClusterState(Settings())
     KNOWN.write(tmp_path / "state.json")
     assert state.read(tmp_path / "state.json") == KNOWN
 

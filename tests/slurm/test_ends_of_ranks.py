@@ -14,13 +14,15 @@ from pathlib import Path
 import pytest
 from conftest import wait_until
 
-from slurm import ranks as module
-from slurm.rank import DONE, STOPPED
-from slurm.ranks import Ranks
-from slurm.session import Session
-from slurm.starters import Allocation, here, in_allocation
+from slurm.processes import ranks as module
+from slurm.processes.rank import DONE, STOPPED
+from slurm.processes.ranks import Ranks
+from slurm.processes.session import Session
+from slurm.processes.starters import here
+from slurm.starters import Allocation, in_allocation
 
 pytestmark = pytest.mark.process
+RANK = here(2).origin.rank
 ENVIRONMENT = {
     "PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), str(Path(__file__).parents[2])]),
     "OMP_NUM_THREADS": "1",
@@ -39,7 +41,7 @@ def met(folder: Path, starter: object = None) -> Ranks:
 
 
 def processes(ranks: Ranks) -> dict[int, int]:
-    return module._ranks_of(ranks._process.pid)
+    return module._ranks_of(ranks._process.pid, RANK)
 
 
 def shared_files(ranks: Ranks) -> set[Path]:
@@ -59,7 +61,7 @@ def seconds_to_end(ranks: Ranks) -> float:
 
 def test_killed_ranks_leave_no_shared_memory(tmp_path: Path) -> None:
     ranks = met(tmp_path)
-    files, session = shared_files(ranks), Path(Session.of(tmp_path).environment["OMPI_MCA_orte_tmpdir_base"])
+    files, session = shared_files(ranks), Session.of(tmp_path).temporary
     assert len(files) == 2 and all(path.exists() for path in files) and list(session.glob("ompi.*"))
     ranks.kill()
     assert not [path for path in files if path.exists()] and not session.exists()
@@ -70,8 +72,8 @@ def test_what_was_killed_with_its_launcher_is_cleaned_by_the_next_ranks(tmp_path
     first.mkdir()
     second.mkdir()
     launch = (
-        "import sys, time, pathlib; from rank_jobs import Meet; from slurm.ranks import Ranks; "
-        "from slurm.starters import here; folder = pathlib.Path(sys.argv[1]); "
+        "import sys, time, pathlib; from rank_jobs import Meet; from slurm.processes.ranks import Ranks; "
+        "from slurm.processes.starters import here; folder = pathlib.Path(sys.argv[1]); "
         "ranks = Ranks(Meet(folder, 2), here(2), {}, folder); print(ranks._process.pid, flush=True); time.sleep(600)"
     )
     launcher = subprocess.Popen(
@@ -80,8 +82,8 @@ def test_what_was_killed_with_its_launcher_is_cleaned_by_the_next_ranks(tmp_path
     assert launcher.stdout is not None
     mpirun = int(launcher.stdout.readline())
     wait_until(lambda: len(list(first.glob("met-*"))) == 2, 120)
-    left = [Path(folder) for folder in Session.of(first).environment.values() if "/" in folder]
-    victims = [launcher.pid, mpirun, *module._ranks_of(mpirun).values()]
+    left = [Session.of(first).temporary, Session.of(first).memory]
+    victims = [launcher.pid, mpirun, *module._ranks_of(mpirun, RANK).values()]
     for victim in victims:
         os.kill(victim, signal.SIGKILL)
     launcher.communicate()

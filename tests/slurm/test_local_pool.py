@@ -14,9 +14,9 @@ from rank_jobs import FillDisk
 
 from ecgan.errors import UserError
 from jobs import stop
-from slurm import resources
-from slurm.local import ATTEMPTS, LocalPool
-from slurm.resources import environments
+from slurm.processes import resources
+from slurm.processes.pool import ATTEMPTS, LocalPool
+from slurm.processes.resources import environments
 
 
 @dataclass

@@ -11,9 +11,10 @@ import pytest
 from conftest import commands, wait_until, write_pairs
 
 from ecgan.errors import UserError
-from slurm.rank import DONE, FAILED, STOPPED, in_a_line
-from slurm.ranks import Ranks
-from slurm.starters import Allocation, here, in_allocation
+from slurm.processes.rank import DONE, FAILED, STOPPED, Origin, in_a_line
+from slurm.processes.ranks import Ranks
+from slurm.processes.starters import Starter, here
+from slurm.starters import Allocation, in_allocation
 
 ENVIRONMENT = {"PYTHONPATH": str(Path(__file__).parent), "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
 
@@ -58,7 +59,7 @@ def test_one_rank_that_fails_ends_all_and_says_why(tmp_path: Path, what: str, me
     wait_until(lambda: ranks.wait(0.5), 50)
     assert ranks.status not in (None, DONE, STOPPED)
     assert re.fullmatch(message, ranks.trouble() or "")
-    wait_until(lambda: not [c for _, c in commands() if "slurm.rank" in c and str(tmp_path) in c], 5)
+    wait_until(lambda: not [c for _, c in commands() if "slurm.processes.rank" in c and str(tmp_path) in c], 5)
 
 
 @pytest.mark.process
@@ -86,10 +87,10 @@ def test_all_can_be_ended_at_once(tmp_path: Path) -> None:
 
     ranks = Ranks(OddJob("mistake"), here(1), ENVIRONMENT | {"OMPI_COMM_WORLD_RANK": "0"}, tmp_path)
     several = Ranks(OddJob("sleep"), here(1), ENVIRONMENT | {"OMPI_COMM_WORLD_RANK": "2"}, tmp_path)
-    wait_until(lambda: len([c for _, c in commands() if "slurm.rank" in c and str(tmp_path) in c]) >= 2, 20)
+    wait_until(lambda: len([c for _, c in commands() if "slurm.processes.rank" in c and str(tmp_path) in c]) >= 2, 20)
     for each in (ranks, several):
         each.kill()
-    wait_until(lambda: not [c for _, c in commands() if "slurm.rank" in c and str(tmp_path) in c], 5)
+    wait_until(lambda: not [c for _, c in commands() if "slurm.processes.rank" in c and str(tmp_path) in c], 5)
     assert ranks.trouble() == "the job was killed by SIGKILL (out of memory?)"
 
 
@@ -118,3 +119,26 @@ def test_an_error_is_told_in_a_line() -> None:
     assert in_a_line(RuntimeError(page)) == "RuntimeError: [Reason]: no memory"
     assert in_a_line(KeyError()) == "KeyError: "
     assert in_a_line(ValueError("one\ntwo")) == "ValueError: one"
+
+
+class ByShell(Starter):
+    """Another way of starting ranks: two that a shell starts, with variables of its own, and no MPI."""
+
+    name = "shell"
+    origin = Origin("SHELL_RANK", "SHELL_SIZE", "SHELL_LOCAL")
+
+    @property
+    def command(self) -> list[str]:
+        start = 'SHELL_RANK=%s SHELL_LOCAL=%s "$@" <&3 & '
+        both = "".join(start % (rank, rank) for rank in range(self.count))
+        return ["sh", "-c", f"exec 3<&0; export SHELL_SIZE={self.count}; {both} wait", "sh"]
+
+
+@pytest.mark.process
+def test_another_way_of_starting_ranks_is_a_starter(tmp_path: Path) -> None:
+    from rank_jobs import Say
+
+    ranks = Ranks(Say(), ByShell(2), ENVIRONMENT, tmp_path)
+    wait_until(lambda: ranks.wait(0.5), 60)
+    assert ranks.status == DONE, ranks.trouble()
+    assert [(tmp_path / f"rank-{rank}.log").read_text().strip() for rank in (0, 1)] == ["0 2 0", "1 2 1"]

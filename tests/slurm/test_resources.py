@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from slurm import resources
+from slurm.processes import resources
 
 MIB = 1 << 20
 

@@ -123,7 +123,7 @@ def test_sbatch_is_told_this() -> None:
         cache_dir='$TMPDIR/a "b"',
     )
     run = Path('/data/it\'s "here"/run')
-    shape = script.shard(site, "ecgan-results", script.code_environment(run / "code"))
+    shape = script.shard(site, "ecgan-results", {"PYTHONPATH": str(run / "code"), "PYTHONSAFEPATH": "1"})
     text = sbatch_text(run / "slurm", site, shape, 8)
     assert text == RECORDED.replace("PYTHON -u", f"{shlex.quote(sys.executable)} -u")
     assert subprocess.run(["bash", "-n"], input=text, text=True).returncode == 0

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from typing import get_args
-
 import pytest
 
 from ecgan.errors import UserError
 from jobs.options import in_words
-from slurm import script, starters
-from slurm.rank import DONE, FAILED, STOPPED, RankOutcome
+from slurm import script
+from slurm.processes import starters
+from slurm.processes.rank import DONE, FAILED, STOPPED, RankOutcome
+from slurm.processes.starters import Starter, here
 from slurm.site import Site
-from slurm.starters import Allocation, Launcher, Starter, here, in_allocation
+from slurm.starters import LAUNCHERS, Allocation, in_allocation
 
 TWO_NODES = Allocation(nodes=2, tasks_per_node=4, cpus_per_task=6, srun_args=["--cpu-bind=none"])
 
@@ -29,14 +29,14 @@ def test_a_job_gets_what_its_site_and_its_shape_say() -> None:
     assert script.allocation(site, script.shard(site, "s", {})).ranks == 1
 
 
-@pytest.mark.parametrize("launcher", get_args(Launcher))
-def test_a_single_rank_of_a_cluster_is_a_task_of_srun_without_mpi(launcher: Launcher) -> None:
+@pytest.mark.parametrize("launcher", LAUNCHERS)
+def test_a_single_rank_of_a_cluster_is_a_task_of_srun_without_mpi(launcher: str) -> None:
     starter = in_allocation(launcher, Allocation())
     assert starter.name == "srun" and "--mpi=none" in starter.command
 
 
-@pytest.mark.parametrize("launcher", get_args(Launcher))
-def test_each_launcher_of_a_site_has_its_starter(launcher: Launcher) -> None:
+@pytest.mark.parametrize("launcher", LAUNCHERS)
+def test_each_launcher_of_a_site_has_its_starter(launcher: str) -> None:
     starter = in_allocation(launcher, TWO_NODES)
     assert (starter.name, starter.count, starter.is_here) == (launcher, 8, False)
 

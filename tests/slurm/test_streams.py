@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from slurm import streams
+from slurm.processes import streams
 
 
 def test_what_ctrl_c_breaks_into_is_not_said_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

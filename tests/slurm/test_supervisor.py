@@ -81,7 +81,7 @@ class Stand:
         logs = self.run / f"logs/training-{number:04}"
         begun = logs / "rank-0.log"
         wait_until(lambda: begun.exists() and "working" in begun.read_text())
-        ranks = [pid for pid, command in commands() if "-m slurm.rank " in command and f"{logs} " in command]
+        ranks = [pid for pid, command in commands() if "-m slurm.processes.rank " in command and f"{logs} " in command]
         return max(ranks)  # the stand-in for srun was there before
 
 

@@ -8,7 +8,6 @@ import io
 import json
 import os
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -20,6 +19,7 @@ from PIL import Image
 from ecgan.config import ModelConfig
 from ecgan.data.images import BadImage, read_mask, read_photo
 from ecgan.palette import class_name, colourise
+from ecgan.threads import in_threads
 
 #: Width and height into which a thumbnail fits, and its JPEG quality.
 _THUMBNAIL, _QUALITY = (256, 192), 78
@@ -53,16 +53,9 @@ def gallery(
     will lie, for links to the files; `count` is called after each entry.
     """
 
-    missing: list[str] = []
-
-    def described(entry: Entry) -> dict[str, Any]:
-        values, faults = _describe(entry, model, folder)
-        missing.extend(faults)
-        count()
-        return values
-
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        rows = list(pool.map(described, entries))
+    described = in_threads(lambda entry: _describe(entry, model, folder), entries, tick=count)
+    rows = [values for values, _ in described]
+    missing = [fault for _, faults in described for fault in faults]
     classes = sorted({label for row in rows for label in row["classes"]})
     numbers = list(dict.fromkeys(name for entry in entries for name in entry.numbers))
     data = {

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import math
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from ecgan.files import write_atomically
 
@@ -26,20 +23,6 @@ class Line:
     step: int
     epoch: int
     losses: dict[str, float]
-
-
-def append(path: Path, entry: dict[str, Any]) -> None:
-    """Adds a line, which a kill of this process no longer takes away. Raises OSError; the file is as before then."""
-    with open(path, "ab", buffering=0) as file:
-        end = file.seek(0, os.SEEK_END)
-        data = json.dumps(entry, allow_nan=False).encode() + b"\n"
-        try:
-            while data:
-                data = data[file.write(data) :]
-        except OSError:
-            with contextlib.suppress(OSError):
-                file.truncate(end)  # half a line would spoil the next one
-            raise
 
 
 def read(path: Path, until: int) -> Iterator[Line]:

@@ -13,7 +13,7 @@ import numpy as np
 
 from ecgan.contact_sheet import contact_sheet
 from ecgan.data.images import Size
-from ecgan.files import TEMPORARY_SUFFIX, write_atomically
+from ecgan.files import TEMPORARY_SUFFIX, append_line, write_atomically
 from jobs.run.clock import now
 from jobs.run.folder import RunDir
 from jobs.run.values import to_json
@@ -65,7 +65,7 @@ class Recorder:
         entry = {"step": step, "epoch": epoch, "time": now()}
         entry |= {name: to_json(value) for name, value in numbers.items()}
         with self._surviving_errors():
-            metrics.append(self._run.metrics, entry)
+            append_line(self._run.metrics, entry)
         tags = {f"loss/{name}": value for name, value in values.items()}
         tags |= {"rate/lr": lr, "rate/images_per_second": images_per_second, "rate/epoch": epoch}
         self._tell_tensorboard(lambda events: events.scalars(step, tags))

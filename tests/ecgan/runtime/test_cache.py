@@ -11,6 +11,7 @@ import pytest
 
 from ecgan.errors import UserError
 from ecgan.runtime import cache
+from launch import command
 
 ASK = """
 import os, sys
@@ -54,6 +55,29 @@ def test_the_homes_cache(monkeypatch: pytest.MonkeyPatch) -> None:
     assert cache.cache_dir() == Path("/somewhere/.cache/ecgan")
     monkeypatch.setenv("ECGAN_CACHE", "~/mine")
     assert cache.cache_dir() == Path("/somewhere/mine")
+
+
+@pytest.mark.parametrize("named", ["~no-such-user/x", "cache", "./cache", " "])
+def test_a_variable_that_names_no_folder_is_named(monkeypatch: pytest.MonkeyPatch, named: str) -> None:
+    monkeypatch.setenv("ECGAN_CACHE", named)
+    with pytest.raises(UserError, match="^ECGAN_CACHE is "):
+        cache.cache_dir()
+
+
+def test_variables_that_say_nothing_do_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/somewhere")
+    monkeypatch.setenv("ECGAN_CACHE", "")
+    for users in ("", "relative/folder"):
+        monkeypatch.setenv("XDG_CACHE_HOME", users)
+        assert cache.cache_dir() == Path("/somewhere/.cache/ecgan")
+
+
+def test_a_folder_that_is_given_is_the_same_for_all(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("ECGAN_CACHE", "/before")
+    monkeypatch.chdir(tmp_path)
+    command.use_cache("mine")
+    monkeypatch.chdir("/")
+    assert cache.cache_dir() == tmp_path / "mine"
 
 
 def test_a_home_that_is_not_known(monkeypatch: pytest.MonkeyPatch) -> None:

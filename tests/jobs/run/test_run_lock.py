@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -43,6 +44,13 @@ def test_it_is_free_again_when_its_holder_lets_go(run: RunDir) -> None:
             lock.take(run)
     assert lock.is_held(run) is False
     os.close(lock.take(run))
+
+
+def test_a_folder_that_its_holder_took_away_is_not_taken(run: RunDir, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever is refused after it has made the folder removes it, and others may wait for its lock by then."""
+    monkeypatch.setattr("ecgan.files.lock", lambda *_: shutil.rmtree(run.path))
+    with pytest.raises(UserError, match="just been removed"):
+        lock.take(run)
 
 
 @pytest.mark.process

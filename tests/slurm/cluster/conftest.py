@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from conftest import ROOT, DataFolder, TrainFolder, commands, wait_until
 
-from slurm.controller import JobState
+from slurm.controller import standing
 from slurm.devcluster import DevCluster
 
 #: At once; each has one or two jobs, and the machine few cores.
@@ -114,7 +114,7 @@ class Stage:
         def gone() -> bool:
             lines = self.slurm("squeue", "--noheader", "--states=all", "--format=%A|%F|%T").splitlines()
             active = (line.split("|") for line in lines)
-            return not any(not JobState("", state).is_over and {job, array} & set(jobs) for job, array, state in active)
+            return not any(standing(state).goes_on and {job, array} & set(jobs) for job, array, state in active)
 
         wait_until(gone, seconds)
 
@@ -122,7 +122,8 @@ class Stage:
         """The process of a training's rank, by the place that srun gave it."""
         place = f"SLURM_PROCID={number}".encode()
         for process, command in commands():
-            is_rank = command.startswith(sys.executable) and "slurm.rank" in command  # srun's has that in it, too
+            # What srun was told has that in it, too.
+            is_rank = command.startswith(sys.executable) and "slurm.processes.rank" in command
             if is_rank and f"{self.folder / name}/" in command:
                 with contextlib.suppress(OSError):  # it has just ended
                     if place in Path(f"/proc/{process}/environ").read_bytes().split(b"\0"):

@@ -16,7 +16,7 @@ from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any, Literal
 
-from slurm import inherited
+from slurm.processes import inherited
 
 #: Seconds between two looks at the workers.
 _TICK = 0.25
@@ -97,7 +97,7 @@ class LocalPool:
         ours, theirs = Pipe()
         with open(self._logs / f"worker-{number}.log", "ab") as log:
             process = subprocess.Popen(
-                [sys.executable, "-m", "slurm.worker", str(theirs.fileno()), str(self._logs)],
+                [sys.executable, "-m", "slurm.processes.worker", str(theirs.fileno()), str(self._logs)],
                 env=inherited.environment() | dict(self._environments[number]) | {"PYTHONUNBUFFERED": "1"},
                 stdin=subprocess.DEVNULL,
                 stdout=log,

@@ -1,4 +1,4 @@
-"""Where Open MPI keeps what the ranks of a job share on one machine: two folders of the job's own.
+"""Where what starts ranks keeps what they share on one machine (Open MPI does): two folders of the job's own.
 
 Ranks that were killed leave their shared memory behind. Here the last to end removes it; if none could, the next
 job's ranks on the same machine do.
@@ -45,13 +45,17 @@ class Session:
         return cls(name) if name else None
 
     @property
+    def temporary(self) -> Path:
+        return _temporary() / self.name
+
+    @property
+    def memory(self) -> Path:
+        return _memory() / self.name
+
+    @property
     def environment(self) -> dict[str, str]:
-        """Tells Open MPI, and ranks on other machines. What the user has told it stays."""
-        told = {
-            "OMPI_MCA_orte_tmpdir_base": str(_temporary() / self.name),
-            "OMPI_MCA_btl_vader_backing_directory": str(_memory() / self.name),
-        }
-        return {VARIABLE: self.name} | {name: os.environ.get(name, folder) for name, folder in told.items()}
+        """Tells ranks which one is theirs, also on other machines."""
+        return {VARIABLE: self.name}
 
     def take(self) -> None:
         """Makes the folders on this machine; they stay until all who took them have left or ended.
@@ -60,12 +64,12 @@ class Session:
         """
         _sweep()
         while True:
-            for folder in (_temporary() / self.name, _memory() / self.name):
+            for folder in (self.temporary, self.memory):
                 folder.mkdir(mode=0o700, exist_ok=True)
                 if not _is_ours(folder):
                     raise UserError(f"{folder} belongs to somebody else: remove it, or choose another TMPDIR")
             with contextlib.suppress(FileNotFoundError):  # swept just now
-                self._lock = _hold(_memory() / self.name / _LOCK)
+                self._lock = _hold(self.memory / _LOCK)
                 return
 
     def leave(self) -> None:

@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 from made_up_programs import first_on_path, program
 
-from launch.checks import slurm as checks
-from slurm import controller
+from ecgan.runtime import programs
+from launch.checks import schedulers as checks
 
 
 def test_slurm_that_hangs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = first_on_path(tmp_path, monkeypatch)
-    monkeypatch.setattr(controller, "_PATIENCE", 1)
+    monkeypatch.setattr(programs, "PATIENCE", 1)
     program(folder, "sinfo", "exec sleep 60")
     started = time.monotonic()
     [row] = checks.rows()
@@ -40,4 +40,5 @@ def test_slurm_that_answers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     assert sacct.state == "note" and "accounting storage is disabled" in sacct.found
 
     program(folder, "srun", "printf 'MPI plugin types are...\\n\\tnone\\n\\tpmi2\\n'")
-    assert checks.pmix().state == "note" and "none, pmi2" in checks.pmix().found
+    _, pmix, _ = checks.rows()
+    assert pmix.state == "note" and "none, pmi2" in pmix.found

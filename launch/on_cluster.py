@@ -1,14 +1,12 @@
-"""What sending a run to Slurm takes, whatever the run is: submission, dry run, waiting."""
+"""What sending a run to a cluster takes, whatever the run is: submission, dry run, waiting."""
 
 from __future__ import annotations
 
 import dataclasses
-import os
 import shlex
 import sys
 import time
 from collections.abc import Sequence
-from types import TracebackType
 from typing import Any
 
 import yaml
@@ -23,14 +21,10 @@ from jobs.run.state import State
 from jobs.run.status import Status, read_status
 from jobs.run.submission import Submission, SubmittedJob, read_submission
 from launch import snapshot
+from launch.cluster_options import ClusterOptions
 from launch.command import DONE, INTERRUPTED, SOME_FAILED, STOPPED, Terminated
-from launch.scheduler import with_scheduler
-from launch.slurm_options import SlurmOptions
-from slurm import controller, resources
-from slurm.sbatch import enqueue, insist_on_usable, sbatch_text
-from slurm.script import Shape
-from slurm.site import Site
-from slurm.supervisor import Supervised
+from launch.scheduler import scheduler_of, with_scheduler
+from slurm.scheduler import Batch, Cluster
 
 #: Seconds between two looks at the run's files, and at the scheduler.
 _TICK, _ASK = 1.0, 10.0
@@ -43,18 +37,19 @@ def insist_idle(run: RunDir) -> None:
     submission = read_submission(run.submission)
     if submission is None:
         return
-    states = controller.job_states(submission.ids)
+    scheduler = scheduler_of(submission)
+    states = scheduler.job_states(submission.ids)
     if states is None:
         if not read_status(run.path).is_over:
             raise UserError(
-                f"{run.path}: Slurm jobs {', '.join(submission.ids)} were submitted for it and may still run, and no "
-                "controller answers; choose another folder, or ask where Slurm answers"
+                f"{run.path}: {scheduler.title} jobs {', '.join(submission.ids)} were submitted for it and may still "
+                f"run, and no controller answers; choose another folder, or ask where {scheduler.title} answers"
             )
         return
     active = sorted(state.id for state in states.values() if not state.is_over)
     if active:
         raise UserError(
-            f"{run.path} is in use by Slurm job(s) {', '.join(active)}: wait for them, or end them with "
+            f"{run.path} is in use by {scheduler.title} job(s) {', '.join(active)}: wait for them, or end them with "
             f"python launch/cancel.py {shlex.quote(str(run.path))}"
         )
 
@@ -65,77 +60,62 @@ def forget_submission(run: RunDir) -> None:
     run.submission.unlink(missing_ok=True)
 
 
-def device(asked: DeviceChoice, site: Site) -> Device:
+def device(asked: DeviceChoice, cluster: Cluster) -> Device:
     """What computes there: this machine's own devices do not count."""
     if asked != "auto":
         return asked
-    return "cuda" if site.gpus_per_node else "cpu"
+    return "cuda" if cluster.gpus_per_node else "cpu"
 
 
-def threads(site: Site) -> str:
+def threads(cluster: Cluster) -> str:
     """Of each process there, for a line that says what computes; nothing where its share of a node's cores decides."""
-    said = site.environment.get(resources.THREADS) or os.environ.get(resources.THREADS) or site.cpus_per_task
-    return f", {said} thread(s) each" if said else ""
+    return f", {cluster.threads} thread(s) each" if cluster.threads else ""
 
 
-def equip(run: RunDir, site: Site, options: SlurmOptions) -> None:
-    """Gives the run what its jobs need beside their plan: code, and a note of where they go."""
-    insist_on_usable(run.slurm)
-    snapshot.take(run, options)
-    write_atomically(run.path / "cluster.yaml", yaml.safe_dump(dataclasses.asdict(site), sort_keys=False))
+def submit(
+    run: RunDir, cluster: Cluster, options: ClusterOptions, batches: Sequence[Batch], kind: str, **known: Any
+) -> Submission:
+    """Submits the batches, each behind the one before, with the code that they run, and notes them in the run's folder.
 
-
-class Sending:
-    """Submits the jobs of a run and notes them in its folder; used with `with`.
-
-    If one is refused, those before it are cancelled: they would lead nowhere.
+    `kind` and what is `known` begin the run's record. If one is refused, those before it are cancelled: they would lead
+    nowhere. Raises UserError in the scheduler's words.
     """
-
-    def __init__(self, run: RunDir, site: Site) -> None:
-        self._run, self._site = run, site
-        self._jobs: list[SubmittedJob] = []
-
-    @property
-    def submission(self) -> Submission:
-        return Submission(tuple(self._jobs))
-
-    def send(self, kind: str, shape: Shape, jobs: Sequence[Supervised]) -> str:
-        """Returns the id. Raises UserError if sbatch refuses."""
-        job = SubmittedJob(enqueue(self._run.slurm, self._site, shape, jobs), kind, len(jobs))
-        self._jobs.append(job)
-        self.submission.save(self._run.submission)
-        return job.id
-
-    def __enter__(self) -> Sending:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        if error is None:
-            return
-        if self._jobs:
-            controller.cancel(self.submission.ids)
-        record.update(self._run, State.FAILED, error=f"not submitted: {error}")
+    snapshot.take(run, options)
+    write_atomically(run.path / "cluster.yaml", yaml.safe_dump(dataclasses.asdict(cluster.settings), sort_keys=False))
+    record.begin(run, kind, State.SUBMITTED, **known)
+    submission = Submission((), cluster.scheduler.name)
+    try:
+        for batch in batches:
+            after = submission.jobs[-1].id if submission.jobs else None
+            id = cluster.submit(run.path, dataclasses.replace(batch, after=after))
+            job = SubmittedJob(id, batch.kind, len(batch.jobs))
+            submission = dataclasses.replace(submission, jobs=(*submission.jobs, job))
+            submission.save(run.submission)
+    except BaseException as error:
+        if submission.jobs:
+            cluster.scheduler.cancel(submission.ids)
+        record.update(run, State.FAILED, error=f"not submitted: {error}")
+        raise
+    return submission
 
 
-def dry_run(run: RunDir, settings: Any, site: Site, shapes: Sequence[tuple[Shape, int]]) -> None:
-    """Prints the resolved configuration, the dataclass `settings` and the site, and the exact text for sbatch, and has
-    sbatch check it where a controller answers."""
-    for title, values in (("settings", settings), ("cluster", site)):
+def dry_run(run: RunDir, settings: Any, cluster: Cluster, batches: Sequence[Batch]) -> None:
+    """Prints the resolved configuration, the dataclass `settings` and the cluster's, and the exact text for the
+    scheduler, and has it check that where it answers."""
+    for title, values in (("settings", settings), ("cluster", cluster.settings)):
         print(f"\n{title}:")
         for line in yaml.safe_dump(dataclasses.asdict(values), sort_keys=False).splitlines():
             print(f"  {line}")
-    for shape, count in shapes:
-        insist_on_usable(run.slurm)
-        text = sbatch_text(run.slurm, site, shape, count)
-        print(f"\nsbatch script of {shape.name}:\n{text}")
-        independent = sbatch_text(run.slurm, site, dataclasses.replace(shape, dependency=None), count)
-        answers, found = controller.controller_answers()
+    for number, batch in enumerate(batches):
+        text = cluster.text(run.path, dataclasses.replace(batch, after="ID" if number else None))
+        print(f"\nscript of {batch.name}:\n{text}")
+        answers, found = cluster.scheduler.answers()
         if not answers:
             print(f"not checked: {found}", flush=True)
             continue
-        accepted, words = controller.would_accept(independent)
+        accepted, words = cluster.would_accept(run.path, batch)
         if not accepted:
-            raise UserError(f"sbatch would refuse {shape.name}: {words}")
+            raise UserError(f"{cluster.scheduler.title} would refuse {batch.name}: {words}")
         print(f"checked: {words}", flush=True)
 
 

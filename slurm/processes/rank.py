@@ -1,10 +1,8 @@
-"""One process of a job that several run together: `python -m slurm.rank JOB_FILE LOGS PLACE`.
+"""One process of a job that several run together: `python -m slurm.processes.rank JOB_FILE LOGS ORIGIN`.
 
 Output goes to LOGS/rank-K.log, how it ended to LOGS/rank-K.outcome, or to whoever started us if that can't be written.
-Rank 0 stops the job when its
-standard input ends, which the launcher holds open: so nothing outlives a launcher that was killed
-by more than a step. PLACE says whose variables tell the process its place: mpirun's, which Jittor knows,
-or Slurm's.
+Rank 0 stops the job when its standard input ends, which the launcher holds open: so nothing outlives a launcher that
+was killed by more than a step. ORIGIN says, in JSON, what the process must know of what has started it.
 """
 
 from __future__ import annotations
@@ -22,7 +20,7 @@ import time
 import traceback
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, NoReturn, cast
+from typing import NoReturn
 
 from ecgan import logs as messages
 from ecgan.errors import UserError, told
@@ -30,21 +28,36 @@ from ecgan.files import write_json
 from jobs import stop
 from jobs.options import in_words
 from jobs.run import attempts
-from slurm import streams
-from slurm.session import Session
+from slurm.processes import streams
+from slurm.processes.session import Session
 
 OUTCOME = ".outcome"
 #: Begins a line on the standard output of a rank that tells its outcome, after its number.
 TOLD = "\x1erank-outcome "
-Place = Literal["mpi", "slurm"]
 #: Characters of an error that are told; the log has all of them.
 _LONGEST = 500
 #: Seconds that mpirun or srun have to pass on what a rank tells: once it has failed they are busy with ending all.
 _PASS_ON = 0.5
 #: How a rank ended: its job is done, failed, can't run as it is, goes on elsewhere, or was stopped and can be resumed.
 DONE, FAILED, HOPELESS, SUPERSEDED, STOPPED = 0, 1, 2, 3, 75
-#: A rank's place in a world that nothing has told it of.
-_ALONE = {"RANK": "0", "SIZE": "1"}
+#: The variables that Jittor looks at before it joins an MPI world.
+_JITTORS = {name: f"OMPI_COMM_WORLD_{name.upper()}" for name in ("rank", "size", "local_rank")}
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What a rank must know of what has started it: the variables that tell it its place among all and on its machine,
+    and whether SIGCONT from there says that all are to end. Without those variables it is alone."""
+
+    rank: str
+    size: str
+    local_rank: str
+    announces_end_with_sigcont: bool = False
+
+    @property
+    def word(self) -> str:
+        """For the command line of a rank."""
+        return json.dumps(dataclasses.asdict(self))
 
 
 @dataclass(frozen=True)
@@ -68,11 +81,12 @@ class RankOutcome:
         return cls(**json.loads(path.read_text()))
 
 
-def main(job_file: Path, logs: Path, place: Place) -> NoReturn:
-    if place == "slurm":
-        take_place_from_slurm()
+def main(job_file: Path, logs: Path, origin: Origin) -> NoReturn:
+    rank, size = int(os.environ.get(origin.rank, "0")), int(os.environ.get(origin.size, "1"))
+    if size > 1:  # else Jittor would take it for one of several
+        for name, variable in _JITTORS.items():
+            os.environ[variable] = os.environ[getattr(origin, name)]
     messages.show()
-    rank, size = (int(os.environ.get(f"OMPI_COMM_WORLD_{name}", default)) for name, default in _ALONE.items())
     # Kept open: mpirun closes the standard input of a rank that has closed its outputs.
     starter, _ = os.dup(1), os.dup(2)
     _log_to(logs / f"rank-{rank}.log")
@@ -80,8 +94,8 @@ def main(job_file: Path, logs: Path, place: Place) -> NoReturn:
     # Until several ranks have met, each may wait in MPI for one that is dead, where only a signal's default reaches it;
     # and there is nothing to lose yet. The job listens to all signals once they have.
     stop.listen(*([signal.SIGUSR2] if size > 1 else []))
-    if size > 1 and place == "mpi":
-        _watch_mpirun()
+    if size > 1 and origin.announces_end_with_sigcont:
+        _watch_parent()
     if rank == 0:
         threading.Thread(target=_watch_launcher, daemon=True).start()
     session = Session.of_rank()
@@ -113,17 +127,6 @@ def _log_to(path: Path) -> None:
     os.dup2(log, 2)
 
 
-def take_place_from_slurm() -> None:
-    """Sets the variables that Jittor looks at before it joins an MPI world; srun does not set them.
-
-    Without them every rank would train alone.
-    """
-    place = {"SIZE": "SLURM_NTASKS", "RANK": "SLURM_PROCID", "LOCAL_RANK": "SLURM_LOCALID"}
-    if int(os.environ["SLURM_NTASKS"]) > 1:
-        for name, variable in place.items():
-            os.environ[f"OMPI_COMM_WORLD_{name}"] = os.environ[variable]
-
-
 def _run(job_file: Path, folder: Path, session: Session | None) -> RankOutcome:
     """`folder`: where the job writes; told if it is full."""
     try:
@@ -151,14 +154,14 @@ def in_a_line(error: BaseException) -> str:
     return f"{type(error).__name__}: {reason}"[:_LONGEST]
 
 
-def _watch_mpirun() -> None:
+def _watch_parent() -> None:
     """mpirun that is to end its ranks begins with SIGCONT and comes to SIGTERM after its whole grace: stops at the
     first, if it is mpirun's. Call before any other thread is started."""
     signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGCONT])
-    mpirun = os.getppid()
+    parent = os.getppid()
 
     def watch() -> None:
-        while signal.sigwaitinfo([signal.SIGCONT]).si_pid != mpirun:
+        while signal.sigwaitinfo([signal.SIGCONT]).si_pid != parent:
             pass
         stop.request(signal.SIGTERM)
 
@@ -172,4 +175,4 @@ def _watch_launcher() -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), Path(sys.argv[2]), cast(Place, sys.argv[3]))
+    main(Path(sys.argv[1]), Path(sys.argv[2]), Origin(**json.loads(sys.argv[3])))

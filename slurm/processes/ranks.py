@@ -15,10 +15,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from slurm import inherited
-from slurm.rank import DONE, OUTCOME, STOPPED, TOLD, RankOutcome
-from slurm.session import Session
-from slurm.starters import Starter
+from slurm.processes import inherited
+from slurm.processes.rank import DONE, OUTCOME, STOPPED, TOLD, RankOutcome
+from slurm.processes.session import Session
+from slurm.processes.starters import Starter
 
 #: Seconds in which ranks that a starter has begun to start are all there, and in which it ends once they have.
 _START, _END = 2.0, 2.0
@@ -52,10 +52,12 @@ class Ranks:
             old.unlink()
         job_file = logs / "job.pickle"
         job_file.write_bytes(pickle.dumps(job))
-        rank = [sys.executable, "-m", "slurm.rank", str(job_file), str(logs), starter.place]
+        rank = [sys.executable, "-m", "slurm.processes.rank", str(job_file), str(logs), starter.origin.word]
         command = [*starter.command, *rank]
-        self._session = Session.of(logs) if starter.count > 1 else None
-        of_session = self._session.environment if self._session else {}
+        session = Session.of(logs)
+        told = {name: os.environ.get(name, folder) for name, folder in starter.keeps_in(session).items()}
+        self._session = session if told and starter.count > 1 else None
+        of_session = {**session.environment, **told} if self._session else {}
         ours = inherited.environment() if starter.is_here else dict(os.environ)
         if self._session:
             self._session.take()
@@ -74,8 +76,8 @@ class Ranks:
 
     @property
     def status(self) -> int | None:
-        """How they ended, as in `slurm.rank`, or the starter's status; negative if a signal did it; None while they
-        run."""
+        """How they ended, as in `slurm.processes.rank`, or the starter's status; negative if a signal did it; None
+        while they run."""
         code = self._process.poll()
         return None if code is None else self._starter.status(code, self._outcomes())
 
@@ -152,7 +154,7 @@ class Ranks:
         So, too, if mpirun does not end though all have done their job: somebody has sent it SIGTERM.
         """
         now = time.monotonic()
-        self._found |= _ranks_of(self._process.pid)
+        self._found |= _ranks_of(self._process.pid, self._starter.origin.rank)
         if self._found:
             self._seen_at = min(self._seen_at, now)
         known = self._found if now < self._seen_at + _START else range(self._starter.count)
@@ -214,13 +216,13 @@ def _in_session(leader: int) -> Iterator[int]:
                     yield int(entry.name)
 
 
-def _ranks_of(mpirun: int) -> dict[int, int]:
-    """The processes that it has started here, by rank."""
-    found = {}
+def _ranks_of(mpirun: int, variable: str) -> dict[int, int]:
+    """The processes that it has started here, by rank, which `variable` tells them."""
+    found, telling = {}, rf"(?:^|\0){variable}=(\d+)\0".encode()
     for process in _in_session(mpirun):
         with contextlib.suppress(OSError):
             state = _state(process)
-            place = re.search(rb"(?:^|\0)OMPI_COMM_WORLD_RANK=(\d+)\0", Path(f"/proc/{process}/environ").read_bytes())
+            place = re.search(telling, Path(f"/proc/{process}/environ").read_bytes())
             if place and state and int(state[1]) == mpirun:
                 found[int(place[1])] = process
     return found

@@ -1,4 +1,4 @@
-"""A worker of the local pool: `python -m slurm.worker FD LOGS` runs the jobs that come over the connection FD.
+"""A worker of the pool: `python -m slurm.processes.worker FD LOGS` runs the jobs that come over the connection FD.
 
 How they end goes back the same way, not to its log in LOGS, which may have no room. It ends when its connection does,
 so that no worker outlives a launcher that was killed.
@@ -21,8 +21,8 @@ from ecgan import logs
 from ecgan.errors import UserError, told
 from jobs import stop
 from jobs.options import in_words
-from slurm import streams
-from slurm.local import Job, Outcome
+from slurm.processes import streams
+from slurm.processes.pool import Job, Outcome
 
 #: Seconds a running job has to stop once the launcher is gone.
 _GRACE = 3

@@ -1,0 +1,116 @@
+"""The options of commands that can send their work to a cluster, and the decision whether they do."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any, ClassVar, Protocol
+
+from ecgan.errors import UserError
+from jobs.options import option
+from slurm.scheduler import Cluster, Kind
+from slurm.schedulers import SCHEDULERS
+
+#: What --cluster may be: asking schedulers in turn, this machine, or one of them.
+_AUTO, _LOCAL = "auto", "local"
+_TITLES = " or ".join(scheduler.title for scheduler in SCHEDULERS.values())
+
+
+@dataclass(frozen=True)
+class ClusterOptions:
+    """`typed`: the options that were on the command line, of this class or not; the others come from a file. `given`:
+    those of the schedulers (`along`) that have a value."""
+
+    choices: ClassVar[Mapping[str, Sequence[str]]] = {"cluster": (_AUTO, _LOCAL, *SCHEDULERS)}
+    along: ClassVar[Sequence[type]] = [scheduler.options for scheduler in SCHEDULERS.values()]
+
+    cluster_config: str | None = option(
+        None, f"YAML file with what the {_TITLES} cluster is like, as in configs/cluster/", path=True
+    )
+    snapshot: bool = option(True, "run a copy of the code as it is now, whatever is edited later")
+    typed: frozenset[str] = field(default=frozenset())
+    given: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def of_cluster(self) -> list[str]:
+        """Those that have a value, and are for a cluster alone."""
+        return [*(["cluster_config"] if self.cluster_config is not None else []), *self.given]
+
+
+@dataclass(frozen=True)
+class SubmitOptions(ClusterOptions):
+    """Of commands that end once their work is submitted."""
+
+    wait: bool = option(False, f"{_TITLES}: stay and show how far it is; else submit and end")
+
+    @property
+    def of_cluster(self) -> list[str]:
+        return [*super().of_cluster, *(["wait"] if self.wait else [])]
+
+
+class Settings(Protocol):
+    """What a command asks for that can send its work to a cluster: a dataclass. An option with the mark `here` is for
+    work on this machine alone."""
+
+    @property
+    def cluster(self) -> str: ...
+    @property
+    def dry_run(self) -> bool: ...
+
+
+def cluster_for(settings: Settings, options: ClusterOptions, kind: Kind) -> tuple[Cluster | None, str]:
+    """The cluster that jobs of this kind go to, None for this machine; and why.
+
+    Raises UserError if a scheduler is asked for in vain, or something on the command line has no use for what was asked
+    for. A file may hold options for all commands and places, and with "auto" nobody knows beforehand which: then `why`
+    names those without effect.
+    """
+    others = [name for name, kinds in _marked("kinds", *options.along) if kind not in kinds and name in options.given]
+    _refuse(others, options, f"of no use for jobs of this kind ({kind})")
+    used = {name: value for name, value in options.given.items() if name not in others}
+    cluster, why = _decide(settings, options.cluster_config, used)
+    if cluster:
+        idle = [name for name, _ in _marked("here", type(settings)) if getattr(settings, name) is not None]
+        fact = f"for this machine alone, and --cluster {settings.cluster} works elsewhere"
+    else:
+        idle = [name for name in options.of_cluster if name not in others]
+        if kind == "warm" and not options.snapshot:
+            idle.append("no_snapshot")
+        fact = f"for {_TITLES} alone, and --cluster {settings.cluster} works on this machine"
+    if settings.cluster != _AUTO:
+        _refuse(idle, options, fact)
+    unused = [*idle, *others]
+    return cluster, f"{why}; without effect here: {_flags(unused)}" if unused else why
+
+
+def _decide(settings: Settings, file: str | None, given: Mapping[str, Any]) -> tuple[Cluster | None, str]:
+    if settings.cluster == _LOCAL:
+        return None, f"--cluster {_LOCAL}"
+    said = []
+    for scheduler in SCHEDULERS.values() if settings.cluster == _AUTO else [SCHEDULERS[settings.cluster]]:
+        if settings.cluster == _AUTO and scheduler.has_started_us():
+            return None, f"inside a {scheduler.title} job already"
+        answers, found = scheduler.answers()
+        if answers or (settings.dry_run and settings.cluster != _AUTO):
+            return scheduler.cluster(Path(file).expanduser() if file else None, given), found
+        said.append(found)
+    if settings.cluster != _AUTO:
+        raise UserError(f"--cluster {settings.cluster}: {said[0]}; use --cluster {_LOCAL} to run on this machine")
+    return None, "; ".join(said)
+
+
+def _marked(mark: str, *commands: type) -> list[tuple[str, Any]]:
+    """The options that have the mark, and its value."""
+    every = [each for command in commands for each in fields(command)]
+    return [(each.name, each.metadata[mark]) for each in every if mark in each.metadata]
+
+
+def _refuse(names: Sequence[str], options: ClusterOptions, fact: str) -> None:
+    """Raises UserError if any of them stands on the command line itself."""
+    if typed := [name for name in names if name in options.typed]:
+        raise UserError(f"{_flags(typed)}: {fact}")
+
+
+def _flags(names: Sequence[str]) -> str:
+    return ", ".join(f"--{name}" for name in names)
