@@ -19,7 +19,8 @@ try:
     from ecgan.errors import UserError
     from ecgan.files import write_atomically
     from ecgan.runtime.devices import Device
-    from jobs.run.record import TRAINING
+    from jobs.run.attempts import TRAINING
+    from jobs.run.kind import Kind
     from jobs.train.job import TrainJob, prepare_code
     from jobs.train.request import TrainRequest, check, lay_out
     from jobs.train.settings import TrainSettings
@@ -62,9 +63,9 @@ def main() -> int:
             prepare_code(request.plan)
             return ranks.train(request, environment, held)
         known = {"total": request.plan.steps, "step": request.first_step}
-        submission = on_cluster.submit(request.run, cluster, options, [batch], TRAINING, **known)
+        submission = on_cluster.submit(request.run, cluster, options, [batch], Kind.TRAINING, **known)
     on_cluster.tell(request.run, submission)
-    return on_cluster.wait(request.run, submission, "training") if options.wait else DONE
+    return on_cluster.wait(request.run, submission, Kind.TRAINING.doing) if options.wait else DONE
 
 
 def elsewhere(settings: TrainSettings, cluster: Cluster) -> tuple[Device, int]:

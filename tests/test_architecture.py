@@ -18,9 +18,10 @@ MAY_IMPORT = {
     "slurm": {"slurm", "jobs", "ecgan"},
     "launch": set(PACKAGES),
 }
-#: What slurm/ may know of jobs: how one is asked to stop, the attempts at it and how they end; how options are given.
+#: What slurm/ may know of jobs: how one is asked to stop, the attempts at it and how they end, what files are called
+#: and jobs are for; how options are given.
 JOBS_INTERFACE = {
-    *("jobs.stop", "jobs.run.attempts", "jobs.run.state"),
+    *("jobs.stop", "jobs.run.attempts", "jobs.run.folder", "jobs.run.state", "jobs.run.submission"),
     *("jobs.options", "jobs.bounds", "jobs.given", "jobs.yaml_files"),
 }
 #: What launch/ may know of slurm: the door to schedulers, and processes on machines.

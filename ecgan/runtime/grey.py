@@ -57,7 +57,7 @@ def _score_grey(inception: str | None, segmenter: str | None, size: list[int] | 
     network = open_segmenter(Path(segmenter)) if segmenter else None
     width, height = size or (512, 384)
     grey = np.full((height, width, 3), 128, np.uint8)
-    Evaluator.load(Path(inception) if inception else None, network, (width, height)).measure(grey, grey[..., 0], grey)
+    Evaluator.load(Path(inception) if inception else None, network, (width, height)).measure(grey, grey[..., 0])
 
 
 def _grey_sample(model: ModelConfig, labels: np.ndarray) -> LoadedSample:

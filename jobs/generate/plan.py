@@ -117,7 +117,8 @@ class GeneratePlan:
 
 
 def saved_fingerprint(path: Path) -> dict[str, Any] | None:
-    """The fingerprint in a plan.json or manifest.json; None if there is no such file or it holds none."""
+    """The fingerprint in the plan of a generation, a version's before as well; None if there is no such file, or it has
+    none."""
     try:
         return dict(read_any_json(path)["fingerprint"])
     except (OSError, ValueError, KeyError, TypeError):

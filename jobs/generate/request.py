@@ -20,7 +20,8 @@ from jobs.generate.outcomes import TaskOutcome
 from jobs.generate.plan import GeneratePlan, Painting, Task, input_digest
 from jobs.generate.settings import GenerateSettings
 from jobs.options import resolved
-from jobs.run.folder import RunDir
+from jobs.run.folder import RunDir, run_beside
+from jobs.run.kind import Kind
 from jobs.sharded.work import Request
 
 _CHECKPOINT_ROOTS = ("runs", "checkpoints")
@@ -85,7 +86,7 @@ def check(settings: GenerateSettings, device: Device | None = None) -> GenerateR
         format=settings.format,
         quality=settings.quality,
     )
-    run = RunDir(results.with_name(results.name + ".run"))
+    run = RunDir(run_beside(results, Kind.GENERATION))
     plan = GeneratePlan(painting, settings.batch, tasks)
     return GenerateRequest(run, settings, checkpoint, plan, skipped, faulty, remarks, results)
 

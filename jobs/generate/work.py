@@ -22,6 +22,7 @@ from jobs.generate.plan import GeneratePlan, Painting, Task, differences, saved_
 from jobs.generate.request import GenerateRequest
 from jobs.generate.shard import GenerateShare
 from jobs.run.folder import RunDir
+from jobs.run.kind import Kind
 from jobs.sharded.work import Remark, Work
 from jobs.space import insist_on_space
 
@@ -38,7 +39,7 @@ class Generation(Work):
     already: dict[str, TaskOutcome]
     is_complete: bool
 
-    kind, doing, share = "generation", "generating", GenerateShare
+    kind, share = Kind.GENERATION, GenerateShare
 
     def describe(self, where: Sequence[Remark]) -> list[Remark]:
         checkpoint, painting = self.request.checkpoint, self.plan.painting

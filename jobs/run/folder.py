@@ -7,6 +7,16 @@ from pathlib import Path
 
 from ecgan.errors import UserError
 from ecgan.files import TEMPORARY_SUFFIX
+from jobs.run.kind import Kind
+
+#: Among the logs of ranks: what they run.
+JOB = "job.pickle"
+
+
+def run_beside(results: Path, kind: Kind) -> Path:
+    """The folder of the run of that kind that belongs to the folder `results`."""
+    assert kind.suffix is not None, f"{kind} belongs to no results folder"
+    return results.with_name(results.name + kind.suffix)
 
 
 class RunDir:
@@ -26,15 +36,21 @@ class RunDir:
         self.logs = path / "logs"
         self.shards = path / "shards"
         self.images = path / "images"
+        self.parts = path / "parts"
+        self.score = path / "score.json"
+        self.numbers = path / "images.csv"
+        self.statistics = path / "statistics.npz"
         self.done = path / "done.jsonl"
         self.replaced = path / "replaced"
         self.states = path / "states"
+        self.checked = path / "checked.json"
         self.metrics = path / "metrics.jsonl"
         self.samples = path / "samples"
         self.samples_page = path / "samples.html"
         self.tensorboard = path / "tensorboard"
         self.submission = path / "submission.json"
         self.attempts = path / "attempts"
+        self.cluster = path / "cluster.yaml"
         self.code = path / "code"
 
     def create(self, *folders: Path) -> None:

@@ -15,22 +15,20 @@ from ecgan.files import write_json
 from jobs.run import attempts, values
 from jobs.run.clock import now
 from jobs.run.folder import RunDir
+from jobs.run.kind import Kind
 from jobs.run.state import State
-
-#: The kind of a training, and the unit of its attempts.
-TRAINING = "training"
 
 
 @dataclass(frozen=True, kw_only=True)
 class RunRecord:
     """What a run says of itself; None: not known (yet).
 
-    `kind`: training, generation, scoring, …. `total`: its steps if it is a training, else its pictures, of which `done`
-    and `failed` are so many, `before` of those done when it was begun, and `missing` at its end. Of a training
-    `step` is how many of the steps are taken, and `done` counts pictures that were trained with.
+    `total`: its steps if it is a training, else its pictures, of which `done` and `failed` are so many, `before` of
+    those done when it was begun, and `missing` at its end. `step`: as `done`, of a training, whose records of before
+    counted pictures there.
     """
 
-    kind: str
+    kind: Kind
     state: State
     total: int | None = None
     done: int | None = None
@@ -55,10 +53,10 @@ class RunRecord:
     @property
     def unit(self) -> str:
         """What `total` counts."""
-        return "step" if self.kind == TRAINING else "picture"
+        return self.kind.unit
 
 
-def begin(run: RunDir, kind: str, state: State, **known: Any) -> RunRecord:
+def begin(run: RunDir, kind: Kind, state: State, **known: Any) -> RunRecord:
     """A new record, whatever was there. `known`: values of RunRecord's fields. Raises Superseded like `update`."""
     return _write(run, RunRecord(kind=kind, state=state, **known))
 
@@ -83,7 +81,8 @@ def read(run: RunDir) -> RunRecord:
     except FileNotFoundError:
         return RunRecord(kind=_kind(run), state=State.PLANNED)
     except (OSError, ValueError, TypeError):
-        return RunRecord(kind="run", state=State.UNREADABLE, error=f"{run.status} can't be read as a run's status")
+        fault = f"{run.status} can't be read as a run's status"
+        return RunRecord(kind=Kind("run"), state=State.UNREADABLE, error=fault)
 
 
 def _write(run: RunDir, record: RunRecord) -> RunRecord:
@@ -95,6 +94,6 @@ def _write(run: RunDir, record: RunRecord) -> RunRecord:
     return record
 
 
-def _kind(run: RunDir) -> str:
+def _kind(run: RunDir) -> Kind:
     """What a run that has not said it is, by its folders."""
-    return TRAINING if run.states.is_dir() else "generation"
+    return Kind.TRAINING if run.states.is_dir() else Kind.GENERATION

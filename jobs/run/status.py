@@ -11,13 +11,14 @@ from typing import Any
 
 from ecgan.errors import UserError
 from jobs.run import lock, record
-from jobs.run.attempts import shard_unit
+from jobs.run.attempts import TRAINING, shard_unit
 from jobs.run.clock import is_long_ago, moment
 from jobs.run.cluster import Tries, on_cluster
 from jobs.run.find import is_run
 from jobs.run.folder import RunDir
+from jobs.run.kind import Kind
 from jobs.run.progress import Shard, read_shards
-from jobs.run.record import TRAINING, RunRecord
+from jobs.run.record import RunRecord
 from jobs.run.state import State
 from jobs.run.submission import read_submission
 from jobs.run.values import to_json
@@ -25,7 +26,7 @@ from jobs.run.values import to_json
 
 @dataclass(frozen=True, kw_only=True)
 class Status(RunRecord):
-    """The record, corrected by what the run's other files tell. `done` counts what `total` does.
+    """The record, corrected by what the run's other files tell.
 
     `requeues`: how often a training was started again by the scheduler. `jobs`: ids of the jobs on a
     cluster; `scheduler`: what the scheduler says of them, if somebody has asked it.
@@ -97,13 +98,13 @@ def _state_here(run: RunDir, written: RunRecord, now: datetime) -> State:
 def _completed(run: RunDir, status: Status, shards: list[Shard], tries: Tries) -> Status:
     logs = str(run.logs) if run.logs.is_dir() and any(run.logs.iterdir()) else None
     status = replace(status, log=status.log or logs)
-    if status.kind == TRAINING:
+    if status.kind is Kind.TRAINING:
         return replace(status, done=status.step, requeues=max(0, len(tries.get(TRAINING, [])) - 1))
     return _sharded(run, status, shards)
 
 
 def _sharded(run: RunDir, status: Status, shards: list[Shard]) -> Status:
-    speed = _speed(shards) if status.state is State.RUNNING else None
+    speed = _speed(shards) if status.state.is_at_work else None
     left = None
     if status.total is not None and status.done is not None:
         left = status.total - status.done - (status.failed or 0)
@@ -125,9 +126,9 @@ def _tried(shard: Shard, tries: Tries) -> Shard:
     if not known:
         return shard
     last, state = known[-1], shard.state
-    if last.outcome is not None and (state.ends_unsaid or state is State.STOPPED):
+    if last.outcome is not None and (state.ends_unsaid or state.is_stop):
         state = last.outcome
-    error = shard.error or (last.message if last.outcome is State.FAILED else None)
+    error = shard.error or (last.message if last.outcome and last.outcome.is_failure else None)
     return replace(shard, state=state, error=error, requeues=len(known) - 1)
 
 

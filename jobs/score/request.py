@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,9 +22,10 @@ from ecgan.threads import in_threads
 from jobs import faults
 from jobs.generate.merge import read_manifest
 from jobs.options import resolved
-from jobs.run.folder import RunDir
-from jobs.score import measurements, statistics
-from jobs.score.plan import Judges, ScorePlan, in_parts, key_of
+from jobs.run.folder import RunDir, run_beside
+from jobs.run.kind import Kind
+from jobs.score import statistics
+from jobs.score.plan import Judges, ScorePlan, in_parts
 from jobs.score.settings import ScoreSettings
 from jobs.score.subjects import find_photos, subject_of
 from jobs.sharded.work import Request
@@ -45,7 +45,7 @@ class ScoreRequest(Request):
 
     @property
     def folders(self) -> Sequence[Path]:
-        return (measurements.folder(self.run),)
+        return (self.run.parts,)
 
 
 def check(settings: ScoreSettings, device: Device | None = None) -> ScoreRequest:
@@ -60,7 +60,7 @@ def check(settings: ScoreSettings, device: Device | None = None) -> ScoreRequest
         raise UserError(
             f"--output_path {output} lies in the results folder, which holds pictures alone: choose another"
         )
-    run = RunDir(output or results.with_name(results.name + ".score"))
+    run = RunDir(output or run_beside(results, Kind.SCORING))
     _insist_on_own_folder(run)
     segmenter = _find_segmenter(settings)
     inception = find_inception(settings.inception_weights)
@@ -70,14 +70,14 @@ def check(settings: ScoreSettings, device: Device | None = None) -> ScoreRequest
         device = (choose_device if settings.dry_run else usable_device)(settings.device)
     judges = _judges(settings, inception, segmenter, size, device)
     pictures = [subject_of(*item) for item in items]
-    photos = find_photos(Path(settings.img_path).expanduser()) if judges.has_features else []
+    photos = find_photos(Path(settings.img_path).expanduser()) if judges.of_features else []
     if inception and len(photos) < 2:
         raise UserError(f"--img_path {settings.img_path} holds {len(photos)} photo(s): FID needs two at least")
-    key = key_of([judges.of_features(), [dataclasses.asdict(photo) for photo in photos]]) if photos else None
+    key = statistics.key_of(judges.features_decided_by(), photos) if photos else None
     parts = in_parts("pictures", pictures, judges.fingerprint())
     known = statistics.load(statistics.in_cache(key)) if key else None
     if key and known is None:
-        parts = in_parts("photos", photos, judges.of_features()) + parts
+        parts = in_parts("photos", photos, judges.features_decided_by()) + parts
     plan = ScorePlan(
         str(results), judges, tuple(parts), size, key, len(photos), segmenter.measured if segmenter else {}, missing
     )
@@ -89,7 +89,7 @@ def _insist_on_own_folder(run: RunDir) -> None:
     try:
         is_ours = "judges" in read_any_json(run.plan)
     except (OSError, ValueError, TypeError):
-        is_ours = not any(path.is_file() and path.name != "lock" for path in run.path.glob("**/*"))
+        is_ours = not any(path.is_file() and path != run.lock for path in run.path.glob("**/*"))
     if not is_ours:
         raise UserError(f"--output_path {run.path} holds files of something else: choose a new or an empty folder")
 

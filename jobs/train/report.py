@@ -16,6 +16,7 @@ from ecgan.training.world import World
 from jobs.run import attempts, record
 from jobs.run.clock import duration, now
 from jobs.run.folder import RunDir
+from jobs.run.kind import Kind
 from jobs.run.state import State
 from jobs.train.clock import Clock
 from jobs.train.outputs.recorder import Recorder
@@ -42,7 +43,7 @@ class Report:
         if self._world.is_first:
             record.begin(
                 self._run,
-                record.TRAINING,
+                Kind.TRAINING,
                 State.STARTING,
                 step=record.read(self._run).step or 0,  # as the launcher or an earlier attempt had it
                 total=self._plan.steps,
@@ -133,7 +134,7 @@ class Report:
         shown = "  ".join(f"{name} {value:.4g}" for name, value in values.items())
         self.say(
             f"epoch {step.epoch}/{self._plan.settings.schedule.epochs}  "
-            f"step {step.taken}/{self._clock.expected_steps(step.taken)}  {speed:.2f} images/s  "
+            f"step {step.taken}/{self._clock.expected_steps(step.taken)}  {speed:.2f} pictures/s  "
             f"{'?' if left is None else duration(left)} left  lr {step.rate:.3g}  {shown}"
         )
 
@@ -142,7 +143,7 @@ class Report:
             "step": step.taken,
             "total": self._clock.expected_steps(step.taken),
             "epoch": step.epoch,
-            "done": step.taken * self._plan.settings.batch_size,
+            "done": step.taken,
             "images_per_second": self._clock.images_per_second,
             "eta_seconds": self._clock.seconds_to_go(step.taken),
             "losses": step.losses,

@@ -21,8 +21,6 @@ from jobs.train.plan import TrainPlan
 from jobs.train.resume import Resumption, compare_with_state, put_aside
 from jobs.train.settings import TrainSettings
 
-_CHECKED = "checked.json"
-
 
 @dataclass(frozen=True)
 class TrainRequest:
@@ -52,7 +50,7 @@ def check(settings: TrainSettings, elsewhere: tuple[Device, int] | None = None) 
     """
     run = RunDir(resolved(settings.run_dir), option="--run_dir")
     files = settings.trainable.find_files(settings)
-    found = find_pairs(settings, run.path / _CHECKED)
+    found = find_pairs(settings, run.checked)
     if elsewhere is not None:
         device, ranks = elsewhere
     else:
@@ -73,7 +71,7 @@ def lay_out(request: TrainRequest) -> Path | None:
     aside = None if settings.resume else put_aside(run)
     run.create(run.states)
     request.plan.save(run.plan)
-    write_json(run.path / _CHECKED, request.checked)
+    write_json(run.checked, request.checked)
     return aside
 
 

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
 
 from ecgan.errors import UserError
+from ecgan.scoring import terms
+from ecgan.scoring.terms import Reading, Seen, Term
+from jobs.results.numbers import read_numbers
 from jobs.run import attempts, record
 from jobs.run.folder import RunDir
+from jobs.run.kind import Kind
 from jobs.run.state import State
 from jobs.score import measurements
-from jobs.score.finish import IMAGES, SCORE, ScoreFinish
+from jobs.score.finish import ScoreFinish
 from jobs.score.measurements import Measurements
 from jobs.score.plan import Judges, ScorePart, ScorePlan, Subject, in_parts
+from jobs.score.shard import _Measurer
 
 
 def plan_of(count: int) -> ScorePlan:
@@ -36,7 +42,7 @@ def measure(run: RunDir, part: ScorePart) -> None:
 @pytest.fixture
 def run(tmp_path: Path) -> RunDir:
     run = RunDir(tmp_path / "results.score")
-    run.create(run.shards, measurements.folder(run))
+    run.create(run.shards, run.parts)
     return run
 
 
@@ -53,11 +59,40 @@ def test_parts_that_are_not_measured_leave_it_incomplete(run: RunDir) -> None:
     plan = plan_of(20)
     plan.save(run.plan)
     measure(run, plan.parts[1])
-    record.begin(run, "scoring", State.MERGING, total=20)
+    record.begin(run, Kind.SCORING, State.MERGING, total=20)
     with pytest.raises(UserError, match="16 of 20 pictures are not measured yet"):
         ScoreFinish(run.path)()
     known = record.read(run)
     assert (known.kind, known.state, known.done, known.missing) == ("scoring", State.INCOMPLETE, 4, 16)
+
+
+def test_another_term_is_a_row_of_the_table(run: RunDir, monkeypatch: pytest.MonkeyPatch) -> None:
+    plan = plan_of(3)
+    plan.save(run.plan)
+    (part,) = plan.parts
+    measure(run, part)
+    assert measurements.is_whole(run, part, plan.judges)
+
+    def read(seen: Seen) -> list[Reading]:
+        return [Reading(float(seen.picture.mean()))]
+
+    monkeypatch.setattr(terms, "TERMS", (*terms.TERMS, Term("grey", "grey level", read=read)))
+    assert not measurements.is_whole(run, part, plan.judges)  # what is there lacks it
+    levels = iter((0.25, 0.5, 0.75))
+    measurer = _Measurer(plan.judges, cast(Any, None), None)
+    rows = []
+    for subject in part.subjects:
+        picture = np.full((6, 8, 3), next(levels))
+        seen = Seen(picture, np.zeros((6, 8), np.uint8), picture)
+        rows.append({"name": subject.name} | measurer.numbers(seen))
+    Measurements(rows, [], np.zeros((0, 0), np.float32), np.zeros((0, 0))).save(run, part)
+    assert measurements.is_whole(run, part, plan.judges)
+    finish = ScoreFinish(run.path)
+    assert finish() == 0
+    score = json.loads((run.score).read_text())
+    assert score["grey"] == {"value": 0.5} and score["unknown"] == ["mask_accuracy", "aesthetic", "fid"]
+    assert read_numbers(run.path)["m2"]["grey"] == 0.75
+    assert any(line.split() == ["grey", "level", "0.5000"] for line in finish.outcome()[0])
 
 
 def test_only_the_newest_end_writes(run: RunDir, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -69,7 +104,7 @@ def test_only_the_newest_end_writes(run: RunDir, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv(attempts.VARIABLE, str(first.path))
     with pytest.raises(attempts.Superseded):
         ScoreFinish(run.path)()
-    assert not [path for path in (run.path / SCORE, run.path / IMAGES, run.status) if path.exists()]
+    assert not [path for path in (run.score, run.numbers, run.status) if path.exists()]
     monkeypatch.setenv(attempts.VARIABLE, str(second.path))
     finish = ScoreFinish(run.path)
     assert finish() == 0

@@ -25,6 +25,7 @@ from ecgan.runtime.requirements import Finding
 from jobs.options import in_words, option
 from jobs.run import attempts, record
 from jobs.run.folder import RunDir
+from jobs.run.kind import Kind
 from jobs.run.progress import Progress
 from jobs.run.state import State
 from jobs.run.status import read_status
@@ -114,7 +115,7 @@ class Counting(Work):
     request: PixelRequest
     numbers: dict[str, int | None]
 
-    kind, doing, share = "counting", "counting", PixelShare
+    kind, share = Kind("counting"), PixelShare
 
     def describe(self, where: Sequence[Remark]) -> list[Remark]:
         return [("pictures", f"{self.total}: {self.done} counted already"), *where]

@@ -15,6 +15,7 @@ from conftest import ROOT, DataFolder, ScoreFolder, TrainFolder, wait_until
 
 from ecgan.errors import UserError
 from jobs.run.folder import RunDir
+from jobs.run.kind import Kind
 from jobs.run.state import State
 from jobs.run.status import read_status
 from launch import on_cluster
@@ -185,7 +186,7 @@ def test_a_refused_scoring_is_still_one(slurm: FakeSlurm, tmp_path: Path) -> Non
     batch, cluster = Batch("shards", "scoring", {"shard-0": print}, {}), SCHEDULERS["slurm"].cluster(None, {})
     with pytest.raises(UserError, match="Invalid account"):
         known = {"total": 1000, "done": 3, "before": 3}
-        on_cluster.submit(run, cluster, ClusterOptions(snapshot=False), [batch], "scoring", **known)
+        on_cluster.submit(run, cluster, ClusterOptions(snapshot=False), [batch], Kind.SCORING, **known)
     shown = read_status(run.path)
     assert (shown.kind, shown.state, shown.done, shown.total) == ("scoring", State.FAILED, 3, 1000)
 

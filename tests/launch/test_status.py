@@ -15,7 +15,9 @@ import pytest
 from conftest import ROOT, DataFolder
 
 from jobs.run import record
+from jobs.run.find import PLACES
 from jobs.run.folder import RunDir
+from jobs.run.kind import Kind
 from jobs.run.state import State
 
 pytestmark = pytest.mark.process
@@ -37,7 +39,7 @@ def status(folder: Path, *options: object) -> subprocess.CompletedProcess[str]:
 def made(path: Path, state: State = State.DONE) -> RunDir:
     run = RunDir(path)
     run.create()
-    record.begin(run, "training", state, step=5, total=10)
+    record.begin(run, Kind.TRAINING, state, step=5, total=10)
     return run
 
 
@@ -75,7 +77,7 @@ def test_all_runs_of_a_folder(tmp_path: Path) -> None:
 
 def test_nothing_here(tmp_path: Path) -> None:
     result = status(tmp_path)
-    assert (result.returncode, result.stdout) == (0, "no runs below runs/, and no *.run here\n")
+    assert (result.returncode, result.stdout) == (0, f"no runs here: nothing of {PLACES}\n")
     assert json.loads(status(tmp_path, "--json").stdout) == []
 
 

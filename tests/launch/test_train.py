@@ -42,12 +42,12 @@ def test_a_training_leaves_all_that_is_promised(train_folder: Folder) -> None:
     assert (run / "code/jobs/train/job.py").is_file()  # what it runs, whatever is edited meanwhile
     assert yaml.safe_load((run / "config.yaml").read_text())["ema_decay"] == 0.9
     status = json.loads((run / "status.json").read_text())
-    assert (status["state"], status["step"], status["total"]) == ("done", 6, 6)
+    assert (status["state"], status["step"], status["done"], status["total"]) == ("done", 6, 6, 6)
     assert "G_ema.safetensors" in data.digests()
     shown = subprocess.run([sys.executable, ROOT / "launch/status.py", run], capture_output=True, text=True)
     assert shown.returncode == 0 and "done" in shown.stdout and "6 of 6" in shown.stdout
     log = (run / "logs/rank-0.log").read_text()
-    assert "step 6/6" in log and "images/s" in log and "GAN_Feat" in log
+    assert "step 6/6" in log and "pictures/s" in log and "GAN_Feat" in log
 
     again = data.train("--ema_decay", 0.9)
     assert again.returncode == 0 and "goes on       after step 6" in again.stdout

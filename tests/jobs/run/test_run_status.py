@@ -17,6 +17,7 @@ from conftest import ROOT, wait_until
 from ecgan.errors import UserError
 from jobs.run import record
 from jobs.run.folder import RunDir
+from jobs.run.kind import Kind
 from jobs.run.progress import Progress
 from jobs.run.state import State
 from jobs.run.status import read_status
@@ -43,7 +44,7 @@ TRAINING: dict[str, Any] = {
 
 
 def write(run: RunDir, state: str, kind: str = "generation", **known: Any) -> None:
-    record.begin(run, kind, State(state), **known)
+    record.begin(run, Kind(kind), State(state), **known)
 
 
 @pytest.fixture
