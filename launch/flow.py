@@ -79,7 +79,8 @@ def run(
         show(work, where(work, settings, cluster, why))
         if complete := work.complete():
             words, lacking = complete
-            record.begin(work.run, work.kind, State.DONE, total=work.total, done=work.done, failed=0)
+            left_out = work.total - work.done
+            record.begin(work.run, work.kind, State.DONE, total=work.total, done=work.done, failed=left_out)
             print(words)
             return SOME_FAILED if lacking else DONE
         work.lay_out()

@@ -51,6 +51,8 @@ def carry_out(work: Work, asked: int | None, environment: Mapping[str, str], hel
     finish = work.finish()
     record.begin(work.run, work.kind, State.STARTING, total=work.total, done=work.done, before=work.done)
     try:
+        if work.shards:
+            work.compile()  # here, and not in the workers, so that the user sees what takes minutes
         outcomes = _make(work, [{**environment, **each} for each in workers(work, asked)], held)
         for message in dict.fromkeys(outcome.message for outcome in outcomes if outcome.message):
             print(f"error: {message} (log in {work.run.logs})", file=sys.stderr)

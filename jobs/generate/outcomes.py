@@ -25,7 +25,8 @@ _READERS = 4
 
 @dataclass(frozen=True)
 class TaskOutcome:
-    """What became of one task: `sha256` of its file, or the `error` that kept it from being made."""
+    """What became of one task: `sha256` of its file, or the `error` that kept it from being made; `bad_input`: the
+    error lies in its mask or reference."""
 
     name: str
     inputs: str
@@ -33,6 +34,7 @@ class TaskOutcome:
     sha256: str | None = None
     seconds: float | None = None
     error: str | None = None
+    bad_input: bool = False
 
 
 def shard_file(run: RunDir, shard: int) -> Path:

@@ -92,6 +92,9 @@ class GeneratePlan:
         """Every file that the results folder must hold, the manifest aside."""
         return [task.file(self.painting.format) for task in self.tasks]
 
+    def without(self, names: Collection[str | None]) -> GeneratePlan:
+        return dataclasses.replace(self, tasks=tuple(task for task in self.tasks if task.name not in names))
+
     def of_shard(self, shard: int) -> list[Task]:
         return [task for task in self.tasks if task.shard == shard]
 

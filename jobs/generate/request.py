@@ -15,7 +15,7 @@ from ecgan.errors import UserError
 from ecgan.runtime.compiling import usable_device
 from ecgan.runtime.devices import Device, choose_device
 from jobs import faults
-from jobs.generate import merge
+from jobs.generate import replacing
 from jobs.generate.outcomes import TaskOutcome
 from jobs.generate.plan import GeneratePlan, Painting, Task, input_digest
 from jobs.generate.settings import GenerateSettings
@@ -49,7 +49,7 @@ class GenerateRequest(Request):
         return (self.run.images,)
 
     def mend(self) -> None:
-        merge.restore(self.run, self.results)
+        replacing.restore(self.run, self.results)
 
 
 def check(settings: GenerateSettings, device: Device | None = None) -> GenerateRequest:
@@ -66,7 +66,9 @@ def check(settings: GenerateSettings, device: Device | None = None) -> GenerateR
     tasks, skipped, remarks = _find_tasks(settings, checkpoint)
     reasons = {fault.name: fault.reason for fault in reversed(skipped)}
     faulty = {
-        task.name: TaskOutcome(task.name, "", -1, error=reasons[task.name]) for task in tasks if task.name in reasons
+        task.name: TaskOutcome(task.name, "", -1, error=reasons[task.name], bad_input=True)
+        for task in tasks
+        if task.name in reasons
     }
     # Last, since with a GPU it may compile, which a mistake in the input or a dry run need not wait for.
     if device is None:

@@ -9,13 +9,17 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import get_args
 
 import yaml
 
+from ecgan.data.images import Format
 from ecgan.errors import UserError
 from ecgan.files import write_atomically
 from ecgan.memory import painting_memory, pictures_together
-from jobs.generate import merge, outcomes
+from ecgan.runtime.compiling import compile_core
+from ecgan.runtime.warming import warm_painting
+from jobs.generate import merge, outcomes, replacing, strays
 from jobs.generate.finish import GenerateFinish
 from jobs.generate.outcomes import TaskOutcome
 from jobs.generate.plan import GeneratePlan, Painting, Task, differences, saved_fingerprint
@@ -66,21 +70,27 @@ class Generation(Work):
         return lines
 
     def complete(self) -> tuple[str, int] | None:
-        words = f"{self.request.results} is complete and verified: nothing to do"
-        return (words, len(self.request.skipped)) if self.is_complete else None
+        if not self.is_complete:
+            return None
+        lacking = len(self.finish().left_out(self.plan, self.request.faulty))
+        but = f" but for {lacking} left out, as its {merge.MANIFEST} says" if lacking else ""
+        return f"{self.request.results} is complete and verified{but}: nothing to do", lacking
+
+    def compile(self) -> None:
+        painting = self.plan.painting
+        compile_core(painting.device)
+        warm_painting(painting.model, painting.device, self.plan.batch, painting.spade)
 
     def lay_out(self) -> None:
         run, plan, request = self.run, self.plan, self.request
+        replacing.insist_on_renames(run, request.results)
         run.clear_temporaries()
         if saved_fingerprint(run.plan) != plan.painting.fingerprint():
             run.plan.unlink(missing_ok=True)  # a kill from here on must not leave its name on pictures not its own
         for path in (run.missing, run.failures):
             path.unlink(missing_ok=True)
         merge.adopt(run, request.results, plan, self.already)
-        kept = {task.file(plan.painting.format) for task in plan.tasks if task.name in self.already}
-        for path in run.images.iterdir():
-            if path.name not in kept:
-                shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
+        self._clear_images()
         outcomes.compact(run, request.faulty | self.already)
         write_atomically(run.config, yaml.safe_dump(dataclasses.asdict(request.settings), sort_keys=False))
         plan.save(run.plan)
@@ -88,6 +98,16 @@ class Generation(Work):
     def finish(self) -> GenerateFinish:
         request = self.request
         return GenerateFinish(self.run.path, request.results, request.settings, request.skipped)
+
+    def _clear_images(self) -> None:
+        """Deletes pictures that are made anew, or that nobody asks for now."""
+        run, plan = self.run, self.plan
+        names = {task.name for task in plan.tasks} | outcomes.gather(run).keys()
+        strays.set_aside(run, {merge.MANIFEST, *(f"{name}.{format}" for name in names for format in get_args(Format))})
+        kept = {task.file(plan.painting.format) for task in plan.tasks if task.name in self.already}
+        for path in run.images.iterdir():
+            if path.name not in kept:
+                shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
 
     def _describe_batch(self) -> list[Remark]:
         """Where it is not as large as the user asked for."""
@@ -108,7 +128,8 @@ def examine(request: GenerateRequest) -> Generation:
     Raises UserError if results or an unfinished run of other settings are in the way, or there is no space.
     """
     settings, plan, results, run = request.settings, request.plan, request.results, request.run
-    merge.insist_on_replaceable(results, plan, settings.overwrite)
+    published = plan.without(request.faulty)
+    replacing.insist_on_replaceable(results, published, settings.overwrite)
     already = _made_before(run, results, plan, settings.overwrite)
     todo = {task.name for task in plan.tasks} - set(already) - set(request.faulty)
     if settings.retry_failed:
@@ -127,7 +148,7 @@ def examine(request: GenerateRequest) -> Generation:
         request=request,
         plan=dataclasses.replace(sharded, batch=batch),
         already=already,
-        is_complete=merge.is_complete(results, plan),
+        is_complete=merge.is_complete(results, published),
     )
 
 

@@ -41,6 +41,7 @@ class RunDir:
         self.numbers = path / "images.csv"
         self.statistics = path / "statistics.npz"
         self.done = path / "done.jsonl"
+        self.strays = path / "strays"
         self.replaced = path / "replaced"
         self.states = path / "states"
         self.checked = path / "checked.json"

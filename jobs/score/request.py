@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from ecgan.checkpoint.inception import find_inception, read_inception
 from ecgan.checkpoint.segmenter import SegmenterFile, fitting, open_segmenter
@@ -20,7 +21,7 @@ from ecgan.runtime.devices import Device, choose_device
 from ecgan.scoring.frechet import Gaussian
 from ecgan.threads import in_threads
 from jobs import faults
-from jobs.generate.merge import read_manifest
+from jobs.generate.merge import left_out, read_manifest
 from jobs.options import resolved
 from jobs.run.folder import RunDir, run_beside
 from jobs.run.kind import Kind
@@ -36,12 +37,12 @@ SEGMENTER = Path("runs/segmenter")
 
 @dataclass(frozen=True)
 class ScoreRequest(Request):
-    """What is asked for, checked. `plan` has no shards yet. `photos`: statistics of the training photos' features, if
-    they are known already."""
+    """What is asked for, checked. `plan` has no shards yet. `photo_statistics`: of the training photos'
+    features, if they are known already."""
 
     settings: ScoreSettings
     plan: ScorePlan
-    photos: Gaussian | None
+    photo_statistics: Gaussian | None
 
     @property
     def folders(self) -> Sequence[Path]:
@@ -151,8 +152,13 @@ def _find_items(
     checked = check_pictures([item for item in found.items if item.name not in broken], model)
     pictures = find_pictures(results)
     files = {item.name: pictures.get(item.name) for item in found.items}
-    size = _size_of_results(results, found.items)
-    reasons = in_threads(lambda item: _fault(files[item.name], results / item.name, size), found.items)
+    manifest = read_manifest(results)
+    size = _size_of_results(manifest, found.items)
+    absent: dict[str | None, str] = {
+        item.name: f"{results / item.name}{PHOTO_SUFFIXES[0]}: does not exist" for item in found.items
+    }
+    absent |= {gap.name: f"{gap.name}: launch/generate.py left it out: {gap.reason}" for gap in left_out(manifest)}
+    reasons = in_threads(lambda item: _fault(files[item.name], absent[item.name], size), found.items)
     of_results = (Fault(item.name, reason) for item, reason in zip(found.items, reasons, strict=True) if reason)
     skipped = (*found.faults, *checked.faults, *of_results)
     broken = {fault.name for fault in skipped}
@@ -165,9 +171,8 @@ def _find_items(
     return size, usable, tuple((fault.name or "", fault.reason) for fault in skipped)
 
 
-def _size_of_results(results: Path, items: tuple[Item, ...]) -> Size:
+def _size_of_results(manifest: dict[str, Any] | None, items: tuple[Item, ...]) -> Size:
     """As generated; of pictures that others made as the masks are."""
-    manifest = read_manifest(results)
     if manifest is not None:
         width, height = manifest["fingerprint"]["size"]
         return int(width), int(height)
@@ -179,9 +184,10 @@ def _size_of_results(results: Path, items: tuple[Item, ...]) -> Size:
     return 512, 384
 
 
-def _fault(path: Path | None, expected: Path, size: Size) -> str | None:
+def _fault(path: Path | None, absent: str, size: Size) -> str | None:
+    """`absent` is what is said if there is no picture."""
     if path is None:
-        return f"{expected}{PHOTO_SUFFIXES[0]}: does not exist"
+        return absent
     try:
         found = size_of(path)
     except BadImage as error:

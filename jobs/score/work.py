@@ -10,6 +10,8 @@ import yaml
 
 from ecgan.files import write_atomically
 from ecgan.memory import SCORING_MEMORY
+from ecgan.runtime.compiling import compile_core
+from ecgan.runtime.warming import warm_scoring
 from jobs.run.kind import Kind
 from jobs.score import measurements, statistics
 from jobs.score.finish import FEW, ScoreFinish
@@ -53,6 +55,12 @@ class Scoring(Work):
             return [f"FID of {pictures} pictures says little; it is meant for {FEW} and more"]
         return []
 
+    def compile(self) -> None:
+        judges = self.plan.judges
+        compile_core(judges.device)
+        if judges.of_features:
+            warm_scoring(judges.inception, judges.segmenter, judges.segmenter_size, judges.device)
+
     def lay_out(self) -> None:
         """The last score is cleared away, too: it is not that of these pictures until they are measured."""
         run, plan, request = self.run, self.plan, self.request
@@ -62,8 +70,8 @@ class Scoring(Work):
         measurements.clear_others(run, plan.parts)
         for path in run.shards.glob("*.json"):
             path.unlink()
-        if request.photos is not None:  # the job that ends the scoring may see another cache
-            statistics.save(run.statistics, request.photos)
+        if request.photo_statistics is not None:  # the job that ends the scoring may see another cache
+            statistics.save(run.statistics, request.photo_statistics)
         write_atomically(run.config, yaml.safe_dump(dataclasses.asdict(request.settings), sort_keys=False))
         plan.save(run.plan)
 

@@ -69,6 +69,10 @@ class Work(ABC):
         """If what the user wanted is there already: words that say so, and how many items could not be made."""
         return None
 
+    def compile(self) -> None:  # noqa: B027  # there may be nothing to compile
+        """Compiles what the shards will run, in child processes that show their progress, unless that has been done.
+        On another machine each shard does."""
+
     @abstractmethod
     def lay_out(self) -> None:
         """Writes the plan into the run's folder, and clears that of what does not belong to it. Needs the lock."""

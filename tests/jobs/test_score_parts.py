@@ -8,10 +8,13 @@ from typing import Any, cast
 
 import numpy as np
 import pytest
+from conftest import TINY_SIZE, ScoreFolder
 
 from ecgan.errors import UserError
+from ecgan.files import write_json
 from ecgan.scoring import terms
 from ecgan.scoring.terms import Reading, Seen, Term
+from jobs.generate.merge import MANIFEST
 from jobs.results.numbers import read_numbers
 from jobs.run import attempts, record
 from jobs.run.folder import RunDir
@@ -21,6 +24,8 @@ from jobs.score import measurements
 from jobs.score.finish import ScoreFinish
 from jobs.score.measurements import Measurements
 from jobs.score.plan import Judges, ScorePart, ScorePlan, Subject, in_parts
+from jobs.score.request import check
+from jobs.score.settings import ScoreSettings
 from jobs.score.shard import _Measurer
 
 
@@ -110,3 +115,22 @@ def test_only_the_newest_end_writes(run: RunDir, monkeypatch: pytest.MonkeyPatch
     assert finish() == 0
     lines, lacking = finish.outcome()
     assert lacking == 0 and any("0.5000" in line for line in lines)
+
+
+def test_what_the_results_lack_is_told_with_its_reason(tmp_path: Path) -> None:
+    data = ScoreFolder(tmp_path / "set", 3)
+    (data.results / "m001.jpg").unlink()
+    left_out = [{"name": "m001", "reason": "m001.png: truncated"}]
+    fingerprint = {"size": list(TINY_SIZE)}
+    write_json(data.results / MANIFEST, {"fingerprint": fingerprint, "images": {}, "left_out": left_out})
+    settings = ScoreSettings(
+        results=str(data.results),
+        input_path=str(data.masks.parent),
+        img_path=str(data.photos),
+        device="cpu",
+        on_bad_input="skip",
+    )
+    plan = check(settings).plan
+    assert [subject.name for part in plan.of_kind("pictures") for subject in part.subjects] == ["m000", "m002"]
+    ((name, reason),) = plan.missing
+    assert name == "m001" and left_out[0]["reason"] in reason

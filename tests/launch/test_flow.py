@@ -266,6 +266,22 @@ def test_how_it_was_ended_is_recorded(
     assert (found.kind, found.state, found.error, found.done, found.total) == ("counting", state, told, 5, 5)
 
 
+@pytest.mark.parametrize("error, state", [(RuntimeError("ours"), State.FAILED), (KeyboardInterrupt(), State.STOPPED)])
+def test_what_is_to_be_compiled_is_before_there_are_workers(
+    pictures: Path, monkeypatch: pytest.MonkeyPatch, error: BaseException, state: State
+) -> None:
+    """By the command, on whose screen it shows; and how that ends is recorded."""
+
+    def end(self: Counting) -> None:
+        raise error
+
+    monkeypatch.setattr(Counting, "compile", end)
+    with pytest.raises(type(error)):
+        count(pictures)
+    found = known(pictures)
+    assert (found.state, found.done, found.total) == (state, 0, 5) and not list(run_of(pictures).logs.iterdir())
+
+
 def test_an_end_that_was_told_stays(pictures: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def end(self: PixelFinish) -> int:
         record.update(RunDir(self.run_dir), State.INCOMPLETE, missing=2)

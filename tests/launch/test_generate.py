@@ -92,17 +92,27 @@ def test_rerun_does_only_what_is_missing(data_folder: Folder) -> None:
     assert (status.state, status.done, status.total) == (State.DONE, 6, 6)
 
 
-def test_damaged_picture_and_exchanged_mask_are_made_again(data_folder: Folder) -> None:
+def test_what_the_user_has_changed_is_not_replaced_by_itself(data_folder: Folder) -> None:
     data = data_folder(4)
     assert data.generate().returncode == 0
     good = data.pictures()
-    (data.results / "m001.jpg").write_bytes(good["m001.jpg"][:-200])
+    (data.results / "m001.jpg").write_bytes(b"retouched")
     Image.fromarray(draw_mask(77)).save(data.masks / "m002.png")
-    repaired = data.generate()
-    assert repaired.returncode == 0 and (told(data).before, told(data).total) == (2, 4)
+    retouched = data.pictures()
+    refused = data.generate()
+    assert refused.returncode == 2 and "m001.jpg" in refused.stderr and "--overwrite" in refused.stderr
+    (data.results / "m001.jpg").unlink()  # so that it is made again
+    refused = data.generate()
+    assert refused.returncode == 2 and "m002.jpg" in refused.stderr and "--overwrite" in refused.stderr
+    (data.results / "m001.jpg").write_bytes(retouched["m001.jpg"])
+    assert data.pictures() == retouched
+
+    replaced = data.generate("--overwrite")
+    assert replaced.returncode == 0 and (told(data).before, told(data).total) == (2, 4)
     assert data.pictures()["m001.jpg"] == good["m001.jpg"]
     assert data.pictures()["m002.jpg"] != good["m002.jpg"]
     assert data.pictures()["m003.jpg"] == good["m003.jpg"]
+    assert data.pictures("results.old") == retouched
 
 
 def test_killed_worker_is_replaced(data_folder: Folder) -> None:
@@ -175,6 +185,47 @@ def test_stopped_job_leaves_no_orphans_and_can_go_on(data_folder: Folder, sent: 
     assert data.pictures() == data.pictures("whole")
 
 
+#: Runs the command with Ctrl-C in the middle of a function.
+_INTERRUPTED = """
+import importlib, os, signal, sys
+module, name = sys.argv.pop(1).split(":")
+module = importlib.import_module(module)
+original = getattr(module, name)
+
+def interrupted(*of, **how):
+    os.kill(os.getpid(), signal.SIGINT)
+    return original(*of, **how)
+
+setattr(module, name, interrupted)
+from launch import generate
+from launch.command import run
+run(generate.main)
+"""
+
+
+def test_ctrl_c_at_every_stage_loses_nothing(data_folder: Folder) -> None:
+    """In the order in which a command comes to them, so that each finds what the one before has left."""
+    data = data_folder(4)
+    for moment in (
+        "jobs.generate.request:check_pictures",
+        "jobs.generate.replacing:restore",
+        "jobs.generate.replacing:insist_on_renames",
+        "jobs.generate.outcomes:compact",
+        "jobs.generate.work:compile_core",
+        "jobs.generate.merge:verify",
+        "jobs.generate.replacing:swap_in",
+    ):
+        command = [sys.executable, "-c", _INTERRUPTED, moment, *data.command("--shards", 2)[2:]]
+        job = subprocess.run(
+            command, cwd=data.path, env=os.environ | {"PYTHONPATH": str(ROOT)}, capture_output=True, text=True
+        )
+        assert job.returncode == 130 and "Traceback" not in job.stderr, (moment, job.stderr)
+        assert not data.results.exists() and not data.workers()
+    assert len(data.made()) == 4 and told(data).state is State.STOPPED
+    assert data.generate().returncode == 0 and len(data.pictures()) == 4
+    assert (told(data).before, told(data).total) == (4, 4)
+
+
 def test_all_faults_of_the_input_come_in_one_report_before_any_work(data_folder: Folder) -> None:
     data = data_folder(6)
     truncate(data.masks / "m000.png")
@@ -192,38 +243,58 @@ def test_all_faults_of_the_input_come_in_one_report_before_any_work(data_folder:
     assert not data.results.exists() and not data.made()
 
 
-def test_bad_input_can_be_skipped_and_mended_later(data_folder: Folder) -> None:
+def test_a_run_with_bad_input_ends_without_it_and_is_completed_later(data_folder: Folder) -> None:
     data = data_folder(5)
     whole = (data.masks / "m001.png").read_bytes()
     truncate(data.masks / "m001.png")
     job = data.generate("--shards", 2, "--on_bad_input", "skip")
-    assert job.returncode == 1
-    assert "m001: " in job.stderr and missing(data) == ["m001"]
-    assert (told(data).state, told(data).missing) == (State.INCOMPLETE, 1)
-    assert not data.results.exists() and len(data.made()) == 4
-    (failure,) = failures(data)
-    assert failure["name"] == "m001" and "truncated" in failure["reason"]
+    assert job.returncode == 1 and "m001: " in job.stderr
+    (left_out,) = json.loads((data.results / "manifest.json").read_text())["left_out"]
+    assert left_out["name"] == "m001" and "truncated" in left_out["reason"]
+    assert missing(data) == ["m001"] and [failure["name"] for failure in failures(data)] == ["m001"]
+    assert len(data.pictures()) == 4 and not (data.results / "m001.jpg").exists()
+    status = read_status(data.run)
+    assert (status.state, status.done, status.failed, status.total) == (State.DONE, 4, 1, 5)
+
+    folder = data.results.stat().st_ino
+    again = data.generate("--on_bad_input", "skip")
+    assert again.returncode == 1 and data.results.stat().st_ino == folder  # there is nothing to do
+    assert (told(data).state, told(data).done, told(data).failed) == (State.DONE, 4, 1)
+    assert data.generate().returncode == 2
 
     (data.masks / "m001.png").write_bytes(whole)
-    (data.run / "images" / "m004.jpg").unlink()
-    retried = data.generate("--retry-failed")
-    assert retried.returncode == 1
-    assert [task.name for task in planned(data).of_shard(0)] == ["m001"] and planned(data).shards == 1
-    assert "m004: " in retried.stderr and missing(data) == ["m004"]
-    assert data.generate().returncode == 0
+    mended = data.generate()
+    assert mended.returncode == 0 and (told(data).before, told(data).total) == (4, 5)
     assert len(data.pictures()) == 5
 
 
-def test_picture_that_fails_while_running_does_not_stop_the_others(data_folder: Folder) -> None:
+def test_what_is_missing_is_told_from_what_has_bad_input(data_folder: Folder) -> None:
+    data = data_folder(3)
+    truncate(data.masks / "m001.png")
+    (data.masks / "m002.png").unlink()
+    (data.masks / "m002.png").mkdir()
+    assert data.generate("--on_bad_input", "skip").returncode == 1 and len(data.pictures()) == 1
+    shutil.copyfile(data.masks / "m000.png", data.masks / "m001.png")
+    (data.run / "images").mkdir()  # what failed is asked for, and nothing else
+    retried = data.generate("--retry-failed", "--on_bad_input", "skip")
+    assert retried.returncode == 1 and sorted(data.pictures()) == ["m000.jpg", "m001.jpg"]
+    assert missing(data) == ["m002"]
+
+
+@pytest.mark.parametrize("how", ["stop", "skip"])
+def test_input_that_goes_bad_while_running_does_not_stop_the_others(data_folder: Folder, how: str) -> None:
     data = data_folder(30)
-    job = data.start("--shards", 1)
+    job = data.start("--shards", 1, "--on_bad_input", how)
     wait_until(lambda: len(data.made()) >= 1)
     truncate(data.masks / "m029.png")
+    (data.run / "images/notes.txt").write_text("mine")
     _, errors = job.communicate(timeout=60)
     assert job.returncode == 1
     assert "m029" in errors and missing(data) == ["m029"]
     assert [failure["name"] for failure in failures(data)] == ["m029"]
-    assert len(data.made()) == 29
+    assert len(data.made()) == (29 if how == "stop" else 0)
+    assert len(data.pictures()) == (0 if how == "stop" else 29)
+    assert (data.run / "strays/notes.txt").read_text() == "mine"  # and it did not stop the end
 
 
 def test_existing_results_are_never_lost_by_surprise(data_folder: Folder) -> None:
@@ -416,6 +487,8 @@ def test_interruption_while_compiling_ends_the_compilers(data_folder: Folder, tm
     job.send_signal(signal.SIGINT)
     _, errors = job.communicate(timeout=120)
     assert job.returncode == 130 and "Traceback" not in errors
+    assert "minutes" in errors  # the user sees what takes so long
+    assert told(data).state is State.STOPPED
     wait_until(lambda: not users_of_the_cache(), 2)
 
 
