@@ -2,6 +2,8 @@
 PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3.14 python3.10 python3; do \
 	$$p -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 14))' 2>/dev/null && echo $$p && break; done)
 BIN := .venv/bin
+# Two processes share the tests; one that has none left takes half of what the other has.
+SHARED := -n 2 --dist worksteal
 
 .PHONY: setup jittor demo test test-fast browser test-slurm bench lint clean
 
@@ -22,11 +24,11 @@ demo: jittor
 	$(BIN)/python launch/demo.py
 
 test: jittor
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(SHARED)
 
 # What takes a minute or two once compiled; CONTRIBUTING.md explains the markers.
 test-fast: jittor
-	$(BIN)/python -m pytest -m "not process and not slow and not slurm"
+	$(BIN)/python -m pytest $(SHARED) -m "not process and not slow and not slurm"
 
 # Installs Debian's Chromium where it may: `make test` looks at the gallery with it, and does without if there is none.
 browser:

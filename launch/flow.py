@@ -105,6 +105,7 @@ def taken(run: RunDir, *folders: Path) -> Iterator[int]:
         with lock.held(run) as descriptor:
             try:
                 on_cluster.forget_submission(run)
+                run.clear_temporaries()
                 yield descriptor
             except UserError:
                 if run.path in made and not is_run(run.path):

@@ -26,7 +26,7 @@ def train(request: TrainRequest, environment: Mapping[str, str], held: int) -> i
     `environment` is every rank's, and `held` the lock that they keep as long as they live.
     """
     run_dir, plan = request.run, request.plan
-    record.begin(run_dir, Kind.TRAINING, State.STARTING, total=plan.steps, step=request.first_step)
+    record.begin(run_dir, Kind.TRAINING, State.STARTING, total=plan.steps, **request.before)
     share = resources.thread_environment(resources.threads(plan.ranks))
     starter, job = starters.here(plan.ranks), TrainJob(run_dir.path)
     ranks = Ranks(job, starter, {**environment, **share}, run_dir.logs, keep_open=[held])
@@ -42,7 +42,7 @@ def train(request: TrainRequest, environment: Mapping[str, str], held: int) -> i
 
 def _watch(request: TrainRequest, ranks: Ranks) -> None:
     """One bar over all steps, from the record that rank 0 updates."""
-    plan, first = request.plan, request.first_step
+    plan, first = request.plan, request.before["step"]
     with progress_bar(plan.steps, Kind.TRAINING.doing, Kind.TRAINING.unit, initial=first) as bar:
         while not ranks.wait(_TICK):
             told = record.read(request.run)

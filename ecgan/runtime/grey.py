@@ -48,7 +48,7 @@ def _train_on_grey(trainee: str, model: ModelConfig, recipe: Recipe, batch: int,
     for sample in (samples[0], *samples):  # the first is different: average and moments are constants there
         learner.step([sample] * batch, rate=1e-4)
     if paints:
-        learner.paint(samples[:1])
+        learner.paint(samples)
 
 
 def _score_grey(inception: str | None, segmenter: str | None, size: list[int] | None) -> None:

@@ -15,6 +15,7 @@ from jobs.generate.outcomes import TaskOutcome
 from jobs.generate.plan import GeneratePlan
 from jobs.generate.settings import GenerateSettings
 from jobs.run import attempts, record
+from jobs.run.failures import Failure
 from jobs.run.folder import RunDir
 from jobs.run.state import State
 from jobs.sharded.finish import Finish
@@ -42,7 +43,7 @@ class GenerateFinish(Finish):
         left_out = self.left_out(plan, gathered)
         if merge.is_complete(self.results, plan.without({gap.name for gap in left_out})):
             return self._done(run, plan, left_out)  # started again after it had done its work
-        run.clear_temporaries()  # a worker that was killed may have left one
+        run.clear_temporaries(run.images)  # a worker that was killed may have left one
         strays.set_aside(run, {*plan.files, merge.MANIFEST})
         failures = self.note_failures()
         gaps = merge.verify(run, plan, gathered)
@@ -67,7 +68,7 @@ class GenerateFinish(Finish):
 
     def note_failures(self) -> int:
         run, plan = self._opened()
-        others = [{"name": gap.name, "reason": gap.reason} for gap in self._of_no_picture(plan)]
+        others = [Failure(name=gap.name, reason=gap.reason) for gap in self._of_no_picture(plan)]
         return outcomes.write_failures(run, plan, outcomes.gather(run), others)
 
     def left_out(self, plan: GeneratePlan, known: Mapping[str, TaskOutcome]) -> list[Gap]:

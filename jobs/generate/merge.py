@@ -101,8 +101,12 @@ def write_manifest(
     write_json(run.images / MANIFEST, manifest)
 
 
+def has_damaged_manifest(results: Path) -> bool:
+    return os.path.lexists(results / MANIFEST) and read_manifest(results) is None
+
+
 def read_manifest(results: Path) -> dict[str, Any] | None:
-    """The manifest of a results folder; None if it is not one of ours."""
+    """The manifest of a results folder; None if there is none, or it is damaged."""
     try:
         manifest = read_any_json(results / MANIFEST)
         width, height = manifest["fingerprint"]["size"]

@@ -18,7 +18,7 @@ from typing import Any
 from ecgan.errors import UserError, reason
 from ecgan.files import TEMPORARY_SUFFIX
 from ecgan.threads import in_threads
-from jobs.generate.merge import MANIFEST, READERS, names_in, read_manifest, sha256_if_any
+from jobs.generate.merge import MANIFEST, READERS, has_damaged_manifest, names_in, read_manifest, sha256_if_any
 from jobs.generate.plan import GeneratePlan, differences
 from jobs.run.folder import RunDir
 
@@ -35,6 +35,13 @@ def insist_on_replaceable(results: Path, plan: GeneratePlan, overwrite: bool) ->
         raise UserError(f"--output_path {results} is a mount point, which no rename can replace: choose a folder in it")
     if not results.is_dir():
         raise UserError(f"{results} is a file; choose another --output_path")
+    if has_damaged_manifest(results):  # nobody can tell what in it is ours, so all of it is kept
+        if overwrite:
+            return
+        raise UserError(
+            f"{results / MANIFEST} is damaged, so it is not known what {results} holds: --overwrite makes all pictures "
+            f"anew and keeps the folder as {results.name}.old, another --output_path leaves it"
+        )
     manifest = read_manifest(results)
     ours = set(manifest["images"]) | {MANIFEST} if manifest else set()
     present = names_in(results)

@@ -20,6 +20,7 @@ from jobs.generate.outcomes import TaskOutcome
 from jobs.generate.plan import GeneratePlan, Painting, Task, input_digest
 from jobs.generate.settings import GenerateSettings
 from jobs.options import resolved
+from jobs.run import record
 from jobs.run.folder import RunDir, run_beside
 from jobs.run.kind import Kind
 from jobs.sharded.work import Request
@@ -59,6 +60,8 @@ def check(settings: GenerateSettings, device: Device | None = None) -> GenerateR
     Raises UserError, with all faults of the input in one message.
     """
     results = resolved(settings.output_path)
+    run = RunDir(run_beside(results, Kind.GENERATION))
+    record.insist_on_kind(run, Kind.GENERATION)
     checkpoint = _open_checkpoint(settings)
     checkpoint.verify()
     for name in ("input_path", "img_path", "checkpoint"):
@@ -88,7 +91,6 @@ def check(settings: GenerateSettings, device: Device | None = None) -> GenerateR
         format=settings.format,
         quality=settings.quality,
     )
-    run = RunDir(run_beside(results, Kind.GENERATION))
     plan = GeneratePlan(painting, settings.batch, tasks)
     return GenerateRequest(run, settings, checkpoint, plan, skipped, faulty, remarks, results)
 

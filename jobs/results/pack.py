@@ -12,7 +12,7 @@ from typing import Any
 from ecgan.data.folders import listing
 from ecgan.data.images import BadImage, Size, check_picture, read_bytes
 from ecgan.errors import UserError
-from ecgan.files import sha256_of, whole_file
+from ecgan.files import clear_leftovers, sha256_of, whole_file
 from ecgan.progress import progress_bar
 from ecgan.threads import in_threads
 from jobs.generate import merge
@@ -52,11 +52,16 @@ def pack(settings: PackSettings) -> Archive:
     results = Path(settings.results).expanduser()
     output = output_file(settings.output, [resolved(results)])
     manifest = read_manifest(results)
+    if merge.has_damaged_manifest(results):
+        raise UserError(
+            f"{results / MANIFEST} is damaged, so nothing can be verified: launch/generate.py --overwrite mends it"
+        )
     if manifest is None:
         raise UserError(
             f"--results {results} holds no {MANIFEST}: it is no folder that launch/generate.py finished; generate first"
         )
     pictures = _verified(results, manifest)
+    clear_leftovers(output.parent)
     try:
         with (
             whole_file(output) as file,

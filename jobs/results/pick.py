@@ -23,7 +23,7 @@ from ecgan.data.folders import find_pictures
 from ecgan.data.images import BadImage, read_mask, read_photo, resize_photo
 from ecgan.data.testset import Item
 from ecgan.errors import UserError
-from ecgan.files import write_atomically
+from ecgan.files import clear_leftovers, write_atomically
 from ecgan.palette import colourise
 from ecgan.progress import progress_bar
 from ecgan.scoring import terms, total
@@ -149,4 +149,5 @@ def _write_sheet(path: Path, chosen: Sequence[Candidate], model: ModelConfig) ->
         raise UserError(str(error)) from None
     buffer = io.BytesIO()
     contact_sheet(rows, _TILE).save(buffer, "JPEG", quality=_QUALITY)
+    clear_leftovers(path.parent)
     write_atomically(path, buffer.getvalue())

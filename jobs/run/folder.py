@@ -65,8 +65,13 @@ class RunDir:
         except OSError as error:
             raise UserError(f"can't write to {self.path}: {error.strerror}; choose another {self.option}") from None
 
-    def clear_temporaries(self) -> None:
-        """Removes what killed processes left half written. Only while holding the lock."""
-        for folder in (self.path, self.shards, self.images):
+    def clear_temporaries(self, *folders: Path) -> None:
+        """Removes what killed processes left half written in `folders`, by default wherever a run writes. Only while
+        holding the lock."""
+        everywhere = (self.path, self.shards, self.images, self.parts, self.states, self.samples, self.attempts)
+        for folder in folders or (*everywhere, self.logs, *self.logs.glob("*/")):
             for path in folder.glob(f".*{TEMPORARY_SUFFIX}"):
-                shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+                if path.is_dir() and not path.is_symlink():
+                    shutil.rmtree(path)
+                else:
+                    path.unlink(missing_ok=True)

@@ -11,12 +11,16 @@ import dataclasses
 from dataclasses import dataclass
 from typing import Any
 
+from ecgan.errors import UserError
 from ecgan.files import write_json
 from jobs.run import attempts, values
 from jobs.run.clock import now
 from jobs.run.folder import RunDir
 from jobs.run.kind import Kind
 from jobs.run.state import State
+
+#: What tells a plan's kind, where the record does not.
+_PLANS = {"painting": Kind.GENERATION, "judges": Kind.SCORING, "pairs": Kind.TRAINING}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,6 +87,25 @@ def read(run: RunDir) -> RunRecord:
     except (OSError, ValueError, TypeError):
         fault = f"{run.status} can't be read as a run's status"
         return RunRecord(kind=Kind("run"), state=State.UNREADABLE, error=fault)
+
+
+def kind_of(run: RunDir) -> Kind | None:
+    """What the run in this folder is, from what it says of itself, else from its plan; None if that is not known."""
+    with contextlib.suppress(OSError, ValueError):
+        found = values.read_object(run.status).get("kind")
+        if isinstance(found, str):
+            return Kind(found)
+    with contextlib.suppress(OSError, ValueError):
+        plan = values.read_object(run.plan)
+        return next((kind for key, kind in _PLANS.items() if key in plan), None)
+    return None
+
+
+def insist_on_kind(run: RunDir, kind: Kind) -> None:
+    """Raises UserError if the folder is that of a run of another kind, which must not be written over."""
+    found = kind_of(run)
+    if found not in (None, kind):
+        raise UserError(f"{run.option} leads to {run.path}, the folder of a {found}: choose another for a {kind}")
 
 
 def _write(run: RunDir, record: RunRecord) -> RunRecord:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timezone
@@ -10,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ecgan.errors import UserError
-from jobs.run import lock, record
+from jobs.run import failures, lock, record
 from jobs.run.attempts import TRAINING, shard_unit
 from jobs.run.clock import is_long_ago, moment
 from jobs.run.cluster import Tries, on_cluster
@@ -147,14 +146,15 @@ def _speed(shards: Iterable[Shard]) -> float | None:
 
 def _last_failure(run: RunDir, state: State) -> str | None:
     """The last of the pictures that failed, and how many did, of a run that leaves something to do."""
-    if not state.begins_again or not run.failures.is_file():
+    if not state.begins_again:
         return None
-    lines = run.failures.read_text(encoding="utf-8", errors="replace").splitlines()
     try:
-        last = json.loads(lines[-1])
-        return f"{last['name']}: {last['reason']}" + (f" ({len(lines)} such in {run.failures})" if lines[1:] else "")
-    except (ValueError, TypeError, KeyError, IndexError):
+        found, _ = failures.read(run.failures)
+    except UserError:
         return None
+    if not found:
+        return None
+    return f"{found[-1].name}: {found[-1].reason}" + (f" ({len(found)} such in {run.failures})" if found[1:] else "")
 
 
 def _last(*moments: str | None) -> str | None:

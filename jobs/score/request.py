@@ -15,7 +15,7 @@ from ecgan.data.folders import PHOTO_SUFFIXES, find_pictures
 from ecgan.data.images import BadImage, Size, size_of
 from ecgan.data.testset import Fault, Item, check_pictures, find_test_set
 from ecgan.errors import UserError
-from ecgan.files import read_any_json, sha256_of
+from ecgan.files import sha256_of
 from ecgan.runtime.compiling import usable_device
 from ecgan.runtime.devices import Device, choose_device
 from ecgan.scoring.frechet import Gaussian
@@ -23,6 +23,7 @@ from ecgan.threads import in_threads
 from jobs import faults
 from jobs.generate.merge import left_out, read_manifest
 from jobs.options import resolved
+from jobs.run import record
 from jobs.run.folder import RunDir, run_beside
 from jobs.run.kind import Kind
 from jobs.score import statistics
@@ -87,9 +88,9 @@ def check(settings: ScoreSettings, device: Device | None = None) -> ScoreRequest
 
 def _insist_on_own_folder(run: RunDir) -> None:
     """UserError if what lies in the folder is not what a scoring leaves there, which may be cleared away."""
-    try:
-        is_ours = "judges" in read_any_json(run.plan)
-    except (OSError, ValueError, TypeError):
+    record.insist_on_kind(run, Kind.SCORING)
+    is_ours = record.kind_of(run) is not None
+    if not is_ours:  # nothing has been said yet
         is_ours = not any(path.is_file() and path != run.lock for path in run.path.glob("**/*"))
     if not is_ours:
         raise UserError(f"--output_path {run.path} holds files of something else: choose a new or an empty folder")
@@ -106,10 +107,7 @@ def _find_segmenter(settings: ScoreSettings) -> SegmenterFile | None:
             print(f"note: no mask accuracy: {error}", file=sys.stderr)
             return None
         raise UserError(f"--segmenter: {error}") from None
-    if found.shape.classes != settings.label_nc:
-        raise UserError(
-            f"--segmenter {path} tells {found.shape.classes} classes apart, --label_nc is {settings.label_nc}"
-        )
+    found.insist_on_classes(settings.label_nc)
     return found
 
 

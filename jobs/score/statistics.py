@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from ecgan.files import write_atomically
+from ecgan.files import clear_leftovers, write_atomically
 from ecgan.runtime.cache import cache_dir
 from ecgan.scoring.frechet import Gaussian
 from jobs.score import plan
@@ -41,4 +41,5 @@ def save(file: Path, gaussian: Gaussian) -> None:
     buffer = io.BytesIO()
     np.savez(buffer, mean=gaussian.mean, covariance=gaussian.covariance, count=np.int64(gaussian.count))
     file.parent.mkdir(parents=True, exist_ok=True)
+    clear_leftovers(file.parent)
     write_atomically(file, buffer.getvalue())

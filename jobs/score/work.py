@@ -64,7 +64,6 @@ class Scoring(Work):
     def lay_out(self) -> None:
         """The last score is cleared away, too: it is not that of these pictures until they are measured."""
         run, plan, request = self.run, self.plan, self.request
-        run.clear_temporaries()
         for outcome in (run.score, run.numbers):
             outcome.unlink(missing_ok=True)
         measurements.clear_others(run, plan.parts)

@@ -37,7 +37,7 @@ def test_child_says_why_it_does_not_start(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setenv("ECGAN_CACHE", str(tmp_path))
     monkeypatch.setenv("cc_path", "/nowhere/g++")
     for start in (start_in_child, compile_core):
-        with pytest.raises(MachineError, match="C.. compiler: cc_path is /nowhere/g.., which is no program; install"):
+        with pytest.raises(MachineError, match=r"cc_path is /nowhere/g\+\+"):
             start("cpu")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -19,13 +20,14 @@ from ecgan.config import ModelConfig
 from ecgan.data.testset import Fault
 from ecgan.errors import UserError
 from ecgan.files import sha256_of
-from jobs.generate import merge, outcomes, replacing, strays
+from jobs.generate import merge, outcomes, replacing, strays, work
 from jobs.generate.finish import GenerateFinish
 from jobs.generate.outcomes import TaskOutcome
 from jobs.generate.plan import GeneratePlan, Painting, Task, differences
 from jobs.generate.settings import GenerateSettings
 from jobs.run import attempts, record
 from jobs.run.folder import RunDir
+from jobs.run.kind import Kind
 from jobs.run.state import State
 
 SIZE = (32, 32)
@@ -64,7 +66,7 @@ def test_plan_comes_back_from_its_file(tmp_path: Path) -> None:
     plan.save(tmp_path / "plan.json")
     assert GeneratePlan.load(tmp_path / "plan.json") == plan
     (tmp_path / "plan.json").write_text("{")
-    with pytest.raises(UserError, match="plan.json is not a plan"):
+    with pytest.raises(UserError, match=r"plan\.json"):
         GeneratePlan.load(tmp_path / "plan.json")
 
 
@@ -170,7 +172,7 @@ def test_kill_between_the_renames_is_mended(
     assert (results / "old.png").exists() and not run.replaced.exists()
 
     run.replaced.mkdir()
-    with pytest.raises(UserError, match="has taken the place"):
+    with pytest.raises(UserError, match=re.escape(str(results))):
         replacing.restore(run, results)  # other pictures were put there meanwhile
     run.replaced.rmdir()
     merge.write_manifest(run, plan, gathered, {})
@@ -185,9 +187,92 @@ def test_results_that_can_not_be_renamed_stay(
     made_run: tuple[RunDir, GeneratePlan, dict[str, TaskOutcome]], tmp_path: Path
 ) -> None:
     run, plan, gathered = made_run
-    with pytest.raises(UserError, match="pictures are in"):
+    with pytest.raises(UserError, match=re.escape(str(run.images))):  # where they are
         replacing.swap_in(run, tmp_path / "no" / "such" / "folder")
     assert len(list(run.images.glob("*.png"))) == 3
+
+
+@pytest.mark.parametrize("content", ["{", '{"images": {}}', "[]"])
+def test_results_whose_manifest_is_damaged_are_put_aside_where_that_was_asked_for(
+    made_run: tuple[RunDir, GeneratePlan, dict[str, TaskOutcome]], tmp_path: Path, content: str
+) -> None:
+    run, plan, _ = made_run
+    plan.save(run.plan)
+    results = tmp_path / "results"
+    results.mkdir()
+    (results / "t9.png").write_bytes(b"of a larger run")
+    (results / merge.MANIFEST).write_text(content)
+    with pytest.raises(UserError, match="manifest.json is damaged.*--overwrite"):
+        replacing.insist_on_replaceable(results, plan, overwrite=False)
+    replacing.insist_on_replaceable(results, plan, overwrite=True)
+    finish = GenerateFinish(run.path, results, GenerateSettings(overwrite=True), ())
+    assert finish() == 0 and merge.is_complete(results, plan)
+    aside = tmp_path / "results.old"
+    assert (aside / "t9.png").read_bytes() == b"of a larger run"
+
+
+@pytest.mark.parametrize(
+    "content", ["{", "[]", '{"fingerprint": 5}', '{"fingerprint": [["seed", 1]]}', "seed", "model"]
+)
+def test_pictures_of_a_damaged_plan_are_not_made_again_without_a_word(
+    made_run: tuple[RunDir, GeneratePlan, dict[str, TaskOutcome]], tmp_path: Path, content: str
+) -> None:
+    run, plan, _ = made_run
+    plan.save(run.plan)
+    here = work._made_before(run, tmp_path / "results", plan, False)
+    assert here[0].keys() == {"t0", "t1", "t2"} and not here[1]
+    if content in ("seed", "model"):  # of a type that it can't be
+        saved = json.loads(run.plan.read_text())
+        saved["fingerprint"][content] = "text"
+        content = json.dumps(saved)
+    run.plan.write_text(content)
+    with pytest.raises(UserError, match="plan.json is damaged.*--overwrite"):
+        work._made_before(run, tmp_path / "results", plan, False)
+    assert work._made_before(run, tmp_path / "results", plan, True)[0] == {}
+    run.plan.unlink()  # as a kill leaves it while one plan takes the place of another
+    again, remarks = work._made_before(run, tmp_path / "results", plan, False)
+    assert again == {} and len(remarks) == 1 and remarks[0].startswith("3 ")
+
+
+def test_what_failed_is_tried_again_whatever_has_become_of_some_lines(tmp_path: Path) -> None:
+    run = RunDir(tmp_path)
+    run.failures.write_text('{"name": "m1", "reason": "bad"}\n{"na\n5\n')
+    assert work._failed_names(run, missing=3) == ({"m1"}, 2)
+    run.failures.write_text("{")
+    with pytest.raises(UserError, match=r"failures\.jsonl is damaged"):
+        work._failed_names(run, missing=3)
+
+
+@pytest.mark.parametrize(
+    "change", [{"painting": []}, {"tasks": [5]}, {"batch": "x"}, {"painting": {"model": ["width"]}}]
+)
+def test_what_is_no_plan_is_told_to_the_user(tmp_path: Path, change: dict[str, Any]) -> None:
+    path = tmp_path / "plan.json"
+    plan_of(2).save(path)
+    values = json.loads(path.read_text())
+    if isinstance(change.get("painting"), dict):
+        change = {"painting": values["painting"] | change["painting"]}
+    path.write_text(json.dumps(values | change))
+    with pytest.raises(UserError, match="plan.json is not a plan"):
+        GeneratePlan.load(path)
+
+
+def test_a_folder_keeps_its_kind_of_run(tmp_path: Path) -> None:
+    run = RunDir(tmp_path / "run", "--run_dir")
+    record.insist_on_kind(run, Kind.TRAINING)
+    run.create()
+    plan_of(1).save(run.plan)
+    for kind in (Kind.TRAINING, Kind.SCORING):
+        with pytest.raises(UserError, match="--run_dir.*generation"):
+            record.insist_on_kind(run, kind)
+    record.insist_on_kind(run, Kind.GENERATION)
+    record.begin(run, Kind.TRAINING, State.DONE)
+    record.insist_on_kind(run, Kind.TRAINING)
+    with pytest.raises(UserError, match="training"):
+        record.insist_on_kind(run, Kind.GENERATION)
+    run.status.write_text("{")
+    run.plan.write_text("{")
+    record.insist_on_kind(run, Kind.GENERATION)  # nothing says what it was
 
 
 def publish(made_run: tuple[RunDir, GeneratePlan, dict[str, TaskOutcome]], tmp_path: Path) -> Path:

@@ -42,7 +42,7 @@ def test_what_has_no_partner_is_named(tmp_path: Path) -> None:
         ("p1", "p1.jpg"),
         ("p2", "p2.png"),
     ]
-    assert "no such folder" in find_training_set(tmp_path / "nowhere").faults[0].reason
+    assert "nowhere" in find_training_set(tmp_path / "nowhere").faults[0].reason
 
 
 def test_the_list_leaves_pairs_out(tmp_path: Path) -> None:

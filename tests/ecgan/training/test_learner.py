@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import re
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -72,7 +74,7 @@ def test_micro_batches_add_up_to_the_batch() -> None:
     twins = [sample(0), dataclasses.replace(sample(0), name="twin")]
     whole, parts = make(), make(dataclasses.replace(RECIPE, micro_batch=1))
     batch = Batch.of(twins, MODEL.semantic_nc)
-    halves = [Batch.of([twin], MODEL.semantic_nc) for twin in twins]
+    halves = [Batch.of([twin], MODEL.semantic_nc, parts=2) for twin in twins]
     at_once = whole.gradients(whole._painters, generator_losses, [batch])
     summed = parts.gradients(parts._painters, generator_losses, halves)
     for name, value in at_once.terms.items():
@@ -192,12 +194,53 @@ def test_damaged_states_are_noticed_and_the_one_before_is_taken(tmp_path: Path) 
     said: list[str] = []
     found = state.newest(tmp_path, said.append)
     assert found is not None and found.progress["step"] == 1
-    assert len(said) == 2 and "step-00000003" in said[0] and "D.safetensors" in said[0]
+    assert "step-00000003" in said[0] and "D.safetensors" in said[0]
     assert (tmp_path / "damaged-step-00000003").is_dir()
     (tmp_path / "step-00000001/G.safetensors").unlink()
-    with pytest.raises(UserError, match="no state in .* is whole"):
+    for _ in range(2):  # again and again, until somebody says that all shall begin anew
+        with pytest.raises(UserError, match=re.escape(str(tmp_path))):
+            state.newest(tmp_path, said.append)
+    shutil.rmtree(tmp_path / "step-00000001")
+    with pytest.raises(UserError, match=re.escape(str(tmp_path))):  # two have been put aside
         state.newest(tmp_path, said.append)
-    assert state.newest(tmp_path, said.append) is None  # all were put aside, none is left
+    assert state.newest(tmp_path / "new", said.append) is None
+
+
+@pytest.mark.parametrize("file", ["checkpoint.json", "G.safetensors", "adam_D.safetensors"])
+def test_a_state_that_lacks_a_file_is_passed_over(tmp_path: Path, file: str) -> None:
+    from ecgan.training import state
+
+    learner = make()
+    for step in (1, 2):
+        state.save(tmp_path, learner, step, {})
+    (tmp_path / "step-00000002" / file).unlink()
+    said: list[str] = []
+    found = state.newest(tmp_path, said.append)
+    assert found is not None and found.progress["step"] == 1 and file in said[0]
+
+
+def test_a_state_whose_tensors_are_not_its_models_is_passed_over(tmp_path: Path) -> None:
+    from ecgan.training import state
+
+    learner = make()
+    state.save(tmp_path, learner, 1, {})
+    path = state.save(tmp_path, learner, 2, {}).path / "checkpoint.json"
+    path.write_text(path.read_text().replace('"ngf": 4', '"ngf": 5'))
+    with pytest.raises(UserError, match="G.safetensors"):
+        state.look_at(path.parent)
+    found = state.newest(tmp_path, print)
+    assert found is not None and found.progress["step"] == 1
+
+
+def test_what_a_kill_leaves_of_a_state_is_cleared_away(tmp_path: Path) -> None:
+    from ecgan.training import state
+
+    half = tmp_path / ".step-00000002.0123abcd.part"
+    half.mkdir()
+    (half / "G.safetensors").write_bytes(bytes(1000))
+    assert state.unfinished_size(tmp_path) == 1000 and state.newest(tmp_path, print) is None
+    state.clear_unfinished(tmp_path)
+    assert not list(tmp_path.iterdir())
 
 
 def test_the_last_states_and_the_best_are_kept(tmp_path: Path) -> None:
@@ -241,3 +284,16 @@ def test_adam_takes_two_time_scales() -> None:
     assert AdamSettings().rates(2e-4) == (1e-4, 4e-4)
     assert AdamSettings(two_time_scales=False).rates(2e-4) == (2e-4, 2e-4)
     assert Schedule().rate(1) == 2e-4
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("spade", ["exact-sparse", "dense"])
+def test_samples_are_painted_as_steps_are_taken(monkeypatch: pytest.MonkeyPatch, spade: Any) -> None:
+    from ecgan.networks import Segmap
+
+    asked = []
+    surroundings = Segmap.surroundings
+    monkeypatch.setattr(Segmap, "surroundings", lambda self, *size: asked.append(size) or surroundings(self, *size))
+    learner = make(dataclasses.replace(RECIPE, spade=spade))
+    pictures = learner.paint([sample(0)])
+    assert bool(asked) is (spade == "exact-sparse") and len(pictures[0]) == len(learner.headings)

