@@ -230,7 +230,8 @@ def _link_libraries(lib64: Path, part: Part) -> None:
 
 def _nvcc_script(folder: Path, cuda: Cuda, archs: Sequence[int]) -> str:
     """Stands in for nvcc, where a link would lead Jittor to the folder of the real one."""
-    cases, first = [], ""
+    cases = ['    -includecstdint | -Wno-template-body) set -- "$@" -Xcompiler "$argument" ;;']
+    first = ""
     if cuda.version >= (13, 0):
         cases += ["    -iquote*) ;;", '    -std=c++14) set -- "$@" -std=c++17 ;;']
         first = f" -I{shlex.quote(str(folder / 'quoted'))}"  # nvcc does not know -iquote
