@@ -160,7 +160,7 @@ def _paints(path: Path) -> bool:
 
 def _open_native(path: Path, overrides: ModelOverrides) -> Checkpoint:
     description = native.describe(path)
-    model = ModelConfig.from_dict(description["model"])
+    model = native.model(path, description)
     overrides.insist_on(model, path)
     sha256 = {name.removesuffix(".safetensors"): digest for name, digest in description["sha256"].items()}
     files = {name: path / f"{name}.safetensors" for name in sha256}

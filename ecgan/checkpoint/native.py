@@ -86,6 +86,14 @@ def describe(folder: Path) -> dict[str, Any]:
     return description
 
 
+def model(folder: Path, description: dict[str, Any]) -> ModelConfig:
+    """Of the networks in `folder`, as `describe` found it. Raises UserError that names the file if it is none."""
+    try:
+        return ModelConfig.from_dict(description["model"])
+    except UserError as error:
+        raise UserError(f"{folder / DESCRIPTION} is damaged: {error.fact}") from None
+
+
 def load_network(folder: Path, name: str, sha256: str) -> dict[str, np.ndarray]:
     """The tensors of network `name`; raises UserError if the file is missing or its checksum is not `sha256`."""
     path = folder / f"{name}.safetensors"

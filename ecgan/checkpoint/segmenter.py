@@ -11,7 +11,7 @@ import numpy as np
 from ecgan.checkpoint import STATES, list_states, native
 from ecgan.checkpoint.tensors import insist_on_fit
 from ecgan.checkpoint.weights import insist_on_finite, read_weights
-from ecgan.config import ModelConfig, SegformerShape
+from ecgan.config import SegformerShape
 from ecgan.data.images import Size
 from ecgan.errors import UserError
 from ecgan.files import sha256_of
@@ -87,7 +87,7 @@ def _open_state(folder: Path) -> SegmenterFile:
     file = folder / f"{SEGMENTER}.safetensors"
     if file.name not in description["sha256"]:
         raise UserError(f"{folder} is a checkpoint, but not of a segmentation network (it has no {file.name})")
-    model = ModelConfig.from_dict(description["model"])
+    model = native.model(folder, description)
     native.verify(file, description["sha256"][file.name])
     shape = _shape(file, _read(file))
     if shape.classes != model.label_nc:

@@ -61,6 +61,11 @@ def test_damaged_checkpoint_is_named(tmp_path: Path, tiny_checkpoint: Path) -> N
     (folder / "E.safetensors").unlink()
     with pytest.raises(UserError, match=r"E\.safetensors"):
         open_checkpoint(folder)
+    text = (folder / "checkpoint.json").read_text()
+    for damaged in (text.replace("label_nc", "label]nc"), text.replace('"width": 128', '"width": 129')):
+        (folder / "checkpoint.json").write_text(damaged)
+        with pytest.raises(UserError, match="checkpoint.json is damaged"):
+            open_checkpoint(folder)
     (folder / "checkpoint.json").write_text("{}")
     with pytest.raises(UserError, match=r"checkpoint\.json"):
         open_checkpoint(folder)
