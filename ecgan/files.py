@@ -50,7 +50,7 @@ def whole_file(path: Path) -> Iterator[BinaryIO]:
     temporary = path.with_name(f".{secrets.token_hex(8)}{TEMPORARY_SUFFIX}")  # short, since `path` may not be
     try:
         with open(temporary, "wb") as file:
-            hold(file.fileno())
+            _hold(file.fileno())
             yield file
             file.flush()
             os.fsync(file.fileno())
@@ -63,7 +63,38 @@ def whole_file(path: Path) -> Iterator[BinaryIO]:
         raise
 
 
-def hold(descriptor: int) -> None:
+@contextlib.contextmanager
+def whole_folder(path: Path) -> Iterator[Path]:
+    """A folder to fill beside `path` under a temporary name, which takes that place when the block has ended.
+
+    Raises OSError, also if something is there by then; whatever is raised, no temporary is left.
+    """
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}{TEMPORARY_SUFFIX}")
+    temporary.mkdir()
+    held = os.open(temporary, os.O_RDONLY)
+    try:
+        _hold(held)
+        yield temporary
+        os.replace(temporary, path)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+        os.close(held)
+
+
+def make_folder_once(path: Path, fill: Callable[[Path], object]) -> None:
+    """A folder, filled by `fill(folder)`, unless it is there; of several processes that want it one makes it."""
+    if path.is_dir():
+        return
+    clear_leftovers(path.parent)
+    try:
+        with whole_folder(path) as new:
+            fill(new)
+    except OSError:
+        if not path.is_dir():  # else another process was first
+            raise
+
+
+def _hold(descriptor: int) -> None:
     """Keeps an open temporary file or folder from `clear_leftovers` as long as it is open; where there are no locks,
     nothing is cleared."""
     with contextlib.suppress(OSError):

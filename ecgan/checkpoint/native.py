@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import secrets
-import shutil
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -22,7 +20,7 @@ from safetensors.numpy import save as save_tensors
 
 from ecgan.config import ModelConfig
 from ecgan.errors import UserError, reason
-from ecgan.files import TEMPORARY_SUFFIX, hold, read_any_json, sha256_of, write_json
+from ecgan.files import read_any_json, sha256_of, whole_folder, write_json
 
 DESCRIPTION = "checkpoint.json"
 FORMAT = 1
@@ -43,31 +41,19 @@ def save(
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UserError(f"{folder} exists already; choose another name or remove it")
     folder.parent.mkdir(parents=True, exist_ok=True)
-    temporary = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}{TEMPORARY_SUFFIX}")
-    held = None
-    try:
-        temporary.mkdir()
-        held = os.open(temporary, os.O_RDONLY)
-        hold(held)
+    with whole_folder(folder) as new:
         files = {}
         for name, arrays in networks.items():
-            file = temporary / f"{name}.safetensors"
+            file = new / f"{name}.safetensors"
             content = save_tensors({key: np.ascontiguousarray(array) for key, array in arrays.items()})
             with open(file, "wb") as stream:
                 stream.write(content)
                 stream.flush()
                 os.fsync(stream.fileno())
             files[file.name] = hashlib.sha256(content).hexdigest()
-        write_json(
-            temporary / DESCRIPTION, {"format": FORMAT, "model": model.to_dict(), "about": about, "sha256": files}
-        )
+        write_json(new / DESCRIPTION, {"format": FORMAT, "model": model.to_dict(), "about": about, "sha256": files})
         if before_rename is not None:
             before_rename()
-        os.replace(temporary, folder)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-        if held is not None:
-            os.close(held)
 
 
 def describe(folder: Path) -> dict[str, Any]:

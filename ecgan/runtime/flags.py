@@ -6,12 +6,12 @@ Jittor puts the variable `cc_flags` before its own folders of headers; a header 
 from __future__ import annotations
 
 import hashlib
-import os
 import re
 import shutil
 from functools import cache
 from pathlib import Path
 
+from ecgan.files import make_folder_once
 from ecgan.runtime import cuda
 from ecgan.runtime.cache import cache_dir
 from ecgan.runtime.programs import ask
@@ -39,18 +39,7 @@ def without_ours(cc_flags: str) -> str:
 
 def lay_out_headers() -> None:
     """Raises OSError if that can't be written."""
-    folder = _folder()
-    if folder.is_dir():
-        return
-    new = folder.with_name(f".{folder.name}.{os.getpid()}")
-    shutil.rmtree(new, ignore_errors=True)
-    shutil.copytree(_SOURCES, new)
-    try:
-        new.rename(folder)
-    except OSError:
-        shutil.rmtree(new, ignore_errors=True)  # another process was first
-        if not folder.is_dir():
-            raise
+    make_folder_once(_folder(), lambda new: shutil.copytree(_SOURCES, new, dirs_exist_ok=True))
 
 
 def gcc_version() -> int:

@@ -242,7 +242,8 @@ def _end_of(process: int | None) -> int | None:
     state = _state(process) if process is not None else None
     if state is None:
         return 0
-    return int(state[-1]) if state[0] == "Z" else None
+    only_one_left = int(state[17]) <= 1  # of its threads, which may outlive the first one and keep files open
+    return int(state[-1]) if state[0] == "Z" and only_one_left else None
 
 
 def _state(process: int) -> list[str] | None:

@@ -7,16 +7,14 @@ under the names of CUDA 12 and cuDNN 8. Where all is so already, nothing is made
 from __future__ import annotations
 
 import hashlib
-import os
 import re
-import secrets
 import shlex
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ecgan.files import TEMPORARY_SUFFIX, clear_leftovers, hold
+from ecgan.files import make_folder_once
 from ecgan.runtime.cuda.search import _MACHINE, _SYSTEM, Cuda, Part
 
 _SOURCES = Path(__file__).parent / "overlay"
@@ -111,8 +109,7 @@ def prepare(cuda: Cuda, archs: Sequence[int], home: Path) -> Settings:
     standing_in = overlays(cuda, archs)
     if standing_in:
         folder = home / _NAME
-        if not folder.is_dir():
-            _make(folder, cuda, archs)
+        make_folder_once(folder, lambda new: _fill(new, folder, cuda, archs))
         environment["nvcc_path"] = str(folder / "bin" / "nvcc")
         if cuda.version >= (13, 0):
             flag = f' -iquote"{folder}/quoted"'  # in one word: Jittor takes others for files to compile
@@ -169,14 +166,10 @@ def _of_cudnn(cudnn: Part, name: str) -> Path:
     return cudnn.library.with_name(f"libcudnn_{name}{cudnn.library.name.removeprefix('libcudnn')}")
 
 
-def _make(folder: Path, cuda: Cuda, archs: Sequence[int]) -> None:
-    """Under another name first, so that other processes see all of it or nothing."""
-    clear_leftovers(folder.parent)
-    new = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}{TEMPORARY_SUFFIX}")
+def _fill(new: Path, folder: Path, cuda: Cuda, archs: Sequence[int]) -> None:
+    """`new` is what becomes `folder`."""
     for name in ("bin", "include", "lib64", "quoted"):
-        (new / name).mkdir(parents=True)
-    held = os.open(new, os.O_RDONLY)
-    hold(held)
+        (new / name).mkdir()
     for part in cuda.parts.values():
         _link_headers(new / "include", part)
         _link_libraries(new / "lib64", part)
@@ -194,14 +187,6 @@ def _make(folder: Path, cuda: Cuda, archs: Sequence[int]) -> None:
     nvcc = new / "bin" / "nvcc"
     nvcc.write_text(_nvcc_script(folder, cuda, archs))
     nvcc.chmod(0o755)
-    try:
-        new.rename(folder)
-    except OSError:
-        shutil.rmtree(new, ignore_errors=True)  # another process was first
-        if not folder.is_dir():
-            raise
-    finally:
-        os.close(held)
 
 
 def _link_headers(include: Path, part: Part) -> None:
