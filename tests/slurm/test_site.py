@@ -141,3 +141,8 @@ def test_the_merge_waits_for_the_array_whatever_becomes_of_it() -> None:
 def test_folders_that_slurm_would_read_differently(name: str) -> None:
     with pytest.raises(UserError, match="in its name on Slurm"):
         insist_on_usable(Path("/data") / name)
+
+
+def test_what_it_does_not_know_is_refused_from_whomever_it_comes() -> None:
+    with pytest.raises(UserError, match="queue"):
+        read_site(None, queue="x")
