@@ -42,8 +42,8 @@ LINK = re.compile(r"\]\(([^)#]+)(?:#[^)]*)?\)")
 SPAN = re.compile(r"`([^`]+)`")
 OPTION = re.compile(r"(?<![\w-])--[A-Za-z][\w-]*")
 NUMBER = re.compile(r"\d+(?:[.,:]\d+)*")
-#: What is remarked beside a line of code: after #, or in a column of its own.
-COLUMN = re.compile(r"\s#.*$|(?<=\S)\s{2,}.*$")
+#: What is remarked beside a line of code: after #, or in a second and last column.
+REMARK = re.compile(r"\s+#.*$|(?<=\S)\s{2,}(?!.*\S\s{2,}\S).*$")
 
 
 @dataclass
@@ -72,7 +72,7 @@ def sections(text: str, folder: Path) -> Iterator[Section]:
         elif fence == "":  # What a program prints, in its own language.
             section.code.append(line)
         elif fence is not None or line.startswith("    "):
-            section.code.append(COLUMN.sub("", line))
+            section.code.append(REMARK.sub("", line))
         elif line.startswith("#"):
             _read_prose("\n".join(prose), section, folder)
             yield section
@@ -154,6 +154,9 @@ Take `--shards 8`, or see [a page](page.md); Python 3.12.
 
     python launch/generate.py --shards 8    # in parts
 
+    label_to_img.json    a list
+    step 60  2.5 pictures/s  lr 0.0002
+
 | option | what |
 | --- | --- |
 | `--seed S` | the seed |
@@ -176,6 +179,8 @@ A second paragraph.
         ("3.12", "3.13", "numbers"),
         ("    python launch/generate.py --shards 8    # in parts\n", "", "code"),
         ("generate.py --shards 8  ", "generate.py  ", "code"),
+        ("label_to_img.json ", "", "code"),
+        ("  2.5 pictures/s", "  2.5 images/s", "code"),
         ("| `--noise X` | how much |\n", "", "rows"),
         ("`--noise X`", "`--noise Y`", "rows"),
         ("| `--seed S` | the seed |", "| the seed | `--seed S` |", "rows"),
