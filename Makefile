@@ -1,15 +1,18 @@
 # Each target sets up what it needs, once.
-PYTHON ?= $(shell for p in python3.11 python3.12 python3.10 python3; do \
-	$$p -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 12))' 2>/dev/null && echo $$p && break; done)
+PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3.14 python3.10 python3; do \
+	$$p -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 14))' 2>/dev/null && echo $$p && break; done)
 BIN := .venv/bin
+# Two processes share the tests; one that has none left takes half of what the other has.
+SHARED := -n 2 --dist worksteal
 
 .PHONY: setup jittor demo test test-fast browser test-slurm bench lint clean
 
 setup: .venv/.installed
 
 .venv/.installed: pyproject.toml constraints.txt
-	@test -n "$(PYTHON)" || { echo "Python 3.10, 3.11 or 3.12 is needed; say make PYTHON=/path/to/python3.11"; exit 1; }
+	@test -n "$(PYTHON)" || { echo "Python 3.10 to 3.14 is needed; say make PYTHON=/path/to/python3.11"; exit 1; }
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps 'jittor==1.3.11.0; python_version >= "3.13"'
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	@touch $@
 
@@ -21,11 +24,11 @@ demo: jittor
 	$(BIN)/python launch/demo.py
 
 test: jittor
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(SHARED)
 
 # What takes a minute or two once compiled; CONTRIBUTING.md explains the markers.
 test-fast: jittor
-	$(BIN)/python -m pytest -m "not process and not slow and not slurm"
+	$(BIN)/python -m pytest $(SHARED) -m "not process and not slow and not slurm"
 
 # Installs Debian's Chromium where it may: `make test` looks at the gallery with it, and does without if there is none.
 browser:

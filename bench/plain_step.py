@@ -15,10 +15,10 @@ from ecgan.training.recipe import LossWeights
 from ecgan.training.step import Batch, Networks, Outcome
 
 
-def generator_losses(networks: Networks, batch: Batch, weights: LossWeights, parts: int = 1) -> Outcome:
+def generator_losses(networks: Networks, batch: Batch, weights: LossWeights) -> Outcome:
     mu, logvar = networks.encoder(batch.photo)
     pictures = networks.generator(mu + jt.exp(0.5 * logvar) * batch.noise[0], batch.segmap)
-    terms = {"KLD": parts * weights.lambda_kld * losses.kl_divergence(mu, logvar), "GAN": 0.0, "GAN_Feat": 0.0}
+    terms = {"KLD": batch.parts * weights.lambda_kld * losses.kl_divergence(mu, logvar), "GAN": 0.0, "GAN_Feat": 0.0}
     if networks.vgg is not None:
         terms["VGG"] = 0.0
     for fake, real, weight in _pairs(pictures, batch, weights):
@@ -30,7 +30,7 @@ def generator_losses(networks: Networks, batch: Batch, weights: LossWeights, par
     return Outcome(terms, pictures)
 
 
-def discriminator_losses(networks: Networks, batch: Batch, weights: LossWeights, parts: int = 1) -> Outcome:
+def discriminator_losses(networks: Networks, batch: Batch, weights: LossWeights) -> Outcome:
     with jt.no_grad():
         mu, logvar = networks.encoder(batch.photo)
         pictures = networks.generator(mu + jt.exp(0.5 * logvar) * batch.noise[1], batch.segmap).detached()

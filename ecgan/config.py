@@ -16,6 +16,8 @@ Upsampling = Literal["normal", "more", "most"]
 
 #: Number of x2 nearest upsamplings between the first feature map and the picture.
 UPSAMPLINGS: dict[Upsampling, int] = {"normal": 5, "more": 6, "most": 7}
+#: What the networks' numbers are at most; there is no sense in more, and no machine for it.
+LARGEST = {"ngf": 512, "ndf": 512, "z_dim": 4096, "num_D": 8, "n_layers_D": 8, "width": 1 << 16, "height": 1 << 16}
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,9 @@ class ModelConfig:
         for name in ("label_nc", "ngf", "ndf", "z_dim", "num_D", "n_layers_D"):
             if getattr(self, name) < 1:
                 raise UserError(f"{name} is {getattr(self, name)}; it must be at least 1")
+        for name, most in LARGEST.items():
+            if getattr(self, name) > most:
+                raise UserError(f"{name} is {getattr(self, name)}; it must be at most {most}")
         if self.semantic_nc > 256:
             raise UserError(f"there are {self.semantic_nc} classes; a mask has a byte for each pixel: at most 256")
         step = self.stride
@@ -120,17 +125,32 @@ class SegformerShape:
         )
 
     @property
-    def tensors(self) -> set[str]:
-        """Names of all tensors that the network needs."""
-        encoder, layers = "segformer.encoder", []
-        for i, (depth, reduction) in enumerate(zip(self.depths, self.reductions, strict=True)):
-            layers += [f"{encoder}.patch_embeddings.{i}.{part}" for part in ("proj", "layer_norm")]
-            layers += [f"{encoder}.layer_norm.{i}", f"decode_head.linear_c.{i}.proj"]
-            parts = ["layer_norm_1", "layer_norm_2", "attention.output.dense", "mlp.dense1", "mlp.dense2"]
-            parts += ["mlp.dwconv.dwconv", *(f"attention.self.{name}" for name in ("query", "key", "value"))]
-            parts += ["attention.self.sr", "attention.self.layer_norm"] if reduction > 1 else []
-            layers += [f"{encoder}.block.{i}.{j}.{part}" for j in range(depth) for part in parts]
-        layers += ["decode_head.batch_norm", "decode_head.classifier"]
-        names = {f"{part}.{kind}" for part in layers for kind in ("weight", "bias")}
-        statistics = {f"decode_head.batch_norm.running_{kind}" for kind in ("mean", "var")}
-        return names | statistics | {"decode_head.linear_fuse.weight"}
+    def tensors(self) -> dict[str, tuple[int, ...]]:
+        """Names and shapes of all tensors that the network needs."""
+        encoder, decoder = "segformer.encoder", self.decoder
+        layers: dict[str, tuple[int, ...]] = {}  # shapes of their weights
+        for i, (fin, width) in enumerate(zip((3, *self.widths), self.widths, strict=False)):
+            kernel = 3 if i else 7
+            layers |= {f"{encoder}.patch_embeddings.{i}.proj": (width, fin, kernel, kernel)}
+            layers |= {f"{encoder}.patch_embeddings.{i}.layer_norm": (width,), f"{encoder}.layer_norm.{i}": (width,)}
+            layers |= {f"decode_head.linear_c.{i}.proj": (decoder, width)}
+            for j in range(self.depths[i]):
+                parts = _block_of(width, self.reductions[i])
+                layers |= {f"{encoder}.block.{i}.{j}.{part}": shape for part, shape in parts.items()}
+        layers |= {"decode_head.batch_norm": (decoder,), "decode_head.classifier": (self.classes, decoder, 1, 1)}
+        found = {f"{layer}.weight": shape for layer, shape in layers.items()}
+        found |= {f"{layer}.bias": shape[:1] for layer, shape in layers.items()}
+        found |= {f"decode_head.batch_norm.running_{kind}": (decoder,) for kind in ("mean", "var")}
+        return found | {"decode_head.linear_fuse.weight": (decoder, len(self.widths) * decoder, 1, 1)}
+
+
+def _block_of(width: int, reduction: int) -> dict[str, tuple[int, ...]]:
+    """Layers of a block with the shapes of their weights."""
+    square = ("attention.self.query", "attention.self.key", "attention.self.value", "attention.output.dense")
+    found: dict[str, tuple[int, ...]] = dict.fromkeys(square, (width, width))
+    found |= dict.fromkeys(("layer_norm_1", "layer_norm_2"), (width,))
+    found |= {"mlp.dense1": (4 * width, width), "mlp.dense2": (width, 4 * width)}
+    found |= {"mlp.dwconv.dwconv": (4 * width, 1, 3, 3)}
+    if reduction > 1:
+        found |= {"attention.self.sr": (width, width, reduction, reduction), "attention.self.layer_norm": (width,)}
+    return found

@@ -10,6 +10,7 @@ import json
 import os
 import re
 import secrets
+import shutil
 import stat
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -19,8 +20,10 @@ import msgspec
 
 from ecgan.errors import UserError, reason
 
-#: What a file is called until it is whole. Found after a kill, it can be deleted.
+#: What a file or folder is called until it is whole, at its end. A kill leaves it: in a run's folder whoever has the
+#: run's lock clears it away, elsewhere `clear_leftovers`.
 TEMPORARY_SUFFIX = ".part"
+_TEMPORARY = re.compile(rf"\.(.+\.)?([0-9a-f]{{8}}){{1,2}}{re.escape(TEMPORARY_SUFFIX)}", re.DOTALL)
 #: Bytes of the largest file that is read whole, and of the largest JSON. Ours are far below.
 _MOST, _MOST_JSON = 1 << 30, 1 << 28
 #: How deep objects and lists of a JSON file may lie in each other; no file of the project comes near.
@@ -47,6 +50,7 @@ def whole_file(path: Path) -> Iterator[BinaryIO]:
     temporary = path.with_name(f".{secrets.token_hex(8)}{TEMPORARY_SUFFIX}")  # short, since `path` may not be
     try:
         with open(temporary, "wb") as file:
+            hold(file.fileno())
             yield file
             file.flush()
             os.fsync(file.fileno())
@@ -57,6 +61,27 @@ def whole_file(path: Path) -> Iterator[BinaryIO]:
         if isinstance(error, OSError):
             error.filename, error.filename2 = str(path), None  # a disk that fills while we write has none
         raise
+
+
+def hold(descriptor: int) -> None:
+    """Keeps an open temporary file or folder from `clear_leftovers` as long as it is open; where there are no locks,
+    nothing is cleared."""
+    with contextlib.suppress(OSError):
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def clear_leftovers(folder: Path) -> None:
+    """Removes temporary files and folders of ours that no process holds, from a folder that no lock guards."""
+    for path in folder.glob(f".*{TEMPORARY_SUFFIX}"):
+        if not _TEMPORARY.fullmatch(path.name) or path.is_symlink():
+            continue
+        with contextlib.suppress(OSError):
+            descriptor = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR | os.O_NONBLOCK)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
+            finally:
+                os.close(descriptor)
 
 
 def write_atomically(path: Path, content: bytes | str) -> None:
@@ -123,7 +148,12 @@ def read_any_json(path: Path, object_pairs_hook: Callable[[list[tuple[str, Any]]
 
     Raises OSError, and ValueError if it is no JSON or its objects and lists are nested too deep for what handles them.
     """
-    return json.loads(_json_text(path), object_pairs_hook=object_pairs_hook)
+    return any_json(read_text(path, _MOST_JSON), object_pairs_hook)
+
+
+def any_json(text: str, object_pairs_hook: Callable[[list[tuple[str, Any]]], Any] | None = None) -> Any:
+    """The same of a text."""
+    return json.loads(_shallow(text), object_pairs_hook=object_pairs_hook)
 
 
 def read_json(path: Path, cls: type[Record], what: str) -> Record:
@@ -132,7 +162,7 @@ def read_json(path: Path, cls: type[Record], what: str) -> Record:
     Keys that are no fields are passed over. Raises FileNotFoundError, and UserError if it is not `what` it should be.
     """
     try:
-        return msgspec.json.decode(_json_text(path), type=cls, dec_hook=_from_text)
+        return msgspec.json.decode(_shallow(read_text(path, _MOST_JSON)), type=cls, dec_hook=_from_text)
     except FileNotFoundError:
         raise
     except OSError as error:
@@ -141,8 +171,7 @@ def read_json(path: Path, cls: type[Record], what: str) -> Record:
         raise UserError(f"{path} is not {what} that this version can read ({error})") from None
 
 
-def _json_text(path: Path) -> str:
-    text = read_text(path, _MOST_JSON)
+def _shallow(text: str) -> str:
     if _depth(text) > DEEPEST:
         raise ValueError(f"nested more than {DEEPEST} deep")
     return text

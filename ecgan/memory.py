@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ecgan.checkpoint import tensors
 from ecgan.config import ModelConfig
 from ecgan.runtime.devices import Device
 
@@ -41,42 +42,5 @@ def state_size(model: ModelConfig, moving_average: bool) -> int:
 
 
 def parameter_counts(model: ModelConfig) -> dict[str, int]:
-    """Trained numbers of G, E and D (docs/specification.md, section 2), known without building them."""
-    ngf, ndf, classes = model.ngf, model.ndf, model.semantic_nc
-    h0, w0 = model.latent_size
-    widths = [16 * ngf] * 4 + [8 * ngf, 4 * ngf, 2 * ngf, ngf]
-    if model.num_upsampling_layers == "most":
-        widths.append(ngf // 2)
-    last = widths[-1]
-    mixed = last + 6 + classes
-    heads = (last, 32, 16, 8, 3)
-    of_g = (
-        _linear(model.z_dim, 16 * ngf * h0 * w0)
-        + sum(_spade_block(*pair, classes) for pair in zip(widths, widths[1:], strict=False))
-        + 2 * sum(_conv(*pair) for pair in zip(heads, heads[1:], strict=False))
-        + _conv(mixed, model.label_nc)
-        + _conv(model.label_nc, mixed)
-        + _conv(mixed, 3)
-        + _linear(model.label_nc, model.label_nc)
-    )
-    stages = (3, *(ngf * k for k in (1, 2, 4, 8, 8, 8)))
-    of_e = sum(9 * a * b for a, b in zip(stages, stages[1:], strict=False)) + 2 * _linear(128 * ngf, model.z_dim)
-    layers = [classes + 3, *(min(ndf * 2**k, 512) if k else ndf for k in range(model.n_layers_D))]
-    of_scale = sum(16 * a * b for a, b in zip(layers, layers[1:], strict=False)) + ndf + 16 * layers[-1] + 1
-    return {"G": of_g, "E": of_e, "D": model.num_D * of_scale}
-
-
-def _spade_block(fin: int, fout: int, classes: int) -> int:
-    middle = min(fin, fout)
-    norms = (fin, middle) if fin == fout else (fin, middle, fin)
-    shortcut = 0 if fin == fout else fin * fout
-    of_norms = sum(_conv(classes, 128) + 2 * _conv(128, channels) for channels in norms)
-    return _conv(fin, middle) + _conv(middle, fout) + shortcut + of_norms
-
-
-def _conv(fin: int, fout: int) -> int:
-    return 9 * fin * fout + fout
-
-
-def _linear(fin: int, fout: int) -> int:
-    return fin * fout + fout
+    """Trained numbers of G, E and D."""
+    return {name: tensors.count(tensors.trained(tensors.of_file(name, model) or {})) for name in ("G", "E", "D")}

@@ -16,7 +16,7 @@ from ecgan.data.audit import Finding, Kind, Limits, examine_all, find_duplicates
 from ecgan.data.exclusion import list_of, no_effect, read_exclude_list
 from ecgan.data.trainset import find_training_set
 from ecgan.errors import UserError, reason
-from ecgan.files import write_atomically, write_json
+from ecgan.files import clear_leftovers, write_atomically, write_json
 from ecgan.palette import NAMES
 from ecgan.progress import progress_bar
 from jobs.bounds import CLASSES, at_least, between, insist_on_bounds
@@ -124,6 +124,7 @@ def write(result: Audit, settings: AuditSettings) -> Path:
     listed = list_of(result.known, {result.photos[name]: reasons for name, reasons in result.excluded.items()})
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        clear_leftovers(folder)
         write_json(folder / REPORT, {"settings": asdict(settings)} | asdict(result))
         write_atomically(folder / SUMMARY, "\n".join(summary(result)) + "\n")
         write_atomically(folder / EXCLUDE, listed)

@@ -1,4 +1,4 @@
-"""Ends runs: their Slurm jobs, or the command that runs them on this machine. What they have made is kept.
+"""Ends runs: their jobs on a cluster, or the command that runs them on this machine. What they have made is kept.
 
 python launch/cancel.py runs/ecgan
 """

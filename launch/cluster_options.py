@@ -9,7 +9,8 @@ from typing import Any, ClassVar, Protocol
 
 from ecgan.errors import UserError
 from jobs.options import option
-from slurm.scheduler import Cluster, Kind
+from jobs.run.submission import JobKind
+from slurm.scheduler import Cluster
 from slurm.schedulers import SCHEDULERS
 
 #: What --cluster may be: asking schedulers in turn, this machine, or one of them.
@@ -59,7 +60,7 @@ class Settings(Protocol):
     def dry_run(self) -> bool: ...
 
 
-def cluster_for(settings: Settings, options: ClusterOptions, kind: Kind) -> tuple[Cluster | None, str]:
+def cluster_for(settings: Settings, options: ClusterOptions, kind: JobKind) -> tuple[Cluster | None, str]:
     """The cluster that jobs of this kind go to, None for this machine; and why.
 
     Raises UserError if a scheduler is asked for in vain, or something on the command line has no use for what was asked

@@ -15,7 +15,8 @@ try:
     early.begin(__name__)
     from ecgan.checkpoint import ModelOverrides, native, open_checkpoint, open_pickles
     from ecgan.config import Upsampling
-    from ecgan.errors import UserError
+    from ecgan.errors import UserError, reason
+    from ecgan.files import clear_leftovers
     from jobs.options import option, parse_size
     from launch.command import DONE, parse, run
 except ModuleNotFoundError as missing:
@@ -35,7 +36,7 @@ class ConvertSettings:
 
 def main() -> int:
     settings = parse(ConvertSettings, "Turns a checkpoint of the original into one of ours.")
-    *sources, out = map(Path, settings.paths)
+    *sources, out = (Path(path).expanduser() for path in settings.paths)
     if not sources:
         raise UserError("give the files to convert first and the folder to write last")
     overrides = ModelOverrides(parse_size("--network_size", settings.network_size), settings.num_upsampling_layers)
@@ -49,10 +50,11 @@ def main() -> int:
         raise UserError(f"{checkpoint.path} is one of ours already")
     arrays = {network: checkpoint.arrays(network) for network in checkpoint.files}
     about = {"source": [path.name for path in checkpoint.files.values()], "model": checkpoint.model_source}
+    clear_leftovers(out.parent)
     try:
         native.save(out, arrays, checkpoint.model, about)
     except OSError as error:
-        raise UserError(f"can't write {out}: {error.strerror}") from None
+        raise UserError(f"can't write {out}: {reason(error)}") from None
     print(f"networks {', '.join(arrays)} in {out}: {checkpoint.model_source}")
     return DONE
 

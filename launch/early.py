@@ -7,6 +7,7 @@ characters of a name end nothing.
 
 from __future__ import annotations
 
+import atexit
 import os
 import signal
 import sys
@@ -21,6 +22,7 @@ def begin(module: str) -> None:
     """For the module called so, if it is the command that is run, and not imported by another."""
     if module == "__main__":
         streams.make_lossy(insists_on_reader=True)
+        atexit.register(_ignore)
         listen()
 
 
@@ -38,6 +40,12 @@ def hand_over() -> bool:
     if ours:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     return ours or signal.getsignal(signal.SIGTERM) is _end
+
+
+def _ignore() -> None:
+    """The last that is called: Python lets go of our handlers now, and a signal would take the status' place."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR2):
+        signal.signal(number, signal.SIG_IGN)
 
 
 def _end(number: int, _: object) -> NoReturn:

@@ -17,6 +17,7 @@ from jobs.run import lock, record
 from jobs.run.attempts import MERGE, shard_unit
 from jobs.run.find import is_run
 from jobs.run.folder import RunDir
+from jobs.run.kind import Kind
 from jobs.run.state import State
 from jobs.run.submission import Submission
 from jobs.sharded.finish import FinishJob
@@ -78,7 +79,8 @@ def run(
         show(work, where(work, settings, cluster, why))
         if complete := work.complete():
             words, lacking = complete
-            record.begin(work.run, work.kind, State.DONE, total=work.total, done=work.done, failed=0)
+            left_out = work.total - work.done
+            record.begin(work.run, work.kind, State.DONE, total=work.total, done=work.done, failed=left_out)
             print(words)
             return SOME_FAILED if lacking else DONE
         work.lay_out()
@@ -103,6 +105,7 @@ def taken(run: RunDir, *folders: Path) -> Iterator[int]:
         with lock.held(run) as descriptor:
             try:
                 on_cluster.forget_submission(run)
+                run.clear_temporaries()
                 yield descriptor
             except UserError:
                 if run.path in made and not is_run(run.path):
@@ -136,7 +139,7 @@ def show(work: Work, where: Sequence[Remark]) -> None:
 
 def batches(work: Work, options: SubmitOptions) -> list[Batch]:
     """A job for each shard, if there are any, and one that ends the work when all of these have ended."""
-    name = f"ecgan-{work.run.path.name.removesuffix('.run')}"
+    name = f"ecgan-{work.run.path.name.removesuffix(Kind.GENERATION.suffix or '')}"
     environment = snapshot.environment(work.run, options)
     shards = Batch("shards", name, {shard_unit(job.number): job for job in work.jobs()}, environment)
     merge = Batch("merge", f"{name}-merge", {MERGE: FinishJob(work.finish())}, environment)
@@ -148,7 +151,7 @@ def follow(work: Work, submission: Submission, options: SubmitOptions) -> int:
     on_cluster.tell(work.run, submission)
     if not options.wait:
         return DONE
-    status = on_cluster.wait(work.run, submission, work.doing)
+    status = on_cluster.wait(work.run, submission, work.kind.doing)
     if status != DONE:
         return status
     lines, lacking = work.finish().outcome()

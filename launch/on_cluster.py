@@ -17,6 +17,7 @@ from ecgan.progress import progress_bar
 from ecgan.runtime.devices import Device, DeviceChoice
 from jobs.run import record
 from jobs.run.folder import RunDir
+from jobs.run.kind import Kind
 from jobs.run.state import State
 from jobs.run.status import Status, read_status
 from jobs.run.submission import Submission, SubmittedJob, read_submission
@@ -73,7 +74,7 @@ def threads(cluster: Cluster) -> str:
 
 
 def submit(
-    run: RunDir, cluster: Cluster, options: ClusterOptions, batches: Sequence[Batch], kind: str, **known: Any
+    run: RunDir, cluster: Cluster, options: ClusterOptions, batches: Sequence[Batch], kind: Kind, **known: Any
 ) -> Submission:
     """Submits the batches, each behind the one before, with the code that they run, and notes them in the run's folder.
 
@@ -81,7 +82,7 @@ def submit(
     nowhere. Raises UserError in the scheduler's words.
     """
     snapshot.take(run, options)
-    write_atomically(run.path / "cluster.yaml", yaml.safe_dump(dataclasses.asdict(cluster.settings), sort_keys=False))
+    write_atomically(run.cluster, yaml.safe_dump(dataclasses.asdict(cluster.settings), sort_keys=False))
     record.begin(run, kind, State.SUBMITTED, **known)
     submission = Submission((), cluster.scheduler.name)
     try:
@@ -108,7 +109,7 @@ def dry_run(run: RunDir, settings: Any, cluster: Cluster, batches: Sequence[Batc
             print(f"  {line}")
     for number, batch in enumerate(batches):
         text = cluster.text(run.path, dataclasses.replace(batch, after="ID" if number else None))
-        print(f"\nsbatch script of {batch.name}:\n{text}")
+        print(f"\nscript of {batch.name}:\n{text}")
         answers, found = cluster.scheduler.answers()
         if not answers:
             print(f"not checked: {found}", flush=True)
@@ -136,13 +137,13 @@ def wait(run: RunDir, submission: Submission, title: str) -> int:
         print("\nno longer waiting; the jobs go on:", file=sys.stderr)
         tell(run, submission)
         return INTERRUPTED if isinstance(error, KeyboardInterrupt) else STOPPED
-    if status.state is State.DONE:
+    if status.state.is_success:
         print(f"done: {status.done} of {status.total} {status.unit}s")
         return DONE
     print(
         f"error: {status.state}: {status.error or 'see the logs'} (logs in {status.log or run.logs})", file=sys.stderr
     )
-    return STOPPED if status.state is State.STOPPED else SOME_FAILED
+    return STOPPED if status.state.is_stop else SOME_FAILED
 
 
 def _watch(run: RunDir, title: str) -> Status:
@@ -158,9 +159,9 @@ def _watch(run: RunDir, title: str) -> Status:
             if status.done is not None and status.done > bar.n:
                 bar.update(status.done - bar.n)
             # A job that has ended may have files that have not come through yet.
-            if status.is_over and (status.state is not State.DIED or absent >= _SURE):
+            if status.is_over and (not status.state.is_presumed or absent >= _SURE):
                 return status
-            if status.state is not State.RUNNING:
+            if not status.state.is_at_work:
                 bar.unpause()
             words = ", ".join([status.state, *status.scheduler[:1]])
             if words != bar.postfix:

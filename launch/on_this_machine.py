@@ -51,6 +51,8 @@ def carry_out(work: Work, asked: int | None, environment: Mapping[str, str], hel
     finish = work.finish()
     record.begin(work.run, work.kind, State.STARTING, total=work.total, done=work.done, before=work.done)
     try:
+        if work.shards:
+            work.compile()  # here, and not in the workers, so that the user sees what takes minutes
         outcomes = _make(work, [{**environment, **each} for each in workers(work, asked)], held)
         for message in dict.fromkeys(outcome.message for outcome in outcomes if outcome.message):
             print(f"error: {message} (log in {work.run.logs})", file=sys.stderr)
@@ -70,11 +72,11 @@ def carry_out(work: Work, asked: int | None, environment: Mapping[str, str], hel
 def _make(work: Work, workers: Sequence[Mapping[str, str]], held: int) -> list[Outcome]:
     """Runs every shard, with one bar over all; raises what interrupts it, workers ended."""
     pool = LocalPool(workers, work.run.logs, keep_open=[held])
-    with progress_bar(work.total, work.doing, "picture", initial=work.done) as bar:
+    with progress_bar(work.total, work.kind.doing, "picture", initial=work.done) as bar:
 
         def tick() -> None:
             known = read_shards(work.run.shards)
-            if all(shard.state is State.STARTING for shard in known):
+            if all(shard.state.prepares for shard in known):
                 bar.unpause()  # loading and compiling are not the work: rate and ETA leave them out
                 return
             done, failed = work.done + sum(shard.done for shard in known), sum(shard.failed for shard in known)

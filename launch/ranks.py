@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from ecgan.progress import progress_bar
 from jobs.run import record
 from jobs.run.folder import RunDir
-from jobs.run.record import TRAINING
+from jobs.run.kind import Kind
 from jobs.run.state import State
 from jobs.train.job import TrainJob
 from jobs.train.request import TrainRequest
@@ -26,7 +26,7 @@ def train(request: TrainRequest, environment: Mapping[str, str], held: int) -> i
     `environment` is every rank's, and `held` the lock that they keep as long as they live.
     """
     run_dir, plan = request.run, request.plan
-    record.begin(run_dir, TRAINING, State.STARTING, total=plan.steps, step=request.first_step)
+    record.begin(run_dir, Kind.TRAINING, State.STARTING, total=plan.steps, **request.before)
     share = resources.thread_environment(resources.threads(plan.ranks))
     starter, job = starters.here(plan.ranks), TrainJob(run_dir.path)
     ranks = Ranks(job, starter, {**environment, **share}, run_dir.logs, keep_open=[held])
@@ -42,14 +42,14 @@ def train(request: TrainRequest, environment: Mapping[str, str], held: int) -> i
 
 def _watch(request: TrainRequest, ranks: Ranks) -> None:
     """One bar over all steps, from the record that rank 0 updates."""
-    plan, first = request.plan, request.first_step
-    with progress_bar(plan.steps, "training", "step", initial=first) as bar:
+    plan, first = request.plan, request.before["step"]
+    with progress_bar(plan.steps, Kind.TRAINING.doing, Kind.TRAINING.unit, initial=first) as bar:
         while not ranks.wait(_TICK):
             told = record.read(request.run)
-            if told.state is not State.RUNNING or told.step is None:
+            if not told.state.is_at_work or told.step is None:
                 bar.unpause()  # loading and compiling are not training: rate and ETA leave them out
                 continue
-            shown = [f"{told.images_per_second:.2f} images/s"] if told.images_per_second else []
+            shown = [f"{told.images_per_second:.2f} pictures/s"] if told.images_per_second else []
             shown += [f"{name} {value:.3g}" for name, value in (told.losses or {}).items()]
             bar.set_postfix_str(", ".join(shown), refresh=False)
             if told.step > bar.n:

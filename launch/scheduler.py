@@ -48,14 +48,14 @@ def corrected(status: Status, states: Sequence[JobState], scheduler: str) -> Sta
     """
     ours = [state for state in states if state.id.split("_")[0] in status.jobs]
     active = [state for state in ours if not state.is_over]
-    lines = tuple(in_words(state) for state in ours if state.standing is not State.DONE)
+    lines = tuple(in_words(state) for state in ours if not state.standing.is_success)
     if active:
-        going_on = State.STOPPING if all(state.standing is State.STOPPING for state in active) else State.REQUEUED
-        return replace(status, scheduler=lines, state=going_on if status.state is State.STOPPED else status.state)
-    ended = next((state for state in ours if state.standing is not State.DONE), None)
-    if ended is None and status.state is State.STOPPED:
+        going_on = State.STOPPING if all(state.standing.is_ending for state in active) else State.REQUEUED
+        return replace(status, scheduler=lines, state=going_on if status.state.is_stop else status.state)
+    ended = next((state for state in ours if not state.standing.is_success), None)
+    if ended is None and status.state.is_stop:
         return replace(status, scheduler=lines)
-    state = State.CANCELLED if ended and ended.standing is State.CANCELLED else State.DIED
+    state = ended.standing if ended else State.DIED
     reason = status.error or f"no job of it is left in {scheduler}'s queue{f' ({ended.state})' if ended else ''}"
     return replace(status, scheduler=lines, state=state, error=reason)
 

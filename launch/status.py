@@ -1,6 +1,6 @@
 """Shows how runs stand: progress, speed, losses, shards, and what went wrong. Reads files, touches nothing.
 
-Of runs on Slurm it adds what the scheduler says, where one answers.
+Of runs on a cluster it adds what the scheduler says, where one answers.
 
 python launch/status.py runs/ecgan --watch
 """
@@ -20,7 +20,7 @@ try:
     early.begin(__name__)
     from ecgan.errors import UserError
     from jobs.options import option
-    from jobs.run.find import find_runs, is_run, run_of, runs_here
+    from jobs.run.find import PLACES, find_runs, is_run, run_of, runs_here
     from jobs.run.status import Status, read_status
     from jobs.run.words import describe
     from launch.command import DONE, parse, run
@@ -38,7 +38,7 @@ _CLEAR = "\033[H\033[J"
 class StatusSettings:
     run_dirs: tuple[str, ...] = option(
         (".",),
-        "folders of runs, or folders with runs below; by default this folder: runs/ and *.run",
+        f"folders of runs, or folders with runs below; by default this folder: {PLACES}",
         positional=True,
         path=True,
     )
@@ -81,7 +81,7 @@ def show(statuses: list[Status], settings: StatusSettings) -> None:
         return
     text = "\n\n".join("\n".join(describe(status)) for status in statuses)
     clear = _CLEAR if settings.watch and sys.stdout.isatty() else ""
-    print(clear + (text or "no runs below runs/, and no *.run here"), flush=True)
+    print(clear + (text or f"no runs here: nothing of {PLACES}"), flush=True)
 
 
 if __name__ == "__main__":

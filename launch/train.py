@@ -1,4 +1,5 @@
-"""Trains ECGAN on pairs of photo and mask, in one process or several that share every batch.
+"""Trains ECGAN, or a segmentation network, on pairs of photo and mask, in one process or several that share every
+batch.
 
 python launch/train.py --input_path data/train --run_dir runs/NAME
 """
@@ -19,7 +20,8 @@ try:
     from ecgan.errors import UserError
     from ecgan.files import write_atomically
     from ecgan.runtime.devices import Device
-    from jobs.run.record import TRAINING
+    from jobs.run.attempts import TRAINING
+    from jobs.run.kind import Kind
     from jobs.train.job import TrainJob, prepare_code
     from jobs.train.request import TrainRequest, check, lay_out
     from jobs.train.settings import TrainSettings
@@ -34,7 +36,9 @@ except ModuleNotFoundError as missing:
 
 
 def main() -> int:
-    about = "Trains ECGAN: semantic mask and reference photo -> landscape photo."
+    about = (
+        "Trains ECGAN (mask and reference photo -> landscape photo), or a segmentation network to score its pictures."
+    )
     settings, options = parse_both(TrainSettings, SubmitOptions, about)
     use_cache(settings.cache_dir)
     use_threads(settings.threads)
@@ -61,10 +65,10 @@ def main() -> int:
             snapshot.take(request.run, options)
             prepare_code(request.plan)
             return ranks.train(request, environment, held)
-        known = {"total": request.plan.steps, "step": request.first_step}
-        submission = on_cluster.submit(request.run, cluster, options, [batch], TRAINING, **known)
+        known = {"total": request.plan.steps, **request.before}
+        submission = on_cluster.submit(request.run, cluster, options, [batch], Kind.TRAINING, **known)
     on_cluster.tell(request.run, submission)
-    return on_cluster.wait(request.run, submission, "training") if options.wait else DONE
+    return on_cluster.wait(request.run, submission, Kind.TRAINING.doing) if options.wait else DONE
 
 
 def elsewhere(settings: TrainSettings, cluster: Cluster) -> tuple[Device, int]:
@@ -104,6 +108,7 @@ def print_plan(request: TrainRequest, cluster: Cluster | None, why: str) -> None
         where = f"this machine ({plan.device}), {resources.threads(plan.ranks)} thread(s) a rank"
     rows.append(("where", f"{where}; {why}"))
     if resumption is not None:
+        rows += [("damaged", reason) for reason in resumption.damaged]
         rows.append(("goes on", f"after step {resumption.step} (--no-resume begins anew)"))
         rows += [("changed", change) for change in resumption.changed]
         rows += [("ignored", option) for option in resumption.ignored]

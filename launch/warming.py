@@ -15,6 +15,7 @@ from ecgan.runtime.devices import Device, DeviceChoice
 from ecgan.runtime.warming import warm_painting
 from jobs.run import attempts
 from jobs.run.folder import RunDir
+from jobs.run.kind import Kind
 from jobs.run.state import State
 from jobs.run.submission import Submission
 from jobs.warm import Warm
@@ -49,10 +50,10 @@ def warm_on_cluster(asked: DeviceChoice, model: ModelConfig | None, cluster: Clu
     run = RunDir(cache_dir() / f"warm-{secrets.token_hex(4)}", option="--cache_dir")
     cluster.insist_on_usable(run.path)
     warm = Warm(on_cluster.device(asked, cluster), model)
-    batch = Batch("warm", "ecgan-warm", {"warm": warm}, snapshot.environment(run, options))
+    batch = Batch("warm", "ecgan-warm", {attempts.WARM: warm}, snapshot.environment(run, options))
     run.create()
     try:
-        submission = on_cluster.submit(run, cluster, options, [batch], "warming")
+        submission = on_cluster.submit(run, cluster, options, [batch], Kind.WARMING)
     except UserError:
         shutil.rmtree(run.path)
         raise
@@ -60,7 +61,7 @@ def warm_on_cluster(asked: DeviceChoice, model: ModelConfig | None, cluster: Clu
     outcome = _wait(run, submission, cluster.scheduler)
     for log in sorted(run.logs.glob("warm-*/rank-0.log")):
         print(log.read_text(errors="replace"), end="")
-    if outcome is State.DONE:
+    if outcome.is_success:
         return DONE
     print(f"error: {outcome}: see the logs in {run.path}", file=sys.stderr)
     return SOME_FAILED
@@ -70,9 +71,9 @@ def _wait(run: RunDir, submission: Submission, scheduler: Scheduler) -> State:
     """How the last attempt ended. Interrupted, the job is cancelled: nobody would look at what it says."""
     try:
         while True:
-            every = attempts.every(run.attempts, "warm")
+            every = attempts.every(run.attempts, attempts.WARM)
             outcome = every[-1].details.outcome if every else None
-            if outcome not in (None, State.REQUEUED):
+            if outcome is not None and not outcome.goes_on:
                 return outcome
             states = scheduler.job_states(submission.ids)
             if states is not None and all(state.is_over for state in states.values()) and not every:

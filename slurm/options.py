@@ -10,7 +10,7 @@ from jobs.options import option
 
 @dataclass(frozen=True)
 class SlurmOptions:
-    """`kinds`: what an option is for alone, as `slurm.scheduler.Kind` names it."""
+    """`kinds`: what an option is for alone, as `jobs.run.submission.JobKind` names it."""
 
     partition: str | None = option(None, "Slurm: partition; this and what follows goes before --cluster_config")
     account: str | None = option(None, "Slurm: account")

@@ -6,25 +6,24 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 from jobs.run.state import State
+from jobs.run.submission import JobKind
 from slurm.processes.starters import Check
-
-#: What jobs are for, which decides what each gets of a cluster: a training all of its nodes, a shard one device, what
-#: compiles ahead as much as a shard, a merge no device.
-Kind = Literal["training", "shards", "merge", "warm"]
 
 
 @dataclass(frozen=True)
 class Batch:
     """Jobs that are submitted together; several are an array. They run supervised: an attempt at `unit` each.
 
+    `kind` decides what each gets of a cluster: a training all of its nodes, a shard one device, what compiles ahead as
+    much as a shard, a merge no device.
     `jobs`: callables that can be pickled, by unit. `environment`: of their shell. `after`: id of what they wait for,
     however that ends.
     """
 
-    kind: Kind
+    kind: JobKind
     name: str
     jobs: Mapping[str, Callable[[], Any]]
     environment: Mapping[str, str]

@@ -26,6 +26,7 @@ from ecgan.errors import told
 from jobs import stop
 from jobs.run import attempts
 from jobs.run.attempts import Attempt
+from jobs.run.folder import RunDir
 from jobs.run.state import State
 from slurm import controller
 from slurm.processes import rank, resources, streams
@@ -65,14 +66,14 @@ class Supervised:
     def __call__(self) -> None:
         """Returns if the job is done; else ends the process with a status that says how it went."""
         streams.make_lossy()
-        attempt = attempts.begin(self.folder / "attempts", self.unit, **_place())
+        attempt = attempts.begin(RunDir(self.folder).attempts, self.unit, **_place())
         try:
             self._run(attempt)
         except OSError as error:
             _end(attempt, State.FAILED, rank.FAILED, message=told(error, self.folder))
 
     def _run(self, attempt: Attempt) -> None:
-        logs = self.folder / "logs" / attempt.name
+        logs = RunDir(self.folder).logs / attempt.name
         logs.mkdir(parents=True)
         attempt.note(log=str(logs))
         stop.listen()
@@ -180,7 +181,6 @@ def _place() -> dict[str, Any]:
     job = f"{array}_{element}" if array else os.environ["SLURM_JOB_ID"]
     return {
         "job": job,
-        "restarts": int(os.environ.get("SLURM_RESTART_COUNT", "0")),
         "nodes": os.environ.get("SLURM_JOB_NODELIST", ""),
         "host": socket.gethostname(),
     }

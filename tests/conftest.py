@@ -4,19 +4,26 @@ from __future__ import annotations
 
 import contextlib
 import csv
+import importlib
+import io
 import json
+import logging
 import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import numpy as np
 import pytest
 from PIL import Image
+
+# Threads and ranks that wait give their core to others, for there are more of them than cores.
+os.environ |= {"GOMP_SPINCOUNT": "0", "OMPI_MCA_mpi_yield_when_idle": "1"}
 
 ROOT = Path(__file__).resolve().parents[1]
 SHARED = ROOT.parent / "shared"
@@ -68,6 +75,37 @@ def draw_photo(seed: int, size: tuple[int, int] = TINY_SIZE) -> np.ndarray:
     return np.asarray(Image.fromarray(small).resize(size, Image.Resampling.BICUBIC))
 
 
+def in_process(command: Sequence[object], folder: Path) -> subprocess.CompletedProcess[str]:
+    """What a command line of launch/ comes to, run in this process: for those that start and compute nothing.
+
+    A start costs half a second, and is a test's only where it is what the test is of.
+    """
+    from launch.command import run
+
+    words = [str(word) for word in command[1:]]
+    module = importlib.import_module(f"launch.{Path(words[0]).stem}")
+    logger, before = logging.getLogger("ecgan"), Path.cwd()
+    logged = (logger.handlers[:], logger.level, logger.propagate)
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGUSR2)}
+    out, err = io.StringIO(), io.StringIO()
+    with (
+        mock.patch.dict(os.environ),
+        mock.patch.object(sys, "argv", words),
+        contextlib.redirect_stdout(out),
+        contextlib.redirect_stderr(err),
+        pytest.raises(SystemExit) as ended,
+    ):
+        try:
+            os.chdir(folder)
+            run(module.main)
+        finally:
+            os.chdir(before)
+            logger.handlers[:], logger.level, logger.propagate = logged
+            for number, handler in handlers.items():
+                signal.signal(number, handler)
+    return subprocess.CompletedProcess(words, int(ended.value.code or 0), out.getvalue(), err.getvalue())
+
+
 class DataFolder:
     """A folder in the original's layout with `count` masks; `generate` runs the command in it."""
 
@@ -92,7 +130,11 @@ class DataFolder:
 
     def generate(self, *options: object) -> subprocess.CompletedProcess[str]:
         command = self.command(*options)
-        return subprocess.run(command, cwd=self.path, capture_output=True, text=True, timeout=300)
+        return subprocess.run(command, cwd=self.path, capture_output=True, text=True, timeout=600)
+
+    def in_process(self, *options: object) -> subprocess.CompletedProcess[str]:
+        """The same without a start, where nothing is painted."""
+        return in_process(self.command(*options), self.path)
 
     def start(self, *options: object) -> subprocess.Popen[str]:
         return subprocess.Popen(
@@ -215,7 +257,11 @@ class TrainFolder:
         return [sys.executable, str(ROOT / "launch/train.py"), *map(str, [*where, *model, *steps, *options])]
 
     def train(self, *options: object, run: str = "run") -> subprocess.CompletedProcess[str]:
-        return subprocess.run(self.command(*options, run=run), capture_output=True, text=True, timeout=400)
+        return subprocess.run(self.command(*options, run=run), capture_output=True, text=True, timeout=600)
+
+    def in_process(self, *options: object, run: str = "run") -> subprocess.CompletedProcess[str]:
+        """The same without a start, where nothing is trained."""
+        return in_process(self.command(*options, run=run), self.path)
 
     def start(self, *options: object, run: str = "run") -> subprocess.Popen[str]:
         command = self.command(*options, run=run)
@@ -262,7 +308,7 @@ def commands() -> list[tuple[int, str]]:
     return found
 
 
-def wait_until(condition: Callable[[], object], seconds: float = 60) -> None:
+def wait_until(condition: Callable[[], object], seconds: float = 180) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "it did not happen in time"

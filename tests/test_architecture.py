@@ -18,9 +18,10 @@ MAY_IMPORT = {
     "slurm": {"slurm", "jobs", "ecgan"},
     "launch": set(PACKAGES),
 }
-#: What slurm/ may know of jobs: how one is asked to stop, the attempts at it and how they end; how options are given.
+#: What slurm/ may know of jobs: how one is asked to stop, the attempts at it and how they end, what files are called
+#: and jobs are for; how options are given.
 JOBS_INTERFACE = {
-    *("jobs.stop", "jobs.run.attempts", "jobs.run.state"),
+    *("jobs.stop", "jobs.run.attempts", "jobs.run.folder", "jobs.run.state", "jobs.run.submission"),
     *("jobs.options", "jobs.bounds", "jobs.given", "jobs.yaml_files"),
 }
 #: What launch/ may know of slurm: the door to schedulers, and processes on machines.
@@ -93,7 +94,7 @@ def test_only_the_runtime_imports_jittor() -> None:
         ("cache", {"ctypes", "subprocess", "signal", "ecgan.runtime.starting"}),
         ("toolchain", {"ctypes", "subprocess", "ecgan.runtime.starting"}),
         ("devices", {"subprocess", "ecgan.runtime.starting", "ecgan.runtime.compiling"}),
-        ("stamps", {"subprocess", "ecgan.runtime.starting", "ecgan.runtime.compiling"}),
+        ("stamps", {"ecgan.runtime.starting", "ecgan.runtime.compiling"}),
     ],
 )
 def test_who_does_not_start_jittor_does_not_import_what_does(module: str, unwanted: set[str]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from glob import glob
@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from ecgan.checkpoint import native, original
+from ecgan.checkpoint import native, original, tensors
 from ecgan.checkpoint.infer import ModelOverrides, infer_model
 from ecgan.config import ModelConfig
 from ecgan.errors import UserError
@@ -27,6 +27,10 @@ LATEST = "latest"
 _PAINTERS = {"G", "E", "G_ema"}
 #: Folder of a training run that holds its states, each a checkpoint.
 STATES = "states"
+_STATE = re.compile(r"step-\d{8,}")
+#: What a checkpoint must have to paint with.
+_ROLES = {"G": "generator", "E": "style encoder"}
+_MODEL = "the checkpoint's model"
 _ORIGINAL_NAME = re.compile(r"(?P<epoch>.+)_net_(?P<network>[GED])\.pkl")
 
 
@@ -54,11 +58,16 @@ class Checkpoint:
             return original.read_arrays(self.files[network], self.sha256[network])
         return native.load_network(self.path, network, self.sha256[network])
 
-    def verify(self) -> None:
-        """Raises UserError unless the files that painting needs are those that were saved (of ours; a .pkl is
-        checked whenever it is read)."""
-        for name in () if self.is_original else (self.generator, "E"):
-            native.verify(self.files[name], self.sha256[name])
+    def verify(self, networks: Iterable[str] | None = None) -> None:
+        """Raises UserError unless the files of `networks`, by default of those that painting needs, are those that were
+        saved (of ours; a .pkl is checked whenever it is read) and their tensors are the model's."""
+        for name in networks or (self.generator, "E"):
+            if self.is_original:
+                found = {key: array.shape for key, array in self.arrays(name).items()}
+            else:
+                native.verify(self.files[name], self.sha256[name])
+                found = native.shapes(self.files[name])
+            _insist_on_fit(name, self.files[name], self.model, found)
 
     @property
     def generator(self) -> str:
@@ -78,7 +87,7 @@ def open_checkpoint(path: Path, epoch: str | None = None, overrides: ModelOverri
     not be given for ours, nor contradict the name of a .pkl.
     `overrides` says what the tensors of an original can't, where its opt.txt is missing or wrong.
 
-    Raises UserError if there is none, generator or encoder are missing, or they don't fit.
+    Raises UserError if there is none, generator or encoder are missing, or their tensors are not the model's.
     """
     overrides = overrides or ModelOverrides()
     states = list_states(path / STATES)
@@ -105,20 +114,28 @@ def _wrong_epoch(epoch: str | None, fact: str) -> UserError:
 
 
 def list_states(folder: Path) -> list[Path]:
-    """The saved states of a training in `folder`, oldest first."""
-    found = [path for path in folder.glob("step-*") if (path / native.DESCRIPTION).is_file()]
-    return sorted(found, key=lambda path: path.name)
+    """The saved states of a training in `folder`, oldest first, whole or not."""
+    found = [path for path in folder.glob("step-*") if _STATE.fullmatch(path.name) and path.is_dir()]
+    return sorted(found, key=lambda path: int(path.name.removeprefix("step-")))
 
 
 def open_pickles(paths: Iterable[Path], overrides: ModelOverrides | None = None) -> Checkpoint:
-    """Opens files of the original wherever they lie; which network each is, its name or its tensors say."""
+    """Opens files of the original wherever they lie; which network each is, its name or its tensors say.
+
+    Raises UserError if one can't be read, generator or encoder are not among them, or they don't fit.
+    """
     files: dict[str, Path] = {}
     for path in paths:
+        if not path.is_file():
+            raise UserError(f"{path}: {'a folder, not a file' if path.is_dir() else 'there is no such file'}")
         match = _ORIGINAL_NAME.fullmatch(path.name)
         network = match["network"] if match else _recognise(path)
         if network in files:
             raise UserError(f"{files[network]} and {path} are both network {network}")
         files[network] = path
+    for name, role in _ROLES.items():
+        if name not in files:
+            raise UserError(f"none of {', '.join(map(str, files.values()))} holds the {role} (network {name})")
     return _describe_original(next(iter(files.values())).parent, files, overrides or ModelOverrides())
 
 
@@ -143,16 +160,19 @@ def _paints(path: Path) -> bool:
 
 def _open_native(path: Path, overrides: ModelOverrides) -> Checkpoint:
     description = native.describe(path)
-    model = ModelConfig.from_dict(description["model"])
+    model = native.model(path, description)
     overrides.insist_on(model, path)
     sha256 = {name.removesuffix(".safetensors"): digest for name, digest in description["sha256"].items()}
     files = {name: path / f"{name}.safetensors" for name in sha256}
-    files = {name: file for name, file in files.items() if file.is_file()}
+    files = {name: file for name, file in files.items() if file.exists()}
     missing = (sha256.keys() & _PAINTERS) - files.keys()  # the others only training needs
     if missing:
         raise UserError(f"checkpoint {path} lacks {min(missing)}.safetensors, which its {native.DESCRIPTION} lists")
     _insist_on_painting_networks(path, files)
-    return Checkpoint(path, files, model, f"model from {native.DESCRIPTION}", sha256, is_original=False)
+    checkpoint = Checkpoint(path, files, model, f"model from {native.DESCRIPTION}", sha256, is_original=False)
+    for name in (checkpoint.generator, "E"):
+        _insist_on_fit(name, files[name], model, native.shapes(files[name]))
+    return checkpoint
 
 
 def _open_original(folder: Path, epoch: str, overrides: ModelOverrides) -> Checkpoint:
@@ -175,14 +195,20 @@ def _describe_original(folder: Path, files: dict[str, Path], overrides: ModelOve
         name: {key: array.shape for key, array in original.read_arrays(path).items()} for name, path in files.items()
     }
     model, source = infer_model(folder, shapes, options, overrides)
+    for name in _ROLES:
+        _insist_on_fit(name, files[name], model, shapes[name])
     sha256 = {name: sha256_of(path) for name, path in files.items()}
     return Checkpoint(folder, files, model, source, sha256, is_original=True)
 
 
 def _insist_on_painting_networks(path: Path, files: dict[str, Any]) -> None:
-    for name, role in (("G", "generator"), ("E", "style encoder")):
+    for name, role in _ROLES.items():
         if name not in files:
             raise UserError(f"checkpoint {path} has no {role} (network {name})")
+
+
+def _insist_on_fit(network: str, file: Path, model: ModelConfig, found: Mapping[str, tuple[int, ...]]) -> None:
+    tensors.insist_on_fit(f"{file}: network {network}", tensors.of_file(network, model) or {}, found, _MODEL)
 
 
 def _recognise(path: Path) -> str:

@@ -37,18 +37,25 @@ def infer_model(
 ) -> tuple[ModelConfig, str]:
     """Returns the model and one sentence on where size and upsampling layers come from.
 
-    `shapes`: for each network the shape of each tensor. Raises UserError if they contradict.
+    `shapes`: for each network the shape of each tensor; `options`: of its opt.txt. Raises UserError if they contradict.
     """
     generator = shapes["G"]
-    values: dict[str, Any] = _from_generator(path, generator) | _from_discriminator(shapes.get("D", {}))
-    values["z_dim"] = shapes["E"]["fc_mu.weight"][0] if "fc_mu.weight" in shapes["E"] else ModelConfig.z_dim
+    values: dict[str, Any] = _from_generator(path, generator)
+    try:
+        values |= _from_discriminator(shapes.get("D", {}))
+        values["z_dim"] = shapes["E"]["fc_mu.weight"][0] if "fc_mu.weight" in shapes["E"] else ModelConfig.z_dim
+    except IndexError:
+        raise UserError(f"checkpoint {path}: its tensors are of no ECGAN") from None
 
-    size, size_source = _size(options, overrides)
+    size, size_source = _size(path, options, overrides)
     upsampling, upsampling_source = _upsampling(generator, options, overrides)
     source = f"size {size[0]}x{size[1]} from {size_source}, upsampling layers {upsampling!r} from {upsampling_source}"
     if options.get("no_instance") == "False":
-        raise UserError(f"checkpoint {path}: opt.txt says it was trained with instance maps, which are not supported")
-    model = ModelConfig(width=size[0], height=size[1], num_upsampling_layers=upsampling, **values)
+        raise UserError(f"{path / 'opt.txt'} says it was trained with instance maps, which are not supported")
+    try:
+        model = ModelConfig(width=size[0], height=size[1], num_upsampling_layers=upsampling, **values)
+    except UserError as error:
+        raise UserError(f"checkpoint {path}: {error}; {source}") from None
 
     positions = generator["fc.weight"][0] // (16 * model.ngf)
     expected = model.latent_size[0] * model.latent_size[1]
@@ -88,16 +95,17 @@ def _from_discriminator(shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Any]
     }
 
 
-def _size(options: Mapping[str, str], overrides: ModelOverrides) -> tuple[tuple[int, int], str]:
+def _size(path: Path, options: Mapping[str, str], overrides: ModelOverrides) -> tuple[tuple[int, int], str]:
     if overrides.size:
         return overrides.size, "network_size"
     if "crop_size" in options:
         try:
             width, aspect = int(options["crop_size"]), float(options.get("aspect_ratio", "1.333"))
             return (width, round(width / aspect)), "opt.txt"
-        except (ValueError, ZeroDivisionError):
+        except (ValueError, ArithmeticError):  # no numbers, or none of which a height can be made
             raise UserError(
-                "opt.txt: crop_size or aspect_ratio is not a number", hint="say <network_size=WxH>"
+                f"{path / 'opt.txt'}: crop_size or aspect_ratio can't be those of a picture",
+                hint="say <network_size=WxH>",
             ) from None
     return (ModelConfig.width, ModelConfig.height), "the default"
 

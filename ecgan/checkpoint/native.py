@@ -16,13 +16,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.numpy import load_file
 from safetensors.numpy import save as save_tensors
 
 from ecgan.config import ModelConfig
-from ecgan.errors import UserError
-from ecgan.files import TEMPORARY_SUFFIX, read_any_json, sha256_of, write_json
+from ecgan.errors import UserError, reason
+from ecgan.files import TEMPORARY_SUFFIX, hold, read_any_json, sha256_of, write_json
 
 DESCRIPTION = "checkpoint.json"
 FORMAT = 1
@@ -44,8 +44,11 @@ def save(
         raise UserError(f"{folder} exists already; choose another name or remove it")
     folder.parent.mkdir(parents=True, exist_ok=True)
     temporary = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}{TEMPORARY_SUFFIX}")
+    held = None
     try:
         temporary.mkdir()
+        held = os.open(temporary, os.O_RDONLY)
+        hold(held)
         files = {}
         for name, arrays in networks.items():
             file = temporary / f"{name}.safetensors"
@@ -63,6 +66,8 @@ def save(
         os.replace(temporary, folder)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+        if held is not None:
+            os.close(held)
 
 
 def describe(folder: Path) -> dict[str, Any]:
@@ -79,6 +84,14 @@ def describe(folder: Path) -> dict[str, Any]:
     except (ValueError, KeyError, TypeError):
         raise UserError(f"{path} is damaged: it is not the description of a checkpoint") from None
     return description
+
+
+def model(folder: Path, description: dict[str, Any]) -> ModelConfig:
+    """Of the networks in `folder`, as `describe` found it. Raises UserError that names the file if it is none."""
+    try:
+        return ModelConfig.from_dict(description["model"])
+    except UserError as error:
+        raise UserError(f"{folder / DESCRIPTION} is damaged: {error.fact}") from None
 
 
 def load_network(folder: Path, name: str, sha256: str) -> dict[str, np.ndarray]:
@@ -98,6 +111,22 @@ def read(path: Path) -> dict[str, np.ndarray]:
         return load_file(path)
     except (OSError, SafetensorError, TypeError) as error:  # TypeError: NumPy has no such type (bfloat16)
         raise UserError(f"can't read {path}: {error}") from None
+
+
+def shapes(path: Path) -> dict[str, tuple[int, ...]]:
+    """Of the tensors of a file by name, from its header, which also tells whether the file was cut off.
+
+    Raises UserError if it can't be read.
+    """
+    try:
+        with safe_open(path, framework="numpy") as file:
+            return {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118  # no dict
+    except FileNotFoundError:
+        raise UserError(f"can't read {path}: there is no such file") from None
+    except OSError as error:
+        raise UserError(f"can't read {path}: {reason(error)}") from None
+    except SafetensorError as error:
+        raise UserError(f"{path} is damaged: {error}") from None
 
 
 def verify(path: Path, sha256: str) -> None:

@@ -17,11 +17,14 @@ from typing import Any
 
 import numpy as np
 
-from ecgan.errors import UserError
+from ecgan.errors import UserError, reason
+from ecgan.files import read_bytes
 
 #: What Jittor puts behind the pickle: 20 bytes SHA-1 of it, then these.
 MAGIC = b"HCAJSLHD"
 _SHA1_BYTES = 20
+#: Bytes of an opt.txt, and characters of a line that counts; the original's are far below.
+_LONGEST_OPTIONS, _LONGEST_LINE = 1 << 20, 1000
 
 
 def read_arrays(path: Path, sha256: str | None = None, must_be_marked: bool = True) -> dict[str, np.ndarray]:
@@ -61,10 +64,17 @@ def read_arrays(path: Path, sha256: str | None = None, must_be_marked: bool = Tr
 
 
 def read_options(path: Path) -> dict[str, str]:
-    """The `name: value` lines of an opt.txt as text, without the remarks about defaults."""
+    """The `name: value` lines of an opt.txt as text, without the remarks about defaults.
+
+    Raises UserError if it can't be read.
+    """
     options = {}
-    for line in path.read_text(errors="replace").splitlines():
-        if match := re.match(r"\s*(\w+): ?(.*?)\s*(\[default: .*\])?\s*$", line):
+    try:
+        text = read_bytes(path, _LONGEST_OPTIONS).decode(errors="replace")
+    except OSError as error:
+        raise UserError(f"can't read {path}: {reason(error)}") from None
+    for line in text.splitlines():
+        if len(line) <= _LONGEST_LINE and (match := re.match(r"\s*(\w+): ?(.*?)\s*(\[default: .*\])?\s*$", line)):
             options[match[1]] = match[2].strip()
     return options
 

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from ecgan.checkpoint import STATES, list_states, native
+from ecgan.checkpoint.tensors import insist_on_fit
 from ecgan.checkpoint.weights import insist_on_finite, read_weights
-from ecgan.config import ModelConfig, SegformerShape
+from ecgan.config import SegformerShape
 from ecgan.data.images import Size
 from ecgan.errors import UserError
 from ecgan.files import sha256_of
@@ -34,6 +35,12 @@ class SegmenterFile:
     size: Size | None
     measured: dict[str, Any]
 
+    def insist_on_classes(self, count: int) -> None:
+        """Raises UserError unless it tells so many classes apart."""
+        if self.shape.classes != count:
+            fact = f"tells {self.shape.classes} classes apart, the masks have {count}"
+            raise UserError(fact, field="segmenter", value=self.path)
+
     def arrays(self) -> dict[str, np.ndarray]:
         """Tensors by transformers' names. Raises UserError if the file is no longer the one that was opened."""
         native.verify(self.path, self.sha256)
@@ -43,12 +50,11 @@ class SegmenterFile:
 def open_segmenter(path: Path) -> SegmenterFile:
     """`path`: run directory of a training (its best state, else the newest), one of its states, a folder of
     transformers or the file with the weights in it. Raises UserError if there is no such network."""
-    if path.is_dir() and (states := list_states(path / STATES)):
-        best = native.describe(states[-1])["about"].get("training", {}).get("best") or {}
-        chosen = states[-1].with_name(f"step-{best['step']:08}") if "step" in best else states[-1]
-        path = chosen if chosen in states else states[-1]
+    states = list_states(path / STATES)
+    if states:
+        path = _best_of(states)
     state = path.parent if path.name == f"{SEGMENTER}.safetensors" else path
-    if (state / native.DESCRIPTION).is_file():
+    if state in states or (state / native.DESCRIPTION).is_file():
         return _open_state(state)
     if path.is_dir():
         found = [path / name for name in _FOREIGN if (path / name).is_file()]
@@ -66,16 +72,32 @@ def fitting(size: Size) -> Size:
     return width, height
 
 
+def _best_of(states: list[Path]) -> Path:
+    """The one that the newest notes as the best, else the newest."""
+    training = native.describe(states[-1])["about"].get("training")
+    try:
+        best = states[-1].with_name(f"step-{training['best']['step']:08}")
+    except (TypeError, KeyError, ValueError):  # none is, as yet
+        best = states[-1]
+    return best if best in states else states[-1]
+
+
 def _open_state(folder: Path) -> SegmenterFile:
     description = native.describe(folder)
     file = folder / f"{SEGMENTER}.safetensors"
     if file.name not in description["sha256"]:
         raise UserError(f"{folder} is a checkpoint, but not of a segmentation network (it has no {file.name})")
-    model = ModelConfig.from_dict(description["model"])
+    model = native.model(folder, description)
     native.verify(file, description["sha256"][file.name])
-    measured = description["about"].get("training", {}).get("measured") or {}
     shape = _shape(file, _read(file))
-    return SegmenterFile(file, description["sha256"][file.name], shape, (model.width, model.height), dict(measured))
+    if shape.classes != model.label_nc:
+        raise UserError(
+            f"{file} tells {shape.classes} classes apart, {native.DESCRIPTION} beside it has {model.label_nc}"
+        )
+    training = description["about"].get("training")
+    measured = training.get("measured") if isinstance(training, dict) else None
+    measured = dict(measured) if isinstance(measured, dict) else {}
+    return SegmenterFile(file, description["sha256"][file.name], shape, (model.width, model.height), measured)
 
 
 def _read(path: Path) -> dict[str, np.ndarray]:
@@ -84,10 +106,12 @@ def _read(path: Path) -> dict[str, np.ndarray]:
 
 def _shape(path: Path, arrays: dict[str, np.ndarray]) -> SegformerShape:
     insist_on_finite(path, arrays)
+    shapes = {name: array.shape for name, array in arrays.items()}
     try:
-        shape = SegformerShape.of({name: array.shape for name, array in arrays.items()})
+        shape = SegformerShape.of(shapes)
     except KeyError as name:
         raise UserError(f"{path} holds no SegFormer by transformers' names: {name} is missing") from None
-    if missing := sorted(shape.tensors - arrays.keys()):
-        raise UserError(f"{path} lacks {len(missing)} of a SegFormer's tensors, the first of which is {missing[0]}")
+    except IndexError:
+        raise UserError(f"{path} holds no SegFormer: a tensor by one of its names is a mere number") from None
+    insist_on_fit(str(path), shape.tensors, shapes, "a SegFormer")
     return shape

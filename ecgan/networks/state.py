@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ecgan.errors import UserError
+from ecgan.checkpoint.tensors import insist_on_fit
 from ecgan.runtime import jt, nn
 
 
@@ -20,15 +20,7 @@ def load_arrays(network: nn.Module, arrays: dict[str, np.ndarray], what: str) ->
     of another shape.
     """
     state = network.state_dict()
-    faults = [f"{name} is missing" for name in state if name not in arrays]
-    faults += [f"{name} is not part of the network" for name in arrays if name not in state]
-    faults += [
-        f"{name} has shape {arrays[name].shape}, the network's is {tuple(var.shape)}"
-        for name, var in state.items()
-        if name in arrays and tuple(var.shape) != arrays[name].shape
-    ]
-    if faults:
-        shown = "; ".join(faults[:5]) + (f"; and {len(faults) - 5} more" if len(faults) > 5 else "")
-        raise UserError(f"{what} does not fit the network: {shown}")
+    shapes = {name: array.shape for name, array in arrays.items()}
+    insist_on_fit(what, {name: tuple(var.shape) for name, var in state.items()}, shapes)
     for name, var in state.items():
         var.assign(jt.array(np.ascontiguousarray(arrays[name], dtype=np.float32)))

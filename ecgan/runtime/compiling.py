@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import os
@@ -87,7 +88,7 @@ def run_compiling(command: list[str], title: str, log: Path, variables: Mapping[
     for _ in range(_ATTEMPTS):
         with (
             open(log, "wb") as file,
-            subprocess.Popen(  # in our process group: whoever ends that ends the compilers, too
+            subprocess.Popen(  # in our process group: whoever kills that ends the compilers, too
                 command,
                 env=without_mpi(os.environ) | dict(variables or {}),
                 stdin=subprocess.DEVNULL,
@@ -98,7 +99,7 @@ def run_compiling(command: list[str], title: str, log: Path, variables: Mapping[
             try:
                 _show_progress(process, title, file)
             except BaseException:
-                process.kill()
+                _kill_tree(process.pid)
                 raise
         output = log.read_bytes()
         rebuilt = _REBUILT in output
@@ -121,3 +122,22 @@ def _show_progress(process: subprocess.Popen[bytes], title: str, log: BinaryIO) 
             for done, total in _PROGRESS.findall(block):
                 bar.total, bar.n = int(total), int(done)
                 bar.refresh()
+
+
+def _kill_tree(pid: int) -> None:
+    """Kills a process and all that it has started, which it can't start any more of meanwhile."""
+    with contextlib.suppress(OSError):
+        os.kill(pid, signal.SIGSTOP)
+    for child in _children(pid):
+        _kill_tree(child)
+    with contextlib.suppress(OSError):
+        os.kill(pid, signal.SIGKILL)
+
+
+def _children(pid: int) -> list[int]:
+    """Of each of its threads; none where /proc does not say."""
+    found: list[int] = []
+    with contextlib.suppress(OSError):
+        for file in Path(f"/proc/{pid}/task").glob("*/children"):
+            found += map(int, file.read_text().split())
+    return found

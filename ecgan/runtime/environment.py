@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from ecgan.errors import MachineError, reason
-from ecgan.runtime import cuda
+from ecgan.runtime import cuda, flags
 from ecgan.runtime.devices import Device, gpu_archs
 from ecgan.runtime.stamps import jittor_home
 from ecgan.runtime.toolchain import find_mpicc, find_onednn, find_python_config
@@ -28,6 +28,7 @@ def prepare(device: Device) -> tuple[Path, ...]:
     try:
         home.mkdir(parents=True, exist_ok=True)
         onednn = _link_onednn(home)
+        flags.lay_out_headers()
         of_cuda = _set_cuda(home if device == "cuda" else None)
     except OSError as error:
         refused = f"can't use {home} for compiled code ({reason(error)})"
@@ -71,9 +72,10 @@ def _link_onednn(home: Path) -> Path:
 
 
 def _set_cuda(home: Path | None) -> tuple[Path, ...]:
-    """Tells Jittor of the CUDA that was found, or that there is none if `home` is None; returns what to load."""
+    """Tells Jittor of the CUDA that was found, or that there is none if `home` is None, and the compilers' flags;
+    returns what to load."""
     before = os.environ.get("cc_flags", "")
-    flags = cuda.without_our_flags(before)
+    wanted = flags.without_ours(before) + flags.ours()
     found = cuda.find() if home is not None else None
     libraries: tuple[Path, ...] = ()
     if home is None or found is None:
@@ -81,8 +83,8 @@ def _set_cuda(home: Path | None) -> tuple[Path, ...]:
     else:
         settings = cuda.prepare(found, gpu_archs(), home)
         os.environ.update(settings.environment)
-        flags += settings.cc_flag
+        wanted += settings.cc_flag
         libraries = settings.preload
-    if flags != before:  # even a blank more would have Jittor compile all anew
-        os.environ["cc_flags"] = flags
+    if wanted != before:  # even a blank more would have Jittor compile all anew
+        os.environ["cc_flags"] = wanted
     return libraries

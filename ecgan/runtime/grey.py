@@ -48,7 +48,7 @@ def _train_on_grey(trainee: str, model: ModelConfig, recipe: Recipe, batch: int,
     for sample in (samples[0], *samples):  # the first is different: average and moments are constants there
         learner.step([sample] * batch, rate=1e-4)
     if paints:
-        learner.paint(samples[:1])
+        learner.paint(samples)
 
 
 def _score_grey(inception: str | None, segmenter: str | None, size: list[int] | None) -> None:
@@ -57,7 +57,7 @@ def _score_grey(inception: str | None, segmenter: str | None, size: list[int] | 
     network = open_segmenter(Path(segmenter)) if segmenter else None
     width, height = size or (512, 384)
     grey = np.full((height, width, 3), 128, np.uint8)
-    Evaluator.load(Path(inception) if inception else None, network, (width, height)).measure(grey, grey[..., 0], grey)
+    Evaluator.load(Path(inception) if inception else None, network, (width, height)).measure(grey, grey[..., 0])
 
 
 def _grey_sample(model: ModelConfig, labels: np.ndarray) -> LoadedSample:

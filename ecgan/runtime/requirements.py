@@ -30,10 +30,20 @@ from ecgan.runtime.toolchain import (
 )
 
 _JITTOR = "1.3.11"
-#: From the oldest that this project is written for to the last that NumPy 1 knows, which Jittor needs.
-_PYTHONS = ((3, 10), (3, 12))
+#: From the oldest that this project is written for to the newest that Jittor has been seen to run on.
+_PYTHONS = ((3, 10), (3, 14))
+#: From here on Jittor is installed without what it asks for: NumPy 1, which does not exist for these Pythons.
+_WITHOUT_NUMPY_1 = (3, 13)
 
-REINSTALL = f"install this project anew: {sys.executable} -m pip install -e . -c constraints.txt"
+REINSTALL = (
+    "install this project anew: "
+    + (
+        f"{sys.executable} -m pip install --no-deps jittor=={_JITTOR}.0 && "
+        if sys.version_info >= _WITHOUT_NUMPY_1
+        else ""
+    )
+    + f"{sys.executable} -m pip install -e . -c constraints.txt"
+)
 
 
 @dataclass(frozen=True)
@@ -137,10 +147,6 @@ def numpy(thorough: bool) -> Finding:
     version = installed("numpy")
     if version is None:
         return Finding("not installed", REINSTALL)
-    if int(version.partition(".")[0]) > 1:
-        return Finding(
-            f"{version}, of whose arrays Jittor makes wrong ones", f"{sys.executable} -m pip install 'numpy<2'"
-        )
     return Finding(version)
 
 

@@ -14,7 +14,7 @@ from importlib import metadata
 from pathlib import Path
 
 from ecgan.files import exclusive_lock
-from ecgan.runtime import cuda
+from ecgan.runtime import cuda, flags
 from ecgan.runtime.cache import cache_dir
 from ecgan.runtime.devices import Device, gpu_archs
 from ecgan.runtime.toolchain import find_compiler
@@ -59,7 +59,7 @@ def stamp(what: str, device: Device) -> Path:
         _cpu_model(),
         str(Path(compiler).resolve()),
         str(Path(compiler).stat().st_size) if Path(compiler).exists() else "",
-        cuda.without_our_flags(os.environ.get("cc_flags", "")),
+        flags.without_ours(os.environ.get("cc_flags", "")) + flags.ours(),
         _cuda_fingerprint() if device == "cuda" else "",
     ]
     digest = hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]

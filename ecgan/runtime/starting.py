@@ -18,6 +18,7 @@ from ecgan.runtime import requirements
 from ecgan.runtime.compiling import compile_core_now
 from ecgan.runtime.devices import Device, DeviceChoice, choose_device
 from ecgan.runtime.environment import COMPILING, prepare
+from ecgan.runtime.older_python import older_python
 from ecgan.runtime.stamps import once, stamp
 
 #: Parameters of mallopt(3).
@@ -106,7 +107,7 @@ def _import_jittor(device: Device, libraries: Sequence[Path], parallel_compiler:
     sys_exit, excepthook = sys.exit, sys.excepthook
     home = Path(os.environ["JITTOR_HOME"])
     try:
-        with _home(home):
+        with _home(home), older_python():
             import jittor
             import jittor.nn
     except SystemExit:

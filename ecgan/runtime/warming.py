@@ -26,8 +26,8 @@ def warm_painting(model: ModelConfig, device: Device, batch: int = 1, spade: Spa
     _warm("painting", {"model": model.to_dict(), "batch": batch, "spade": spade}, device)
 
 
-def warm_training(model: ModelConfig, recipe: Recipe, batch: int, device: Device) -> None:
-    """For training steps on `batch` samples at a time in one process.
+def warm_training(model: ModelConfig, recipe: Recipe, batch: int, device: Device, paints: bool = False) -> None:
+    """For training steps on `batch` samples at a time in one process, and if it `paints` for pictures of samples.
 
     The few operators that only several ranks need are left to their first step.
     """
@@ -40,7 +40,7 @@ def warm_training(model: ModelConfig, recipe: Recipe, batch: int, device: Device
         spade=recipe.spade,
         reuse_fakes=recipe.reuse_fakes,
     )
-    warm_trainee("ecgan.training.learner", "training", model, plain, batch, device)
+    warm_trainee("ecgan.training.learner", "training", model, plain, batch, device, paints)
 
 
 def warm_segmenter(model: ModelConfig, recipe: Recipe, batch: int, device: Device) -> None:

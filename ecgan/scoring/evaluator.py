@@ -1,4 +1,4 @@
-"""Everything that is measured of one picture, with whatever networks there are."""
+"""What networks say of one picture, with whatever networks there are."""
 
 from __future__ import annotations
 
@@ -12,18 +12,15 @@ from ecgan.checkpoint.inception import read_inception
 from ecgan.checkpoint.segmenter import SegmenterFile
 from ecgan.data.images import Size
 from ecgan.runtime import jt
-from ecgan.scoring import style
 from ecgan.scoring.agreement import Agreement
 from ecgan.scoring.inception import FEATURES, Inception
-from ecgan.scoring.style import Style, Variant
 from ecgan.segmentation import Segmenter
 
 
 class Measured(NamedTuple):
-    """`style` by variant; `agreement` of this picture alone, None without a segmentation network; `features`: (D,)
-    float32 of the picture for a Fréchet distance, None without a network that has any."""
+    """`agreement` of this picture alone, None without a segmentation network; `features`: (D,) float32 of the picture
+    for a Fréchet distance, None without a network that has any."""
 
-    style: dict[Variant, Style]
     agreement: Agreement | None
     features: np.ndarray | None
 
@@ -56,14 +53,14 @@ class Evaluator:
         """Of the features; 0 if there are none."""
         return FEATURES if self.inception else self.segmenter.features if self.segmenter else 0
 
-    def measure(self, picture: np.ndarray, labels: np.ndarray, reference: np.ndarray) -> Measured:
-        """`picture`, `reference`: (H, W, 3) uint8 RGB, of any size each; `labels`: the mask at the picture's size."""
+    def measure(self, picture: np.ndarray, labels: np.ndarray) -> Measured:
+        """`picture`: (H, W, 3) uint8 RGB, of any size; `labels`: the mask at that size."""
         segmented = self.segmenter(picture) if self.segmenter else None
         agreement = self.no_agreement()
         if segmented and agreement:
             agreement.add(labels, segmented.labels)
         features = self._inception(picture) if self.inception else segmented.features if segmented else None
-        return Measured(style.compare(picture, reference), agreement, features)
+        return Measured(agreement, features)
 
     def features(self, photo: np.ndarray) -> np.ndarray:
         """Of (H, W, 3) uint8 RGB, for the distance alone. There must be a network that has any."""

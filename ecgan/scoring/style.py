@@ -13,7 +13,7 @@ import numpy as np
 Variant = Literal["rgb", "hsv", "hue"]
 VARIANTS: tuple[Variant, ...] = get_args(Variant)
 #: The one that counts in the total: it sees everything of a colour.
-DEFAULT: Variant = "rgb"
+DEFAULT: Variant = VARIANTS[0]
 
 
 class _Histogram(NamedTuple):

@@ -5,10 +5,9 @@ docs/specification.md, section 1.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping
 from typing import NamedTuple
-
-TERMS = ("mask_accuracy", "aesthetic", "style", "fid")
 
 
 class Line(NamedTuple):
@@ -25,10 +24,13 @@ def total(mask_accuracy: float, aesthetic: float, style: float, fid: float) -> f
     return mask_accuracy * quality
 
 
-def without_aesthetic(style: float, mask_accuracy: float | None, fid: float | None) -> float:
-    """What the total makes of the terms that can be computed while training: higher is better. A term that is not
-    known counts as perfect, so only values with the same terms can be compared; the aesthetic counts as nothing."""
-    return total(1.0 if mask_accuracy is None else mask_accuracy, 0.0, style, 0.0 if fid is None else fid)
+TERMS = tuple(inspect.signature(total).parameters)
+
+
+def of_known(terms: Mapping[str, float]) -> float:
+    """What the total makes of those of its terms that are known, which style must be: higher is better. A term that is
+    not known counts as perfect, but the aesthetic as nothing, so only values with the same terms can be compared."""
+    return total(**{"mask_accuracy": 1.0, "aesthetic": 0.0, "fid": 0.0, **terms})
 
 
 def without(terms: Mapping[str, float]) -> Line | None:

@@ -10,7 +10,7 @@ import numpy as np
 
 from ecgan.checkpoint.vgg import shapes
 from ecgan.config import ModelConfig
-from ecgan.networks import Discriminator, Encoder, Generator, load_arrays, to_arrays
+from ecgan.networks import Discriminator, Encoder, Generator, Segmap, load_arrays, to_arrays
 from ecgan.networks.generator import Pictures
 from ecgan.networks.vgg import VGG19Features
 from ecgan.runtime import jt, nn
@@ -22,7 +22,7 @@ from ecgan.training.samples import HEADINGS, paint
 from ecgan.training.step import Batch, Networks, Outcome, discriminator_losses, generator_losses
 from ecgan.training.world import World
 
-Losses = Callable[[Networks, Batch, LossWeights, int], Outcome]
+Losses = Callable[[Networks, Batch, LossWeights], Outcome]
 
 
 class Gradients(NamedTuple):
@@ -76,7 +76,9 @@ class Learner:
         """
         micro = self.recipe.micro_batch or len(samples)
         classes, spade = self.model.semantic_nc, self.recipe.spade
-        batches = [Batch.of(samples[i : i + micro], classes, spade) for i in range(0, len(samples), micro)]
+        micro_batches = [samples[i : i + micro] for i in range(0, len(samples), micro)]
+        parts = len(micro_batches) * self._world.size
+        batches = [Batch.of(each, classes, spade, parts) for each in micro_batches]
         of_painters, of_critic = self.recipe.adam.rates(rate)
         for network in self.parts.values():
             network.train()
@@ -92,12 +94,11 @@ class Learner:
 
     def gradients(self, optimiser: Optimiser, losses: Losses, batches: Sequence[Batch]) -> Gradients:
         """Of the whole step's loss, over all micro-batches and ranks."""
-        parts = len(batches) * self._world.size
         total: list[jt.Var] = []
         values: dict[str, float] = {}
         painted: list[Pictures] = []
         for batch in batches:
-            outcome = losses(self.networks, batch, self.recipe.weights, parts)
+            outcome = losses(self.networks, batch, self.recipe.weights)
             watched = [picture for picture, _ in outcome.stages]
             gradients = jt.grad(sum(outcome.terms.values()) / len(batches), [*watched, *optimiser.parameters])
             # Jittor keeps a map for the derivatives that could still be asked for: of anything that Python holds,
@@ -120,7 +121,11 @@ class Learner:
     def paint(self, samples: Sequence[LoadedSample]) -> list[list[np.ndarray]]:
         """A row of (H, W, 3) uint8 pictures for each sample, in the order of `headings`."""
         self.networks.encoder.eval()
-        return paint(self.painter(), self.networks.encoder, self.model.semantic_nc, samples)
+        return paint(self.painter(), self.networks.encoder, self.segmap, samples)
+
+    def segmap(self, sample: LoadedSample) -> Segmap:
+        """Of its mask alone, for a painter; SPADE is computed as in steps."""
+        return Segmap(sample.labels[None], self.model.semantic_nc, self.recipe.spade == "exact-sparse")
 
     def painter(self) -> Generator:
         """The generator to paint samples with, in evaluation mode."""

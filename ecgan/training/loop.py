@@ -6,7 +6,8 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from ecgan.training.loader import Loader
+from ecgan.data.images import BadImage
+from ecgan.training.loader import LoadedSample, Loader
 from ecgan.training.sampler import Sampler
 from ecgan.training.schedule import Schedule
 from ecgan.training.trainee import Trainee
@@ -37,9 +38,12 @@ def steps(
 ) -> Iterator[Step]:
     """Takes the steps from `start` to before `end`; between two of them, all ranks are at the same point.
 
-    Raises Diverged on every rank if a loss is not finite, and BadImage where a file can't be used.
+    Raises Diverged on every rank if a loss is not finite, and BadImage on every rank before a step for which one of
+    them can't use a file.
     """
-    for number, samples in enumerate(loader.batches(start, end), start):
+    batches = loader.batches(start, end)
+    for number in range(start, end):
+        samples = _next(batches, world)
         epoch = sampler.epoch(number)
         rate = schedule.rate(epoch)
         values = learner.step(samples, rate)
@@ -47,3 +51,13 @@ def steps(
         if not all(math.isfinite(value) for value in losses.values()):
             raise Diverged(number + 1, losses, loader.names(number))
         yield Step(number + 1, epoch, rate, losses)
+
+
+def _next(batches: Iterator[list[LoadedSample]], world: World) -> list[LoadedSample]:
+    samples, bad = [], None
+    try:
+        samples = next(batches)
+    except BadImage as error:
+        bad = error
+    world.insist_on_good(bad)
+    return samples

@@ -6,12 +6,10 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from ecgan.checkpoint.tensors import NOT_TRAINED
 from ecgan.errors import UserError
 from ecgan.runtime import jt, nn
 from ecgan.training.recipe import AdamSettings
-
-#: Tensors of a checkpoint that do not learn, by the end of their names.
-_NOT_TRAINED = (".weight_u", ".weight_v", ".running_mean", ".running_var")
 
 
 class Optimiser:
@@ -57,4 +55,4 @@ class Optimiser:
 
 
 def trained(network: nn.Module) -> dict[str, jt.Var]:
-    return {name: var for name, var in network.state_dict().items() if not name.endswith(_NOT_TRAINED)}
+    return {name: var for name, var in network.state_dict().items() if not name.endswith(NOT_TRAINED)}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -26,14 +26,17 @@ def choose(pairs: Sequence[Pair], count: int, model: ModelConfig) -> list[Loaded
 
 
 def paint(
-    generator: Generator, encoder: Encoder, classes: int, samples: Sequence[LoadedSample]
+    generator: Generator, encoder: Encoder, segmap: Callable[[LoadedSample], Segmap], samples: Sequence[LoadedSample]
 ) -> list[list[np.ndarray]]:
-    """A row of (H, W, 3) uint8 pictures for each sample, in the order of HEADINGS. Both networks are in evaluation."""
+    """A row of (H, W, 3) uint8 pictures for each sample, in the order of HEADINGS. Both networks are in evaluation.
+
+    `segmap` makes of a sample's mask what the networks see.
+    """
     rows = []
     with jt.no_grad():
         for sample in samples:  # one by one, as generation does by default: the same operators, compiled once
             mu, _ = encoder(jt.array(to_network(sample.photo[None])))
-            pictures = generator(mu, Segmap(sample.labels[None], classes))
+            pictures = generator(mu, segmap(sample))
             edge, image, image2 = (
                 to_uint8(picture.numpy()[0]) for picture in (pictures.edge, pictures.image, pictures.image2)
             )

@@ -26,22 +26,28 @@ from ecgan.training.recipe import LossWeights
 
 class Batch(NamedTuple):
     """`segmap`: N masks; `photo`, `edge`: (N, 3, H, W) in [-1, 1]; `noise`: the eps of the style codes, (N, z_dim)
-    for the G step and as many for the D step, whose fakes are painted anew unless `painted` has them already."""
+    for the G step and as many for the D step, whose fakes are painted anew unless `painted` has them already.
+
+    `parts`: into how many equal parts, on all ranks together, the step's batch is cut, of which this is one; the loss
+    of the step is the mean over the parts.
+    """
 
     segmap: Segmap
     photo: jt.Var
     edge: jt.Var
     noise: tuple[jt.Var, jt.Var]
+    parts: int = 1
     painted: Pictures | None = None
 
     @classmethod
-    def of(cls, samples: Sequence[LoadedSample], classes: int, spade: Spade = "exact-sparse") -> Batch:
+    def of(cls, samples: Sequence[LoadedSample], classes: int, spade: Spade = "exact-sparse", parts: int = 1) -> Batch:
         edges = np.stack([np.repeat(sample.edge[..., None], 3, axis=2) for sample in samples])
         return cls(
             Segmap(np.stack([sample.labels for sample in samples]), classes, spade == "exact-sparse"),
             _fixed(to_network(np.stack([sample.photo for sample in samples]))),
             _fixed(to_network(edges)),
             (_fixed(np.stack([s.noise[0] for s in samples])), _fixed(np.stack([s.noise[1] for s in samples]))),
+            parts,
         )
 
 
@@ -75,15 +81,12 @@ class _Judged(NamedTuple):
     weight: float
 
 
-def generator_losses(networks: Networks, batch: Batch, weights: LossWeights, parts: int = 1) -> Outcome:
-    """What G and E minimise: KLD, GAN, GAN_Feat, VGG; and L1.
-
-    `parts`: into how many equal parts, on all ranks together, the step's batch is cut, of which
-    `batch` is one; the loss of the step is the mean over the parts.
-    """
+def generator_losses(networks: Networks, batch: Batch, weights: LossWeights) -> Outcome:
+    """What G and E minimise: KLD, GAN, GAN_Feat, VGG; and L1."""
     pictures, mu, logvar = _generate(networks, batch, batch.noise[0])
     judged = _judged(pictures, weights)
-    terms = {"KLD": [parts * weights.lambda_kld * losses.kl_divergence(mu, logvar)]}  # a sum, of which means are taken
+    # Of the divergence, a sum, means over the parts are taken, too.
+    terms = {"KLD": [batch.parts * weights.lambda_kld * losses.kl_divergence(mu, logvar)]}
     # Picture by picture, so that what one of them needs is free before the next; the real ones once for all.
     real = [batch.photo, batch.edge]
     with jt.no_grad():
@@ -106,8 +109,8 @@ def generator_losses(networks: Networks, batch: Batch, weights: LossWeights, par
     return Outcome({name: sum(values[1:], values[0]) for name, values in terms.items()}, pictures, stages)
 
 
-def discriminator_losses(networks: Networks, batch: Batch, weights: LossWeights, parts: int = 1) -> Outcome:
-    """What D minimises on fakes of the present G: D_Fake and D_real; both are means over `parts`."""
+def discriminator_losses(networks: Networks, batch: Batch, weights: LossWeights) -> Outcome:
+    """What D minimises on fakes of the present G: D_Fake and D_real."""
     pictures = batch.painted
     if pictures is None:
         with jt.no_grad():

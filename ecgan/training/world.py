@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from ecgan.data.images import BadImage
 from ecgan.errors import MachineError, UserError
 from ecgan.runtime import jt, nn
 from ecgan.runtime.devices import gpu_count
@@ -71,6 +72,12 @@ class World:
     def gather(self, value: Any) -> list[Any]:
         """What every rank has, by rank."""
         return [value] if self._comm is None else self._comm.allgather(value)
+
+    def insist_on_good(self, bad: BadImage | None) -> None:
+        """Raises BadImage on every rank if any has come to a picture that can't be used: so all leave at one point."""
+        found = [each for each in self.gather(bad and str(bad)) if each]
+        if found:
+            raise BadImage(found[0])
 
     def wait(self) -> None:
         """Until every rank is here."""

@@ -12,11 +12,12 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from ecgan.files import append_line, sha256_of, write_atomically
 from ecgan.threads import in_threads
 from jobs.generate.plan import GeneratePlan, Task
+from jobs.run import failures
+from jobs.run.failures import Failure
 from jobs.run.folder import RunDir
 
 #: Threads that look whether pictures are those that were made.
@@ -25,7 +26,8 @@ _READERS = 4
 
 @dataclass(frozen=True)
 class TaskOutcome:
-    """What became of one task: `sha256` of its file, or the `error` that kept it from being made."""
+    """What became of one task: `sha256` of its file, or the `error` that kept it from being made; `bad_input`: the
+    error lies in its mask or reference."""
 
     name: str
     inputs: str
@@ -33,6 +35,7 @@ class TaskOutcome:
     sha256: str | None = None
     seconds: float | None = None
     error: str | None = None
+    bad_input: bool = False
 
 
 def shard_file(run: RunDir, shard: int) -> Path:
@@ -73,17 +76,17 @@ def made(folder: Path, plan: GeneratePlan, tasks: Iterable[Task], outcomes: dict
 
 
 def write_failures(
-    run: RunDir, plan: GeneratePlan, outcomes: dict[str, TaskOutcome], others: Iterable[dict[str, Any]] = ()
+    run: RunDir, plan: GeneratePlan, outcomes: dict[str, TaskOutcome], others: Iterable[Failure] = ()
 ) -> int:
     """Writes failures.jsonl: a line for each failed picture of `plan`, then `others`; returns how many."""
-    failures = [
-        {"name": task.name, "mask": task.mask, "reference": task.reference, "reason": outcomes[task.name].error}
+    found = [
+        Failure(name=task.name, mask=task.mask, reference=task.reference, reason=outcome.error)
         for task in plan.tasks
-        if task.name in outcomes and outcomes[task.name].error is not None
+        if (outcome := outcomes.get(task.name)) and outcome.error is not None
     ]
-    lines = [json.dumps(failure) + "\n" for failure in (*failures, *others)]
-    write_atomically(run.failures, "".join(lines))
-    return len(lines)
+    found += others
+    failures.write(run.failures, found)
+    return len(found)
 
 
 def _read(path: Path) -> list[TaskOutcome]:

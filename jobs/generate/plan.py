@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import typing
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import msgspec
 
 from ecgan.checkpoint import Checkpoint, ModelOverrides, open_checkpoint
 from ecgan.colour import ColourTransfer
 from ecgan.config import ModelConfig, Spade
 from ecgan.data.images import Format, Size
 from ecgan.errors import UserError
-from ecgan.files import read_any_json, write_json
+from ecgan.files import read_any_json, read_json, write_json
 from ecgan.runtime.devices import Device
 from jobs.sharded import libraries, numbering
 
@@ -92,6 +95,9 @@ class GeneratePlan:
         """Every file that the results folder must hold, the manifest aside."""
         return [task.file(self.painting.format) for task in self.tasks]
 
+    def without(self, names: Collection[str | None]) -> GeneratePlan:
+        return dataclasses.replace(self, tasks=tuple(task for task in self.tasks if task.name not in names))
+
     def of_shard(self, shard: int) -> list[Task]:
         return [task for task in self.tasks if task.shard == shard]
 
@@ -108,20 +114,25 @@ class GeneratePlan:
     def load(cls, path: Path) -> GeneratePlan:
         """Raises UserError if `path` is no plan of this version."""
         try:
-            values = read_any_json(path)
-            painting = values["painting"]
-            painting |= {"model": ModelConfig.from_dict(painting["model"]), "size": tuple(painting["size"])}
-            return cls(Painting(**painting), values["batch"], tuple(Task(**task) for task in values["tasks"]))
-        except (OSError, ValueError, KeyError, TypeError):
-            raise UserError(f"{path} is not a plan that this version can read") from None
+            return read_json(path, cls, "a plan")
+        except FileNotFoundError:
+            raise UserError(f"{path}: there is no plan") from None
 
 
 def saved_fingerprint(path: Path) -> dict[str, Any] | None:
-    """The fingerprint in a plan.json or manifest.json; None if there is no such file or it holds none."""
+    """The fingerprint in the plan of a generation, a version's before as well; None if there is no such file. Raises
+    UserError if it holds none."""
     try:
-        return dict(read_any_json(path)["fingerprint"])
-    except (OSError, ValueError, KeyError, TypeError):
+        value = read_any_json(path)["fingerprint"]
+        hints = typing.get_type_hints(Painting)
+        for name in value.keys() & hints.keys():
+            if not (name == "quality" and value[name] is None):  # which counts for some formats only
+                msgspec.convert(value[name], hints[name])
+        return dict(value)
+    except FileNotFoundError:
         return None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, UserError):
+        raise UserError(f"{path} is damaged") from None
 
 
 def differences(old: dict[str, Any], new: dict[str, Any]) -> str:

@@ -15,12 +15,14 @@ from ecgan.errors import UserError
 from ecgan.runtime.compiling import usable_device
 from ecgan.runtime.devices import Device, choose_device
 from jobs import faults
-from jobs.generate import merge
+from jobs.generate import replacing
 from jobs.generate.outcomes import TaskOutcome
 from jobs.generate.plan import GeneratePlan, Painting, Task, input_digest
 from jobs.generate.settings import GenerateSettings
 from jobs.options import resolved
-from jobs.run.folder import RunDir
+from jobs.run import record
+from jobs.run.folder import RunDir, run_beside
+from jobs.run.kind import Kind
 from jobs.sharded.work import Request
 
 _CHECKPOINT_ROOTS = ("runs", "checkpoints")
@@ -48,7 +50,7 @@ class GenerateRequest(Request):
         return (self.run.images,)
 
     def mend(self) -> None:
-        merge.restore(self.run, self.results)
+        replacing.restore(self.run, self.results)
 
 
 def check(settings: GenerateSettings, device: Device | None = None) -> GenerateRequest:
@@ -58,6 +60,8 @@ def check(settings: GenerateSettings, device: Device | None = None) -> GenerateR
     Raises UserError, with all faults of the input in one message.
     """
     results = resolved(settings.output_path)
+    run = RunDir(run_beside(results, Kind.GENERATION))
+    record.insist_on_kind(run, Kind.GENERATION)
     checkpoint = _open_checkpoint(settings)
     checkpoint.verify()
     for name in ("input_path", "img_path", "checkpoint"):
@@ -65,7 +69,9 @@ def check(settings: GenerateSettings, device: Device | None = None) -> GenerateR
     tasks, skipped, remarks = _find_tasks(settings, checkpoint)
     reasons = {fault.name: fault.reason for fault in reversed(skipped)}
     faulty = {
-        task.name: TaskOutcome(task.name, "", -1, error=reasons[task.name]) for task in tasks if task.name in reasons
+        task.name: TaskOutcome(task.name, "", -1, error=reasons[task.name], bad_input=True)
+        for task in tasks
+        if task.name in reasons
     }
     # Last, since with a GPU it may compile, which a mistake in the input or a dry run need not wait for.
     if device is None:
@@ -85,7 +91,6 @@ def check(settings: GenerateSettings, device: Device | None = None) -> GenerateR
         format=settings.format,
         quality=settings.quality,
     )
-    run = RunDir(results.with_name(results.name + ".run"))
     plan = GeneratePlan(painting, settings.batch, tasks)
     return GenerateRequest(run, settings, checkpoint, plan, skipped, faulty, remarks, results)
 

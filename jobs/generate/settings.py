@@ -47,9 +47,11 @@ class GenerateSettings:
     how_many: int | None = option(None, "only the first so many masks, by name", at_least(1))
     network_size: str | None = option(None, "WIDTHxHEIGHT of an original's network that has no opt.txt")
     num_upsampling_layers: Upsampling | None = option(None, "upsampling layers of an original that has no opt.txt")
-    on_bad_input: Literal["stop", "skip"] = option("stop", "bad input: stop before any work, or make all the others")
+    on_bad_input: Literal["stop", "skip"] = option("stop", "bad input: stop before any work, or finish without it")
     cache_dir: str | None = option(None, "folder of compiled code; by default ECGAN_CACHE or ~/.cache/ecgan", path=True)
-    overwrite: bool = option(False, "replace results and unfinished runs of other settings or masks")
+    overwrite: bool = option(
+        False, "replace results and unfinished runs that are not of these settings and masks, or changed since"
+    )
     retry_failed: bool = option(False, "make only the pictures that failed in the last run")
     dry_run: bool = option(False, "print the plan and do nothing")
 

@@ -120,7 +120,7 @@ class _Line:
             task, future = pending.popleft()
             entry = future.result()
             if isinstance(entry, BadImage):
-                self._fail(task, str(entry))
+                self._fail(task, str(entry), bad_input=True)
                 continue
             batch.append(entry)
             if len(batch) == self._plan.batch:
@@ -181,10 +181,10 @@ class _Line:
         self._note(TaskOutcome(entry.task.name, entry.task.inputs, self._number, digest, round(seconds, 3)))
         self._progress.count(done=1)
 
-    def _fail(self, task: Task, reason: str) -> None:
+    def _fail(self, task: Task, reason: str, bad_input: bool = False) -> None:
         attempts.insist_on_newest()
         print(f"{task.name} failed: {reason}", flush=True)
-        self._note(TaskOutcome(task.name, task.inputs, self._number, error=reason))
+        self._note(TaskOutcome(task.name, task.inputs, self._number, error=reason, bad_input=bad_input))
         self._progress.count(failed=1)
 
     def _note(self, outcome: TaskOutcome) -> None:

@@ -3,42 +3,51 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import shutil
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, get_args
 
 import yaml
 
+from ecgan.data.images import Format
 from ecgan.errors import UserError
 from ecgan.files import write_atomically
 from ecgan.memory import painting_memory, pictures_together
-from jobs.generate import merge, outcomes
+from ecgan.runtime.compiling import compile_core
+from ecgan.runtime.warming import warm_painting
+from jobs.generate import merge, outcomes, replacing, strays
 from jobs.generate.finish import GenerateFinish
 from jobs.generate.outcomes import TaskOutcome
 from jobs.generate.plan import GeneratePlan, Painting, Task, differences, saved_fingerprint
 from jobs.generate.request import GenerateRequest
 from jobs.generate.shard import GenerateShare
+from jobs.run import failures
 from jobs.run.folder import RunDir
+from jobs.run.kind import Kind
 from jobs.sharded.work import Remark, Work
 from jobs.space import insist_on_space
 
 #: Bytes per pixel that a result takes at most in practice.
 _BYTES_PER_PIXEL = {"jpg": 1.5, "png": 3.2}
+#: The fingerprint of a plan that can't be read, which is no other's.
+_UNKNOWN: dict[str, Any] = {}
 
 
 @dataclass(frozen=True)
 class Generation(Work):
-    """`plan` has its shards. `already`: outcomes of the pictures that exist; `is_complete`: all lie in the results."""
+    """`plan` has its shards. `already`: outcomes of the pictures that exist; `is_complete`: all lie in the results;
+    `remarks`: what of an earlier run can't be used."""
 
     request: GenerateRequest
     plan: GeneratePlan
     already: dict[str, TaskOutcome]
     is_complete: bool
+    remarks: tuple[str, ...]
 
-    kind, doing, share = "generation", "generating", GenerateShare
+    kind, share = Kind.GENERATION, GenerateShare
 
     def describe(self, where: Sequence[Remark]) -> list[Remark]:
         checkpoint, painting = self.request.checkpoint, self.plan.painting
@@ -49,7 +58,7 @@ class Generation(Work):
             ("checkpoint", f"{checkpoint.path}{epoch} ({checkpoint.model_source})"),
             ("pictures", f"{self.total}: {self.done} made already, {todo} to do"),
             *(("skipped", fault.reason) for fault in self.request.skipped),
-            *(("note", remark) for remark in self.request.remarks),
+            *(("note", remark) for remark in (*self.request.remarks, *self.remarks)),
             ("shards", f"{self.shards}{asked}"),
             *self._describe_batch(),
             *where,
@@ -65,21 +74,26 @@ class Generation(Work):
         return lines
 
     def complete(self) -> tuple[str, int] | None:
-        words = f"{self.request.results} is complete and verified: nothing to do"
-        return (words, len(self.request.skipped)) if self.is_complete else None
+        if not self.is_complete:
+            return None
+        lacking = len(self.finish().left_out(self.plan, self.request.faulty))
+        but = f" but for {lacking} left out, as its {merge.MANIFEST} says" if lacking else ""
+        return f"{self.request.results} is complete and verified{but}: nothing to do", lacking
+
+    def compile(self) -> None:
+        painting = self.plan.painting
+        compile_core(painting.device)
+        warm_painting(painting.model, painting.device, self.plan.batch, painting.spade)
 
     def lay_out(self) -> None:
         run, plan, request = self.run, self.plan, self.request
-        run.clear_temporaries()
-        if saved_fingerprint(run.plan) != plan.painting.fingerprint():
+        replacing.insist_on_renames(run, request.results)
+        if _fingerprint_before(run) != plan.painting.fingerprint():
             run.plan.unlink(missing_ok=True)  # a kill from here on must not leave its name on pictures not its own
         for path in (run.missing, run.failures):
             path.unlink(missing_ok=True)
         merge.adopt(run, request.results, plan, self.already)
-        kept = {task.file(plan.painting.format) for task in plan.tasks if task.name in self.already}
-        for path in run.images.iterdir():
-            if path.name not in kept:
-                shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
+        self._clear_images()
         outcomes.compact(run, request.faulty | self.already)
         write_atomically(run.config, yaml.safe_dump(dataclasses.asdict(request.settings), sort_keys=False))
         plan.save(run.plan)
@@ -87,6 +101,16 @@ class Generation(Work):
     def finish(self) -> GenerateFinish:
         request = self.request
         return GenerateFinish(self.run.path, request.results, request.settings, request.skipped)
+
+    def _clear_images(self) -> None:
+        """Deletes pictures that are made anew, or that nobody asks for now."""
+        run, plan = self.run, self.plan
+        names = {task.name for task in plan.tasks} | outcomes.gather(run).keys()
+        strays.set_aside(run, {merge.MANIFEST, *(f"{name}.{format}" for name in names for format in get_args(Format))})
+        kept = {task.file(plan.painting.format) for task in plan.tasks if task.name in self.already}
+        for path in run.images.iterdir():
+            if path.name not in kept:
+                shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
 
     def _describe_batch(self) -> list[Remark]:
         """Where it is not as large as the user asked for."""
@@ -107,11 +131,14 @@ def examine(request: GenerateRequest) -> Generation:
     Raises UserError if results or an unfinished run of other settings are in the way, or there is no space.
     """
     settings, plan, results, run = request.settings, request.plan, request.results, request.run
-    merge.insist_on_replaceable(results, plan, settings.overwrite)
-    already = _made_before(run, results, plan, settings.overwrite)
+    published = plan.without(request.faulty)
+    replacing.insist_on_replaceable(results, published, settings.overwrite)
+    already, remarks = _made_before(run, results, plan, settings.overwrite)
     todo = {task.name for task in plan.tasks} - set(already) - set(request.faulty)
     if settings.retry_failed:
-        todo &= _failed_names(run, missing=len(todo))
+        failed, damaged = _failed_names(run, missing=len(todo))
+        todo &= failed
+        remarks += [f"{damaged} line(s) of {run.failures} can't be read and are passed over"] if damaged else []
     _insist_on_space(results, plan.painting, len(todo))
     sharded = plan.in_shards(todo, settings.shards)
     largest = max(Counter(task.shard for task in sharded.tasks if task.shard is not None).values(), default=1)
@@ -126,26 +153,38 @@ def examine(request: GenerateRequest) -> Generation:
         request=request,
         plan=dataclasses.replace(sharded, batch=batch),
         already=already,
-        is_complete=merge.is_complete(results, plan),
+        remarks=tuple(remarks),
+        is_complete=merge.is_complete(results, published),
     )
 
 
-def _made_before(run: RunDir, results: Path, plan: GeneratePlan, overwrite: bool) -> dict[str, TaskOutcome]:
-    """Outcomes of the pictures that need not be made again, from an unfinished run and from the results folder.
+def _made_before(
+    run: RunDir, results: Path, plan: GeneratePlan, overwrite: bool
+) -> tuple[dict[str, TaskOutcome], list[str]]:
+    """Outcomes of the pictures that need not be made again, from an unfinished run and from the results folder; and
+    what is to be remarked of others.
 
     Raises UserError if an unfinished run holds pictures that this one would drop, unless `overwrite`.
     """
     fingerprint = plan.painting.fingerprint()
+    remarks: list[str] = []
     gathered = outcomes.gather(run)
-    old = saved_fingerprint(run.plan)
     finished = _finished_names(run, gathered)
+    old = _fingerprint_before(run)
     if old != fingerprint:
+        if old == _UNKNOWN and finished and not overwrite:
+            raise UserError(
+                f"{run.plan} is damaged, so it is not known what {len(finished)} finished pictures beside it were made "
+                "with: --overwrite makes them again, another --output_path keeps them"
+            )
         if old is not None and finished and not overwrite:
             raise UserError(
                 f"{run.path} holds an unfinished run of other settings ({differences(old, fingerprint)} differ): "
                 "--overwrite starts anew, another --output_path keeps it"
             )
         gathered = {}
+        if old is None and finished:
+            remarks.append(f"{len(finished)} pictures in {run.path} are of no known plan and are made again")
     elif (dropped := finished - {task.name for task in plan.tasks}) and not overwrite:
         raise UserError(
             f"{run.path} holds {len(dropped)} finished pictures ({min(dropped)}, …) that are not asked for now: "
@@ -154,7 +193,15 @@ def _made_before(run: RunDir, results: Path, plan: GeneratePlan, overwrite: bool
     listed = merge.listed(results, plan)
     here = outcomes.made(run.images, plan, plan.tasks, gathered)
     there = outcomes.made(results, plan, (task for task in plan.tasks if task.name not in here), listed)
-    return {name: gathered[name] for name in here} | {name: listed[name] for name in there}
+    return {name: gathered[name] for name in here} | {name: listed[name] for name in there}, remarks
+
+
+def _fingerprint_before(run: RunDir) -> dict[str, Any] | None:
+    """Of the plan in the run's folder; None if there is none, _UNKNOWN if it is damaged."""
+    try:
+        return saved_fingerprint(run.plan)
+    except UserError:
+        return _UNKNOWN
 
 
 def _finished_names(run: RunDir, gathered: dict[str, TaskOutcome]) -> set[str]:
@@ -163,14 +210,16 @@ def _finished_names(run: RunDir, gathered: dict[str, TaskOutcome]) -> set[str]:
     return {name for name, outcome in gathered.items() if outcome.sha256 is not None and name in present}
 
 
-def _failed_names(run: RunDir, missing: int) -> set[str]:
-    try:
-        lines = run.failures.read_text().split("\n")[:-1]
-    except FileNotFoundError:
-        lines = []
-    if not lines and missing:
+def _failed_names(run: RunDir, missing: int) -> tuple[set[str], int]:
+    """And how many lines of failures.jsonl can't be read. Raises UserError if there is nothing to try again."""
+    found, damaged = failures.read(run.failures)
+    if not found and damaged:
+        raise UserError(
+            f"--retry_failed: {run.failures} is damaged, so that it is not known what failed: run without it"
+        )
+    if not found and missing:
         raise UserError(f"--retry_failed: nothing failed in the last run, {missing} are not made yet: run without it")
-    return {json.loads(line)["name"] for line in lines}
+    return {failure.name for failure in found if failure.name is not None}, damaged
 
 
 def _insist_on_space(results: Path, painting: Painting, pictures: int) -> None:

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from ecgan.errors import UserError
 from ecgan.scoring.style import DEFAULT
-from jobs.score.finish import IMAGES
+from jobs.run.folder import RunDir, run_beside
+from jobs.run.kind import Kind
 
 #: Numbers by column, of one picture; None where one is undefined.
 Numbers = dict[str, float | None]
@@ -21,23 +22,23 @@ def score_folder(results: Path, named: str | None) -> Path | None:
     Raises UserError if the one that is named holds none.
     """
     if named is None:
-        beside = results.with_name(results.name + ".score")
-        return beside if (beside / IMAGES).is_file() else None
+        beside = run_beside(results, Kind.SCORING)
+        return beside if RunDir(beside).numbers.is_file() else None
     folder = Path(named).expanduser()
-    if not (folder / IMAGES).is_file():
-        raise UserError(f"--score {folder} holds no {IMAGES}: run launch/score.py --results {results} first")
+    if not (file := RunDir(folder).numbers).is_file():
+        raise UserError(f"--score {folder} holds no {file.name}: run launch/score.py --results {results} first")
     return folder
 
 
 def changed_since(folder: Path, pictures: Iterable[Path]) -> list[Path]:
     """Those that are newer than the numbers in `folder`, which are then those of other pictures."""
-    scored = (folder / IMAGES).stat().st_mtime_ns
+    scored = RunDir(folder).numbers.stat().st_mtime_ns
     return [path for path in pictures if path.exists() and path.stat().st_mtime_ns > scored]
 
 
 def read_numbers(folder: Path) -> dict[str, Numbers]:
     """By picture. Raises UserError if the file can't be used."""
-    path = folder / IMAGES
+    path = RunDir(folder).numbers
     try:
         with open(path, encoding="utf-8", newline="") as file:
             rows = list(csv.DictReader(file))

@@ -12,9 +12,10 @@ from typing import Any
 from ecgan.data.folders import listing
 from ecgan.data.images import BadImage, Size, check_picture, read_bytes
 from ecgan.errors import UserError
-from ecgan.files import sha256_of, whole_file
+from ecgan.files import clear_leftovers, sha256_of, whole_file
 from ecgan.progress import progress_bar
 from ecgan.threads import in_threads
+from jobs.generate import merge
 from jobs.generate.merge import MANIFEST, read_manifest
 from jobs.options import option, resolved
 from jobs.results.folders import output_file
@@ -34,12 +35,13 @@ class PackSettings:
 
 @dataclass(frozen=True)
 class Archive:
-    """`sha256` is of the archive."""
+    """`sha256` is of the archive. `left_out`: what the results lack since the input was bad, with reasons."""
 
     path: Path
     pictures: int
     size: int
     sha256: str
+    left_out: tuple[str, ...]
 
 
 def pack(settings: PackSettings) -> Archive:
@@ -49,7 +51,17 @@ def pack(settings: PackSettings) -> Archive:
     """
     results = Path(settings.results).expanduser()
     output = output_file(settings.output, [resolved(results)])
-    pictures = _verified(results)
+    manifest = read_manifest(results)
+    if merge.has_damaged_manifest(results):
+        raise UserError(
+            f"{results / MANIFEST} is damaged, so nothing can be verified: launch/generate.py --overwrite mends it"
+        )
+    if manifest is None:
+        raise UserError(
+            f"--results {results} holds no {MANIFEST}: it is no folder that launch/generate.py finished; generate first"
+        )
+    pictures = _verified(results, manifest)
+    clear_leftovers(output.parent)
     try:
         with (
             whole_file(output) as file,
@@ -66,16 +78,12 @@ def pack(settings: PackSettings) -> Archive:
                 bar.update()
     except BadImage as error:
         raise UserError(str(error)) from None
-    return Archive(output, len(pictures), output.stat().st_size, sha256_of(output))
+    left_out = tuple(str(gap) for gap in merge.left_out(manifest))
+    return Archive(output, len(pictures), output.stat().st_size, sha256_of(output), left_out)
 
 
-def _verified(results: Path) -> dict[str, str]:
+def _verified(results: Path, manifest: dict[str, Any]) -> dict[str, str]:
     """SHA-256 by file name, in order of names."""
-    manifest = read_manifest(results)
-    if manifest is None:
-        raise UserError(
-            f"--results {results} holds no {MANIFEST}: it is no folder that launch/generate.py finished; generate first"
-        )
     width, height = manifest["fingerprint"]["size"]
     expected: dict[str, dict[str, Any]] = dict(sorted(manifest["images"].items()))
     if not expected:

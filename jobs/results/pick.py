@@ -23,10 +23,10 @@ from ecgan.data.folders import find_pictures
 from ecgan.data.images import BadImage, read_mask, read_photo, resize_photo
 from ecgan.data.testset import Item
 from ecgan.errors import UserError
-from ecgan.files import write_atomically
+from ecgan.files import clear_leftovers, write_atomically
 from ecgan.palette import colourise
 from ecgan.progress import progress_bar
-from ecgan.scoring import total
+from ecgan.scoring import terms, total
 from ecgan.threads import in_threads
 from jobs.bounds import CLASSES, SHARE, at_least, insist_on_bounds
 from jobs.options import option
@@ -111,8 +111,8 @@ def likeness(one: Candidate, other: Candidate) -> float:
 
 def score_of(numbers: Numbers) -> float:
     """What is undefined counts as 0, what was not measured as the module says."""
-    known = {name: numbers[name] or 0.0 for name in ("mask_accuracy", "aesthetic") if name in numbers}
-    return total.total(known.get("mask_accuracy", 1.0), known.get("aesthetic", 0.0), numbers["style_rgb"] or 0.0, 0.0)
+    counted = {term.name: term.first.column for term in terms.TERMS if term.counts}
+    return total.of_known({name: numbers[column] or 0.0 for name, column in counted.items() if column in numbers})
 
 
 def _candidates(
@@ -149,4 +149,5 @@ def _write_sheet(path: Path, chosen: Sequence[Candidate], model: ModelConfig) ->
         raise UserError(str(error)) from None
     buffer = io.BytesIO()
     contact_sheet(rows, _TILE).save(buffer, "JPEG", quality=_QUALITY)
+    clear_leftovers(path.parent)
     write_atomically(path, buffer.getvalue())

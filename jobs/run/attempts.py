@@ -20,8 +20,8 @@ from jobs.run import values
 from jobs.run.clock import now
 from jobs.run.state import State
 
-#: The unit of what comes after all shards.
-MERGE = "merge"
+#: What there are attempts at: a training, what comes after all shards, compiling for the doctor; and each shard.
+TRAINING, MERGE, WARM = "training", "merge", "warm"
 #: Names the attempt's file in the environment of every process that belongs to it.
 VARIABLE = "ECGAN_ATTEMPT"
 #: Bytes that the file of an attempt takes at least, with blanks at its end: how it ended must have room.
@@ -38,7 +38,7 @@ def shard_unit(number: int) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class Details:
-    """What is known of an attempt. `job`, `restarts`, `nodes`, `host`: in the scheduler's words.
+    """What is known of an attempt. `job`, `nodes`, `host`: in the scheduler's words.
 
     Once it has ended: `outcome` (DONE, FAILED, STOPPED or REQUEUED), `message` and `signal` that say why, and whether a
     stopped one had `progressed`.
@@ -47,7 +47,6 @@ class Details:
     started: str | None = None
     updated: str | None = None
     job: str | None = None
-    restarts: int | None = None
     nodes: str | None = None
     host: str | None = None
     log: str | None = None
@@ -59,7 +58,7 @@ class Details:
 
 @dataclass(frozen=True)
 class Attempt:
-    """Attempt number `number` (from 1) at `unit`: "training", MERGE or a shard's."""
+    """Attempt number `number` (from 1) at `unit`: TRAINING, MERGE, WARM, or what `shard_unit` says."""
 
     folder: Path
     unit: str

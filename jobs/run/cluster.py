@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from jobs.run import attempts, clock
-from jobs.run.attempts import MERGE, Details
+from jobs.run.attempts import MERGE, TRAINING, Details
 from jobs.run.folder import RunDir
 from jobs.run.progress import Shard
-from jobs.run.record import TRAINING, RunRecord
+from jobs.run.record import RunRecord
 from jobs.run.state import State
 from jobs.run.submission import Submission
 
@@ -34,7 +34,7 @@ def on_cluster(
     tries = _tries(run, submission)
     last = {unit: known[-1] for unit, known in tries.items()}
     updated = max((known.updated for known in last.values() if known.updated), default=None)
-    failed = next((known for known in last.values() if known.outcome is State.FAILED), Details())
+    failed = next((known for known in last.values() if known.outcome and known.outcome.is_failure), Details())
     state = _state(submission, written.state, last)
     words = [updated, written.updated, *(shard.updated for shard in shards)]
     if state.ends_unsaid and clock.is_long_ago(max(filter(None, words), default=None), now):
@@ -60,8 +60,8 @@ def _state(submission: Submission, said: State, last: dict[str, Details]) -> Sta
     if not last:
         return State.SUBMITTED
     if TRAINING in last:
-        return last[TRAINING].outcome or (State.RUNNING if said is State.RUNNING else State.STARTING)
+        return last[TRAINING].outcome or (said if said.is_at_work else State.STARTING)
     if MERGE in last:
         return last[MERGE].outcome or State.MERGING
-    outcomes = {known.outcome for known in last.values()}
-    return State.REQUEUED if outcomes == {State.REQUEUED} else State.RUNNING
+    waits = all(known.outcome and known.outcome.goes_on for known in last.values())
+    return State.REQUEUED if waits else State.RUNNING

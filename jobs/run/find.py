@@ -5,10 +5,13 @@ from __future__ import annotations
 import contextlib
 from pathlib import Path
 
-from jobs.run.folder import RunDir
+from jobs.run.folder import RunDir, run_beside
+from jobs.run.kind import Kind
 
 #: How deep runs may lie below a folder.
 _DEPTH = 3
+#: In words, where runs are looked for by default.
+PLACES = ", ".join(["runs/", *(f"*{kind.suffix}" for kind in Kind if kind.suffix)])
 
 
 def is_run(path: Path) -> bool:
@@ -19,15 +22,15 @@ def is_run(path: Path) -> bool:
 def run_of(folder: Path) -> Path:
     """The run that makes the results folder `folder`, known by its name even before that is there; else `folder`."""
     whole = folder.absolute()
-    beside = whole.with_name(f"{whole.name}.run") if whole.name else whole
+    beside = run_beside(whole, Kind.GENERATION) if whole.name else whole
     if is_run(folder) or not is_run(beside):
         return folder
     return folder.with_name(beside.name) if folder.name else beside
 
 
 def runs_here(folder: Path) -> list[Path]:
-    """Where commands that are started in `folder` put their runs by default: NAME.run, NAME.score, and below runs/."""
-    beside = [*folder.glob("*.run"), *folder.glob("*.score")]
+    """Where commands that are started in `folder` put their runs by default: beside results, and below runs/."""
+    beside = [path for kind in Kind if kind.suffix for path in folder.glob(f"*{kind.suffix}")]
     return [*sorted(path for path in beside if is_run(path)), *find_runs(folder / "runs")]
 
 

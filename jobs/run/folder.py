@@ -7,6 +7,16 @@ from pathlib import Path
 
 from ecgan.errors import UserError
 from ecgan.files import TEMPORARY_SUFFIX
+from jobs.run.kind import Kind
+
+#: Among the logs of ranks: what they run.
+JOB = "job.pickle"
+
+
+def run_beside(results: Path, kind: Kind) -> Path:
+    """The folder of the run of that kind that belongs to the folder `results`."""
+    assert kind.suffix is not None, f"{kind} belongs to no results folder"
+    return results.with_name(results.name + kind.suffix)
 
 
 class RunDir:
@@ -26,15 +36,22 @@ class RunDir:
         self.logs = path / "logs"
         self.shards = path / "shards"
         self.images = path / "images"
+        self.parts = path / "parts"
+        self.score = path / "score.json"
+        self.numbers = path / "images.csv"
+        self.statistics = path / "statistics.npz"
         self.done = path / "done.jsonl"
+        self.strays = path / "strays"
         self.replaced = path / "replaced"
         self.states = path / "states"
+        self.checked = path / "checked.json"
         self.metrics = path / "metrics.jsonl"
         self.samples = path / "samples"
         self.samples_page = path / "samples.html"
         self.tensorboard = path / "tensorboard"
         self.submission = path / "submission.json"
         self.attempts = path / "attempts"
+        self.cluster = path / "cluster.yaml"
         self.code = path / "code"
 
     def create(self, *folders: Path) -> None:
@@ -48,8 +65,13 @@ class RunDir:
         except OSError as error:
             raise UserError(f"can't write to {self.path}: {error.strerror}; choose another {self.option}") from None
 
-    def clear_temporaries(self) -> None:
-        """Removes what killed processes left half written. Only while holding the lock."""
-        for folder in (self.path, self.shards, self.images):
+    def clear_temporaries(self, *folders: Path) -> None:
+        """Removes what killed processes left half written in `folders`, by default wherever a run writes. Only while
+        holding the lock."""
+        everywhere = (self.path, self.shards, self.images, self.parts, self.states, self.samples, self.attempts)
+        for folder in folders or (*everywhere, self.logs, *self.logs.glob("*/")):
             for path in folder.glob(f".*{TEMPORARY_SUFFIX}"):
-                shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+                if path.is_dir() and not path.is_symlink():
+                    shutil.rmtree(path)
+                else:
+                    path.unlink(missing_ok=True)

@@ -11,26 +11,28 @@ import dataclasses
 from dataclasses import dataclass
 from typing import Any
 
+from ecgan.errors import UserError
 from ecgan.files import write_json
 from jobs.run import attempts, values
 from jobs.run.clock import now
 from jobs.run.folder import RunDir
+from jobs.run.kind import Kind
 from jobs.run.state import State
 
-#: The kind of a training, and the unit of its attempts.
-TRAINING = "training"
+#: What tells a plan's kind, where the record does not.
+_PLANS = {"painting": Kind.GENERATION, "judges": Kind.SCORING, "pairs": Kind.TRAINING}
 
 
 @dataclass(frozen=True, kw_only=True)
 class RunRecord:
     """What a run says of itself; None: not known (yet).
 
-    `kind`: training, generation, scoring, …. `total`: its steps if it is a training, else its pictures, of which `done`
-    and `failed` are so many, `before` of those done when it was begun, and `missing` at its end. Of a training
-    `step` is how many of the steps are taken, and `done` counts pictures that were trained with.
+    `total`: its steps if it is a training, else its pictures, of which `done` and `failed` are so many, `before` of
+    those done when it was begun, and `missing` at its end. `step`: as `done`, of a training, whose records of before
+    counted pictures there.
     """
 
-    kind: str
+    kind: Kind
     state: State
     total: int | None = None
     done: int | None = None
@@ -55,10 +57,10 @@ class RunRecord:
     @property
     def unit(self) -> str:
         """What `total` counts."""
-        return "step" if self.kind == TRAINING else "picture"
+        return self.kind.unit
 
 
-def begin(run: RunDir, kind: str, state: State, **known: Any) -> RunRecord:
+def begin(run: RunDir, kind: Kind, state: State, **known: Any) -> RunRecord:
     """A new record, whatever was there. `known`: values of RunRecord's fields. Raises Superseded like `update`."""
     return _write(run, RunRecord(kind=kind, state=state, **known))
 
@@ -83,7 +85,27 @@ def read(run: RunDir) -> RunRecord:
     except FileNotFoundError:
         return RunRecord(kind=_kind(run), state=State.PLANNED)
     except (OSError, ValueError, TypeError):
-        return RunRecord(kind="run", state=State.UNREADABLE, error=f"{run.status} can't be read as a run's status")
+        fault = f"{run.status} can't be read as a run's status"
+        return RunRecord(kind=Kind("run"), state=State.UNREADABLE, error=fault)
+
+
+def kind_of(run: RunDir) -> Kind | None:
+    """What the run in this folder is, from what it says of itself, else from its plan; None if that is not known."""
+    with contextlib.suppress(OSError, ValueError):
+        found = values.read_object(run.status).get("kind")
+        if isinstance(found, str):
+            return Kind(found)
+    with contextlib.suppress(OSError, ValueError):
+        plan = values.read_object(run.plan)
+        return next((kind for key, kind in _PLANS.items() if key in plan), None)
+    return None
+
+
+def insist_on_kind(run: RunDir, kind: Kind) -> None:
+    """Raises UserError if the folder is that of a run of another kind, which must not be written over."""
+    found = kind_of(run)
+    if found not in (None, kind):
+        raise UserError(f"{run.option} leads to {run.path}, the folder of a {found}: choose another for a {kind}")
 
 
 def _write(run: RunDir, record: RunRecord) -> RunRecord:
@@ -95,6 +117,6 @@ def _write(run: RunDir, record: RunRecord) -> RunRecord:
     return record
 
 
-def _kind(run: RunDir) -> str:
+def _kind(run: RunDir) -> Kind:
     """What a run that has not said it is, by its folders."""
-    return TRAINING if run.states.is_dir() else "generation"
+    return Kind.TRAINING if run.states.is_dir() else Kind.GENERATION

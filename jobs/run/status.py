@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timezone
@@ -10,14 +9,15 @@ from pathlib import Path
 from typing import Any
 
 from ecgan.errors import UserError
-from jobs.run import lock, record
-from jobs.run.attempts import shard_unit
+from jobs.run import failures, lock, record
+from jobs.run.attempts import TRAINING, shard_unit
 from jobs.run.clock import is_long_ago, moment
 from jobs.run.cluster import Tries, on_cluster
 from jobs.run.find import is_run
 from jobs.run.folder import RunDir
+from jobs.run.kind import Kind
 from jobs.run.progress import Shard, read_shards
-from jobs.run.record import TRAINING, RunRecord
+from jobs.run.record import RunRecord
 from jobs.run.state import State
 from jobs.run.submission import read_submission
 from jobs.run.values import to_json
@@ -25,7 +25,7 @@ from jobs.run.values import to_json
 
 @dataclass(frozen=True, kw_only=True)
 class Status(RunRecord):
-    """The record, corrected by what the run's other files tell. `done` counts what `total` does.
+    """The record, corrected by what the run's other files tell.
 
     `requeues`: how often a training was started again by the scheduler. `jobs`: ids of the jobs on a
     cluster; `scheduler`: what the scheduler says of them, if somebody has asked it.
@@ -97,13 +97,13 @@ def _state_here(run: RunDir, written: RunRecord, now: datetime) -> State:
 def _completed(run: RunDir, status: Status, shards: list[Shard], tries: Tries) -> Status:
     logs = str(run.logs) if run.logs.is_dir() and any(run.logs.iterdir()) else None
     status = replace(status, log=status.log or logs)
-    if status.kind == TRAINING:
+    if status.kind is Kind.TRAINING:
         return replace(status, done=status.step, requeues=max(0, len(tries.get(TRAINING, [])) - 1))
     return _sharded(run, status, shards)
 
 
 def _sharded(run: RunDir, status: Status, shards: list[Shard]) -> Status:
-    speed = _speed(shards) if status.state is State.RUNNING else None
+    speed = _speed(shards) if status.state.is_at_work else None
     left = None
     if status.total is not None and status.done is not None:
         left = status.total - status.done - (status.failed or 0)
@@ -125,9 +125,9 @@ def _tried(shard: Shard, tries: Tries) -> Shard:
     if not known:
         return shard
     last, state = known[-1], shard.state
-    if last.outcome is not None and (state.ends_unsaid or state is State.STOPPED):
+    if last.outcome is not None and (state.ends_unsaid or state.is_stop):
         state = last.outcome
-    error = shard.error or (last.message if last.outcome is State.FAILED else None)
+    error = shard.error or (last.message if last.outcome and last.outcome.is_failure else None)
     return replace(shard, state=state, error=error, requeues=len(known) - 1)
 
 
@@ -146,14 +146,15 @@ def _speed(shards: Iterable[Shard]) -> float | None:
 
 def _last_failure(run: RunDir, state: State) -> str | None:
     """The last of the pictures that failed, and how many did, of a run that leaves something to do."""
-    if not state.begins_again or not run.failures.is_file():
+    if not state.begins_again:
         return None
-    lines = run.failures.read_text(encoding="utf-8", errors="replace").splitlines()
     try:
-        last = json.loads(lines[-1])
-        return f"{last['name']}: {last['reason']}" + (f" ({len(lines)} such in {run.failures})" if lines[1:] else "")
-    except (ValueError, TypeError, KeyError, IndexError):
+        found, _ = failures.read(run.failures)
+    except UserError:
         return None
+    if not found:
+        return None
+    return f"{found[-1].name}: {found[-1].reason}" + (f" ({len(found)} such in {run.failures})" if found[1:] else "")
 
 
 def _last(*moments: str | None) -> str | None:

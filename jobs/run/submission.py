@@ -5,24 +5,28 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from ecgan.files import read_json, write_json
 from jobs.run.clock import now
 
+#: What jobs are for: a training; shards, in an array; what comes after them all; compiling for the doctor.
+JobKind = Literal["training", "shards", "merge", "warm"]
+
 
 @dataclass(frozen=True)
 class SubmittedJob:
-    """`id` as the scheduler names it; `kind`: training, shards or merge; `tasks`: elements of an array, else 1."""
+    """`id` as the scheduler names it; `kind`: what it does; `tasks`: elements of an array, else 1."""
 
     id: str
-    kind: str
+    kind: JobKind
     tasks: int = 1
 
 
 @dataclass(frozen=True)
 class Submission:
-    """The jobs of the last submission. `cancelled`: when our cancel command ended them. `scheduler`: whose jobs they
-    are, as --cluster names it."""
+    """The jobs of the last submission. `scheduler`: whose jobs they are, as --cluster names it. `submitted`,
+    `cancelled`: when, the latter by our cancel command, else None."""
 
     jobs: tuple[SubmittedJob, ...]
     scheduler: str = "slurm"

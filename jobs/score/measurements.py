@@ -13,23 +13,24 @@ import numpy as np
 
 from ecgan.files import write_atomically
 from jobs.run.folder import RunDir
-from jobs.score.plan import ScorePart
+from jobs.score.plan import Judges, ScorePart
 
 
 @dataclass(frozen=True)
 class Measurements:
-    """`records`: for each picture that could be measured what is known by name; `failures`: (name, reason).
+    """`rows`: of each picture that could be measured its `name`, its numbers by column and a `note`; of a photo the
+    name alone. `failures`: (name, reason).
 
     `features`: (N, D) float32, D 0 if no network has any; `agreement`: pixels by asked and found class, or empty.
     """
 
-    records: list[dict[str, Any]]
+    rows: list[dict[str, Any]]
     failures: list[list[str]]
     features: np.ndarray
     agreement: np.ndarray
 
     def save(self, run: RunDir, part: ScorePart) -> None:
-        text = json.dumps({"records": self.records, "failures": self.failures})
+        text = json.dumps({"records": self.rows, "failures": self.failures})
         buffer = io.BytesIO()
         np.savez(buffer, text=np.frombuffer(text.encode(), np.uint8), features=self.features, agreement=self.agreement)
         write_atomically(_file(run, part), buffer.getvalue())
@@ -45,23 +46,23 @@ def load(run: RunDir, part: ScorePart) -> Measurements | None:
         return None
 
 
-def is_whole(run: RunDir, part: ScorePart) -> bool:
-    """Whether all of it has been measured: what failed is tried again, since the reason may have gone."""
+def is_whole(run: RunDir, part: ScorePart, judges: Judges) -> bool:
+    """Whether all of it has been measured, by every term that there is now; what failed is tried again, since the
+    reason may have gone."""
     measured = load(run, part)
-    return measured is not None and not measured.failures
-
-
-def folder(run: RunDir) -> Path:
-    return run.path / "parts"
+    if measured is None or measured.failures:
+        return False
+    columns = set(judges.columns) if part.kind == "pictures" else set()
+    return all(columns <= row.keys() for row in measured.rows)
 
 
 def clear_others(run: RunDir, parts: tuple[ScorePart, ...]) -> None:
     """Removes measurements that belong to no part of the plan. Needs the lock."""
     kept = {_file(run, part).name for part in parts}
-    for path in folder(run).glob("*.npz"):
+    for path in run.parts.glob("*.npz"):
         if path.name not in kept:
             path.unlink()
 
 
 def _file(run: RunDir, part: ScorePart) -> Path:
-    return folder(run) / f"{part.key}.npz"
+    return run.parts / f"{part.key}.npz"

@@ -13,6 +13,8 @@ from typing import Any, Literal
 from ecgan.errors import UserError
 from ecgan.files import read_any_json, write_json
 from ecgan.runtime.devices import Device
+from ecgan.scoring import terms
+from ecgan.scoring.terms import Judge, Term
 from jobs.sharded import libraries, numbering
 
 #: Grows when the same files give other measurements than before.
@@ -36,17 +38,28 @@ class Judges:
     device: Device
     segmenter_size: tuple[int, int] | None
 
+    def allow(self, term: Term) -> bool:
+        """Whether the network that the term needs is there."""
+        return term.judge is None or getattr(self, term.judge) is not None
+
     @property
-    def has_features(self) -> bool:
-        return self.inception is not None or self.segmenter is not None
+    def columns(self) -> list[str]:
+        """Numbers that every picture has, as images.csv calls them."""
+        return [number.column for term in terms.TERMS if term.read and self.allow(term) for number in term.numbers]
 
-    def of_features(self) -> dict[str, Any]:
+    @property
+    def of_features(self) -> Judge | None:
+        """The network whose features pictures and photos are compared by; None if there is none that has any."""
+        return "inception" if self.inception else "segmenter" if self.segmenter else None
+
+    def features_decided_by(self) -> dict[str, Any]:
         """What decides a photo's features: one network, and where it runs."""
-        if self.inception:
-            return features_by("inception", self.of("inception"), self.device)
-        return features_by("segmenter", self.of("segmenter"), self.device) | {"size": self.segmenter_size}
+        network = self.of_features
+        assert network is not None, "no network has features"
+        size = {"size": self.segmenter_size} if network == "segmenter" else {}
+        return features_by(network, self.of(network), self.device) | size
 
-    def of(self, network: str) -> str:
+    def of(self, network: Judge) -> str:
         """Its SHA-256."""
         return dict(self.hashes)[network]
 
@@ -136,7 +149,7 @@ class ScorePlan:
             raise UserError(f"{path} is not a plan that this version can read") from None
 
 
-def features_by(network: str, sha256: str, device: Device) -> dict[str, Any]:
+def features_by(network: Judge, sha256: str, device: Device) -> dict[str, Any]:
     """What decides the features of a photo."""
     return {network: sha256, "device": device} | _versions()
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from ecgan.checkpoint.inception import find_inception, read_inception
 from ecgan.checkpoint.segmenter import SegmenterFile, fitting, open_segmenter
@@ -15,17 +15,19 @@ from ecgan.data.folders import PHOTO_SUFFIXES, find_pictures
 from ecgan.data.images import BadImage, Size, size_of
 from ecgan.data.testset import Fault, Item, check_pictures, find_test_set
 from ecgan.errors import UserError
-from ecgan.files import read_any_json, sha256_of
+from ecgan.files import sha256_of
 from ecgan.runtime.compiling import usable_device
 from ecgan.runtime.devices import Device, choose_device
 from ecgan.scoring.frechet import Gaussian
 from ecgan.threads import in_threads
 from jobs import faults
-from jobs.generate.merge import read_manifest
+from jobs.generate.merge import left_out, read_manifest
 from jobs.options import resolved
-from jobs.run.folder import RunDir
-from jobs.score import measurements, statistics
-from jobs.score.plan import Judges, ScorePlan, in_parts, key_of
+from jobs.run import record
+from jobs.run.folder import RunDir, run_beside
+from jobs.run.kind import Kind
+from jobs.score import statistics
+from jobs.score.plan import Judges, ScorePlan, in_parts
 from jobs.score.settings import ScoreSettings
 from jobs.score.subjects import find_photos, subject_of
 from jobs.sharded.work import Request
@@ -36,16 +38,16 @@ SEGMENTER = Path("runs/segmenter")
 
 @dataclass(frozen=True)
 class ScoreRequest(Request):
-    """What is asked for, checked. `plan` has no shards yet. `photos`: statistics of the training photos' features, if
-    they are known already."""
+    """What is asked for, checked. `plan` has no shards yet. `photo_statistics`: of the training photos'
+    features, if they are known already."""
 
     settings: ScoreSettings
     plan: ScorePlan
-    photos: Gaussian | None
+    photo_statistics: Gaussian | None
 
     @property
     def folders(self) -> Sequence[Path]:
-        return (measurements.folder(self.run),)
+        return (self.run.parts,)
 
 
 def check(settings: ScoreSettings, device: Device | None = None) -> ScoreRequest:
@@ -60,7 +62,7 @@ def check(settings: ScoreSettings, device: Device | None = None) -> ScoreRequest
         raise UserError(
             f"--output_path {output} lies in the results folder, which holds pictures alone: choose another"
         )
-    run = RunDir(output or results.with_name(results.name + ".score"))
+    run = RunDir(output or run_beside(results, Kind.SCORING))
     _insist_on_own_folder(run)
     segmenter = _find_segmenter(settings)
     inception = find_inception(settings.inception_weights)
@@ -70,14 +72,14 @@ def check(settings: ScoreSettings, device: Device | None = None) -> ScoreRequest
         device = (choose_device if settings.dry_run else usable_device)(settings.device)
     judges = _judges(settings, inception, segmenter, size, device)
     pictures = [subject_of(*item) for item in items]
-    photos = find_photos(Path(settings.img_path).expanduser()) if judges.has_features else []
+    photos = find_photos(Path(settings.img_path).expanduser()) if judges.of_features else []
     if inception and len(photos) < 2:
         raise UserError(f"--img_path {settings.img_path} holds {len(photos)} photo(s): FID needs two at least")
-    key = key_of([judges.of_features(), [dataclasses.asdict(photo) for photo in photos]]) if photos else None
+    key = statistics.key_of(judges.features_decided_by(), photos) if photos else None
     parts = in_parts("pictures", pictures, judges.fingerprint())
     known = statistics.load(statistics.in_cache(key)) if key else None
     if key and known is None:
-        parts = in_parts("photos", photos, judges.of_features()) + parts
+        parts = in_parts("photos", photos, judges.features_decided_by()) + parts
     plan = ScorePlan(
         str(results), judges, tuple(parts), size, key, len(photos), segmenter.measured if segmenter else {}, missing
     )
@@ -86,10 +88,10 @@ def check(settings: ScoreSettings, device: Device | None = None) -> ScoreRequest
 
 def _insist_on_own_folder(run: RunDir) -> None:
     """UserError if what lies in the folder is not what a scoring leaves there, which may be cleared away."""
-    try:
-        is_ours = "judges" in read_any_json(run.plan)
-    except (OSError, ValueError, TypeError):
-        is_ours = not any(path.is_file() and path.name != "lock" for path in run.path.glob("**/*"))
+    record.insist_on_kind(run, Kind.SCORING)
+    is_ours = record.kind_of(run) is not None
+    if not is_ours:  # nothing has been said yet
+        is_ours = not any(path.is_file() and path != run.lock for path in run.path.glob("**/*"))
     if not is_ours:
         raise UserError(f"--output_path {run.path} holds files of something else: choose a new or an empty folder")
 
@@ -105,10 +107,7 @@ def _find_segmenter(settings: ScoreSettings) -> SegmenterFile | None:
             print(f"note: no mask accuracy: {error}", file=sys.stderr)
             return None
         raise UserError(f"--segmenter: {error}") from None
-    if found.shape.classes != settings.label_nc:
-        raise UserError(
-            f"--segmenter {path} tells {found.shape.classes} classes apart, --label_nc is {settings.label_nc}"
-        )
+    found.insist_on_classes(settings.label_nc)
     return found
 
 
@@ -151,8 +150,13 @@ def _find_items(
     checked = check_pictures([item for item in found.items if item.name not in broken], model)
     pictures = find_pictures(results)
     files = {item.name: pictures.get(item.name) for item in found.items}
-    size = _size_of_results(results, found.items)
-    reasons = in_threads(lambda item: _fault(files[item.name], results / item.name, size), found.items)
+    manifest = read_manifest(results)
+    size = _size_of_results(manifest, found.items)
+    absent: dict[str | None, str] = {
+        item.name: f"{results / item.name}{PHOTO_SUFFIXES[0]}: does not exist" for item in found.items
+    }
+    absent |= {gap.name: f"{gap.name}: launch/generate.py left it out: {gap.reason}" for gap in left_out(manifest)}
+    reasons = in_threads(lambda item: _fault(files[item.name], absent[item.name], size), found.items)
     of_results = (Fault(item.name, reason) for item, reason in zip(found.items, reasons, strict=True) if reason)
     skipped = (*found.faults, *checked.faults, *of_results)
     broken = {fault.name for fault in skipped}
@@ -165,9 +169,8 @@ def _find_items(
     return size, usable, tuple((fault.name or "", fault.reason) for fault in skipped)
 
 
-def _size_of_results(results: Path, items: tuple[Item, ...]) -> Size:
+def _size_of_results(manifest: dict[str, Any] | None, items: tuple[Item, ...]) -> Size:
     """As generated; of pictures that others made as the masks are."""
-    manifest = read_manifest(results)
     if manifest is not None:
         width, height = manifest["fingerprint"]["size"]
         return int(width), int(height)
@@ -179,9 +182,10 @@ def _size_of_results(results: Path, items: tuple[Item, ...]) -> Size:
     return 512, 384
 
 
-def _fault(path: Path | None, expected: Path, size: Size) -> str | None:
+def _fault(path: Path | None, absent: str, size: Size) -> str | None:
+    """`absent` is what is said if there is no picture."""
     if path is None:
-        return f"{expected}{PHOTO_SUFFIXES[0]}: does not exist"
+        return absent
     try:
         found = size_of(path)
     except BadImage as error:

@@ -7,7 +7,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -17,8 +17,10 @@ from ecgan.data.images import BadImage, check_picture, read_mask, read_photo, re
 from ecgan.errors import UserError
 from ecgan.runtime import starting
 from ecgan.runtime.warming import warm_scoring
+from ecgan.scoring import terms
 from ecgan.scoring.aesthetic import Scorer, load_scorer
 from ecgan.scoring.agreement import Agreement
+from ecgan.scoring.terms import Seen
 from jobs import stop
 from jobs.run import attempts
 from jobs.run.folder import RunDir
@@ -27,6 +29,9 @@ from jobs.score import measurements
 from jobs.score.measurements import Measurements
 from jobs.score.plan import Judges, ScorePart, ScorePlan, Subject
 from jobs.sharded.shard import Share
+
+if TYPE_CHECKING:  # it needs Jittor, which is started on the right device first
+    from ecgan.scoring.evaluator import Evaluator
 
 _READERS = 2
 
@@ -41,7 +46,7 @@ class ScoreShare(Share[ScorePart]):
         self.items = self._plan.of_shard(number)
 
     def left(self) -> list[ScorePart]:
-        return [part for part in self.items if not measurements.is_whole(self._run, part)]
+        return [part for part in self.items if not measurements.is_whole(self._run, part, self._plan.judges)]
 
     def size(self, items: Sequence[ScorePart]) -> int:
         """In pictures."""
@@ -72,7 +77,8 @@ class _Files(NamedTuple):
 
 @dataclass(frozen=True)
 class _Measurer:
-    evaluator: Any
+    judges: Judges
+    evaluator: Evaluator
     aesthetic: Scorer | None
 
     def measure(
@@ -80,41 +86,47 @@ class _Measurer:
     ) -> Measurements | None:
         """None if it was asked to stop."""
         agreement = self.evaluator.no_agreement()
-        records: list[dict[str, Any]] = []
+        rows: list[dict[str, Any]] = []
         failures: list[list[str]] = []
         features: list[np.ndarray] = []
         for subject, future in _reading(part, plan, readers):
             if stop.requested():
                 return None
             try:
-                record, vector, agreeing = self._measure(subject, future.result())
+                row, vector, agreeing = self._measure(subject, future.result())
             except (BadImage, ValueError, RuntimeError) as error:
                 print(f"{subject.name} failed: {error}", flush=True)
                 failures.append([subject.name, str(error)])
                 progress.count(failed=1)
                 continue
-            records.append(record)
+            rows.append(row)
             features += [] if vector is None else [vector]
             if agreement is not None and agreeing is not None:
                 agreement.merge(agreeing)
             progress.count(done=1)
         counts = agreement.counts if agreement is not None else np.zeros((0, 0))
         shape = (len(features), self.evaluator.dimension)
-        return Measurements(records, failures, np.array(features, np.float32).reshape(shape), counts)
+        return Measurements(rows, failures, np.array(features, np.float32).reshape(shape), counts)
 
     def _measure(self, subject: Subject, files: _Files) -> tuple[dict[str, Any], np.ndarray | None, Agreement | None]:
         if files.labels is None or files.reference is None:
             return {"name": subject.name}, _finite(self.evaluator.features(files.picture)), None
-        measured = self.evaluator.measure(files.picture, files.labels, files.reference)
-        record: dict[str, Any] = {"name": subject.name}
-        for variant, found in measured.style.items():
-            record[f"style_{variant}"] = found.correlation
-        record["note"] = "; ".join(dict.fromkeys(found.reason for found in measured.style.values() if found.reason))
-        if measured.agreement is not None:
-            record["mask_accuracy"] = measured.agreement.accuracy
-        if self.aesthetic is not None:
-            record["aesthetic"] = self.aesthetic(files.picture)
-        return record, None if measured.features is None else _finite(measured.features), measured.agreement
+        measured = self.evaluator.measure(files.picture, files.labels)
+        seen = Seen(files.picture, files.labels, files.reference, measured.agreement, self.aesthetic)
+        row = {"name": subject.name} | self.numbers(seen)
+        return row, None if measured.features is None else _finite(measured.features), measured.agreement
+
+    def numbers(self, seen: Seen) -> dict[str, Any]:
+        """By column, and a note with the reasons of those that are undefined."""
+        numbers: dict[str, Any] = {}
+        reasons: dict[str, None] = {}
+        for term in terms.TERMS:
+            if term.read is None or not self.judges.allow(term):
+                continue
+            for number, reading in zip(term.numbers, term.read(seen), strict=True):
+                numbers[number.column] = reading.value
+                reasons |= {reading.reason: None} if reading.reason else {}
+        return numbers | {"note": "; ".join(reasons)}
 
 
 def _finite(features: np.ndarray) -> np.ndarray:
@@ -154,9 +166,9 @@ def _load_measurer(judges: Judges) -> _Measurer:
         raise UserError(f"segmentation network {segmenter.path} has changed since this was planned; start it again")
     inception = Path(judges.inception) if judges.inception else None
     starting.start(judges.device)
-    if judges.has_features:
+    if judges.of_features:
         warm_scoring(judges.inception, judges.segmenter, judges.segmenter_size, judges.device)
-    from ecgan.scoring.evaluator import Evaluator  # needs Jittor, so not before it is started on the right device
+    from ecgan.scoring.evaluator import Evaluator
 
     aesthetic = load_scorer(Path(judges.aesthetic), judges.aesthetic_weights) if judges.aesthetic else None
-    return _Measurer(Evaluator.load(inception, segmenter, judges.segmenter_size), aesthetic)
+    return _Measurer(judges, Evaluator.load(inception, segmenter, judges.segmenter_size), aesthetic)

@@ -2,30 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
-_NAMES = {"style": "style", "mask_accuracy": "mask accuracy", "fid": "FID", "aesthetic": "aesthetic"}
+from ecgan.scoring import terms
+from ecgan.scoring.terms import Term
 
 
 def table(score: dict[str, Any]) -> list[str]:
     """Of what `score.json` holds."""
-    style = score["style"]
     lines = [f"{score['pictures']} pictures of {score['results']}", ""]
-    for name in ("rgb", "hsv", "hue"):
-        mark = "   <- in the total" if name == style["in_the_total"] else ""
-        lines.append(_row(f"style ({name})", f"{style[name]:.4f}{mark}"))
-    if "fid" in score:
-        lines.append(_row("FID", f"{score['fid']['value']:.2f}"))
-    if "fsd" in score:
-        lines.append(_row("FSD", f"{score['fsd']['value']:.4f}   (segmentation features; not FID, not in the total)"))
-    if accuracy := score.get("mask_accuracy"):
-        lines.append(_row("mask accuracy", f"{accuracy['value']:.4f}"))
-        lines.append(_row("mean IoU", f"{accuracy['mean_iou']:.4f}"))
-        lines.append(_row("", _own(accuracy["segmenter"]["on_held_out_pairs"])))
-    if "aesthetic" in score:
-        lines.append(_row("aesthetic", f"{score['aesthetic']['value']:.4f}"))
+    for term in sorted(terms.TERMS, key=lambda term: not term.leading):
+        if entry := score.get(term.name):
+            lines += _rows(term, entry)
     lines += ["", *_total(score)]
     return [*lines, *(f"note: {note}" for note in score["notes"])]
+
+
+def _rows(term: Term, entry: dict[str, Any]) -> Iterator[str]:
+    for number in term.numbers:
+        remark = "<- in the total" if number.key == entry.get("in_the_total") else term.remark
+        yield _row(number.title, f"{entry[number.key]:.{term.digits}f}" + (f"   {remark}" if remark else ""))
+    if "mean_iou" in entry:
+        yield _row("mean IoU", f"{entry['mean_iou']:.4f}")
+        yield _row("", _own(entry["segmenter"]["on_held_out_pairs"]))
 
 
 def _row(name: str, value: str) -> str:
@@ -45,10 +45,11 @@ def _own(measured: dict[str, Any] | None) -> str:
 def _total(score: dict[str, Any]) -> list[str]:
     if score["total"] is not None:
         return [_row("total", f"{score['total']:.4f}")]
-    unknown = ", ".join(_NAMES[name] for name in score["unknown"])
+    titles = {term.name: term.title for term in terms.TERMS}
+    unknown = ", ".join(titles[name] for name in score["unknown"])
     lines = [_row("total", f"not known: {unknown} {'is' if len(score['unknown']) == 1 else 'are'} missing")]
     if line := score.get("total_without"):
         until = " (up to 100)" if line["term"] == "fid" else ""
         sign = "+" if line["slope"] >= 0 else "-"
-        lines.append(_row("", f"{line['at_zero']:.4f} {sign} {abs(line['slope']):.4f} x {_NAMES[line['term']]}{until}"))
+        lines.append(_row("", f"{line['at_zero']:.4f} {sign} {abs(line['slope']):.4f} x {titles[line['term']]}{until}"))
     return lines

@@ -10,8 +10,11 @@ import yaml
 
 from ecgan.files import write_atomically
 from ecgan.memory import SCORING_MEMORY
+from ecgan.runtime.compiling import compile_core
+from ecgan.runtime.warming import warm_scoring
+from jobs.run.kind import Kind
 from jobs.score import measurements, statistics
-from jobs.score.finish import FEW, IMAGES, SCORE, STATISTICS, ScoreFinish
+from jobs.score.finish import FEW, ScoreFinish
 from jobs.score.plan import ScorePlan
 from jobs.score.request import ScoreRequest
 from jobs.score.shard import ScoreShare
@@ -25,7 +28,7 @@ class Scoring(Work):
     request: ScoreRequest
     plan: ScorePlan
 
-    kind, doing, share, column = "scoring", "scoring", ScoreShare, 14
+    kind, share, column = Kind.SCORING, ScoreShare, 14
 
     def describe(self, where: Sequence[Remark]) -> list[Remark]:
         plan, judges = self.plan, self.plan.judges
@@ -34,7 +37,7 @@ class Scoring(Work):
             ("pictures", f"{self._subjects('pictures')} of {plan.results}, {plan.size[0]}x{plan.size[1]}"),
             *(("skipped", f"{name or 'input'}: {reason}") for name, reason in plan.missing),
         ]
-        if judges.has_features:
+        if judges.of_features:
             known = "" if self._subjects("photos") else ", whose statistics are known already"
             rows.append(("photos", f"{plan.photos} of {self.request.settings.img_path}{known}"))
         return [
@@ -52,17 +55,22 @@ class Scoring(Work):
             return [f"FID of {pictures} pictures says little; it is meant for {FEW} and more"]
         return []
 
+    def compile(self) -> None:
+        judges = self.plan.judges
+        compile_core(judges.device)
+        if judges.of_features:
+            warm_scoring(judges.inception, judges.segmenter, judges.segmenter_size, judges.device)
+
     def lay_out(self) -> None:
         """The last score is cleared away, too: it is not that of these pictures until they are measured."""
         run, plan, request = self.run, self.plan, self.request
-        run.clear_temporaries()
-        for outcome in (SCORE, IMAGES):
-            (run.path / outcome).unlink(missing_ok=True)
+        for outcome in (run.score, run.numbers):
+            outcome.unlink(missing_ok=True)
         measurements.clear_others(run, plan.parts)
         for path in run.shards.glob("*.json"):
             path.unlink()
-        if request.photos is not None:  # the job that ends the scoring may see another cache
-            statistics.save(run.path / STATISTICS, request.photos)
+        if request.photo_statistics is not None:  # the job that ends the scoring may see another cache
+            statistics.save(run.statistics, request.photo_statistics)
         write_atomically(run.config, yaml.safe_dump(dataclasses.asdict(request.settings), sort_keys=False))
         plan.save(run.plan)
 
@@ -77,7 +85,7 @@ def examine(request: ScoreRequest) -> Scoring:
     """Sees what is measured already and splits the rest into shards. Writes nothing; it stays true while the lock is
     held."""
     run, settings = request.run, request.settings
-    todo = {part.key for part in request.plan.parts if not measurements.is_whole(run, part)}
+    todo = {part.key for part in request.plan.parts if not measurements.is_whole(run, part, request.plan.judges)}
     plan = request.plan.in_shards(todo, settings.shards)
     done = sum(len(part.subjects) for part in plan.parts if part.shard is None)
     return Scoring(run, plan.total, done, plan.shards, plan.judges.device, SCORING_MEMORY, request, plan)

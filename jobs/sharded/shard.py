@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Generic, TypeVar
 
-from ecgan.errors import UserError, reason
+from ecgan.errors import UserError, told
 from jobs import stop
 from jobs.options import in_words
 from jobs.run import attempts
@@ -72,8 +72,7 @@ class ShardJob:
             progress = Progress(run.shards, self.number, share.size(share.items))
             finished = self._make(share, progress)
         except OSError as error:
-            where = error.filename or run.path
-            raise UserError(f"{where}: {reason(error)}; {self.share.kept}, run again") from error
+            raise UserError(f"{told(error, run.path)}; {self.share.kept}, run again") from error
         if not finished:
             raise stop.Stopped(progressed=progress.has_moved)
 

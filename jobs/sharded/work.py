@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 
 from ecgan.runtime.devices import Device
 from jobs.run.folder import RunDir
+from jobs.run.kind import Kind
 from jobs.sharded.finish import Finish
 from jobs.sharded.shard import ShardJob, Share
 
@@ -46,9 +47,7 @@ class Work(ABC):
     device: Device
     memory: int
 
-    #: In the run's record, and what a bar says is being done.
-    kind: ClassVar[str]
-    doing: ClassVar[str]
+    kind: ClassVar[Kind]
     #: What makes one shard.
     share: ClassVar[type[Share[Any]]]
     #: Width of the first column where the work is described.
@@ -69,6 +68,10 @@ class Work(ABC):
     def complete(self) -> tuple[str, int] | None:
         """If what the user wanted is there already: words that say so, and how many items could not be made."""
         return None
+
+    def compile(self) -> None:  # noqa: B027  # there may be nothing to compile
+        """Compiles what the shards will run, in child processes that show their progress, unless that has been done.
+        On another machine each shard does."""
 
     @abstractmethod
     def lay_out(self) -> None:

@@ -35,7 +35,7 @@ class TrainJob:
             starting.start(plan.device)
             _train(run, plan)
         except BadImage as error:
-            raise UserError(f"{error}; mend it, or leave it out with --exclude_list in a new run") from None
+            raise UserError(f"{error}; mend it, and the same command goes on") from None
 
 
 def prepare_code(plan: TrainPlan) -> None:
@@ -46,7 +46,7 @@ def prepare_code(plan: TrainPlan) -> None:
 
 def _train(run: RunDir, plan: TrainPlan) -> None:
     from ecgan.training.loader import Loader  # here, since these start Jittor
-    from ecgan.training.loop import Diverged, steps
+    from ecgan.training.loop import Diverged, Step, steps
     from ecgan.training.world import join
     from jobs.train.training import Training
 
@@ -58,9 +58,11 @@ def _train(run: RunDir, plan: TrainPlan) -> None:
     start = training.restore()
     settings = plan.settings
     loader = Loader(plan.pairs, settings.model, plan.sampler, world.rank, world.size, settings.loader_threads)
+    last: Step | None = None
     try:
         end = start if any(world.any([training.clock.is_time_over])) else plan.steps
         for step in steps(training.trainee, loader, plan.sampler, settings.schedule, world, start, end):
+            last = step
             training.note(step)
             asked, due, over = world.any(
                 [stop.requested(), training.clock.is_save_due(step.taken), training.clock.is_time_over]
@@ -79,5 +81,11 @@ def _train(run: RunDir, plan: TrainPlan) -> None:
                 raise stop.Stopped
     except Diverged as error:
         raise UserError(training.give_up(error)) from None
+    except BadImage:
+        if last is not None:  # what has been learnt since the last state must not be lost for a picture
+            training.show(last, is_last=True)
+            training.save(last, must_succeed=False)
+        world.wait()  # the first rank to leave ends the others
+        raise
     training.end(State.DONE)
     world.wait()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,7 +11,7 @@ from ecgan.scoring.frechet import Gaussian
 from ecgan.training.evaluation.pictures import statistics_of
 from ecgan.training.world import World
 from jobs.score import statistics
-from jobs.score.plan import features_by, key_of
+from jobs.score.plan import features_by
 from jobs.score.subjects import find_photos
 from jobs.train.plan import TrainPlan
 
@@ -26,8 +25,7 @@ def statistics_of_photos(plan: TrainPlan, evaluator: Evaluator, world: World, sa
     assert files.inception is not None and files.photos is not None
     photos = find_photos(Path(files.photos))
     decided_by = features_by("inception", sha256_of(Path(files.inception)), plan.device)
-    key = key_of([decided_by, [dataclasses.asdict(photo) for photo in photos]])
-    file = statistics.in_cache(key)
+    file = statistics.in_cache(statistics.key_of(decided_by, photos))
     known = world.from_first(statistics.load(file) if world.is_first else None)
     if known is not None:
         return known

@@ -7,15 +7,16 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ecgan.files import append_line
 from ecgan.training import samples
 from ecgan.training.loader import LoadedSample
 from ecgan.training.loop import Diverged, Step
 from ecgan.training.trainee import Trainee
 from ecgan.training.world import World
-from jobs.run import attempts, record
+from jobs.run import attempts, failures, record
 from jobs.run.clock import duration, now
+from jobs.run.failures import Failure
 from jobs.run.folder import RunDir
+from jobs.run.kind import Kind
 from jobs.run.state import State
 from jobs.train.clock import Clock
 from jobs.train.outputs.recorder import Recorder
@@ -40,11 +41,13 @@ class Report:
     def begin(self) -> None:
         """The networks are there; how far they have come is still to be seen."""
         if self._world.is_first:
+            before = record.read(self._run)
             record.begin(
                 self._run,
-                record.TRAINING,
+                Kind.TRAINING,
                 State.STARTING,
-                step=record.read(self._run).step or 0,  # as the launcher or an earlier attempt had it
+                step=before.step or 0,  # as the launcher or an earlier attempt had it
+                last_state=before.last_state,
                 total=self._plan.steps,
                 epochs=self._plan.settings.schedule.epochs,
                 ranks=self._world.size,
@@ -59,7 +62,8 @@ class Report:
             return
         attempts.insist_on_newest()
         self._recorder = Recorder(self._run, step)
-        self._samples = samples.choose(plan.pairs, plan.settings.samples, plan.settings.model)
+        if plan.settings.display_every_steps:
+            self._samples = samples.choose(plan.pairs, plan.settings.samples, plan.settings.model)
         hosts = ", ".join(dict.fromkeys(world.hosts))
         self.say(
             f"{f'going on after step {step}' if self.last_state else 'beginning'}: {len(plan.pairs)} pairs, "
@@ -78,7 +82,8 @@ class Report:
             return
         attempts.insist_on_newest()
         settings = self._plan.settings
-        if is_last or measured or step.taken % settings.print_every_steps == 0:
+        due = is_last or measured or step.taken % settings.print_every_steps == 0
+        if due and self._unprinted:
             self._print(self._recorder, step, measured)
         if settings.display_every_steps and (is_last or step.taken % settings.display_every_steps == 0):
             self._recorder.samples(step.taken, self._trainee.paint(self._samples), self._trainee.headings)
@@ -101,9 +106,9 @@ class Report:
     def diverged(self, error: Diverged) -> str:
         """Notes which samples a loss became not finite on; returns what to tell the user."""
         if self._world.is_first:
-            entry = {"step": error.step, "names": error.names, "losses": {k: str(v) for k, v in error.losses.items()}}
             with contextlib.suppress(OSError):
-                append_line(self._run.failures, entry)
+                for name in error.names:
+                    failures.append(self._run.failures, Failure(name=name, reason=str(error), step=error.step))
         return (
             f"the training diverged in {error}; the last good state is {self.last_state or 'none'}; "
             f"the batch's names are in {self._run.failures}. A lower --lr may help"
@@ -133,7 +138,7 @@ class Report:
         shown = "  ".join(f"{name} {value:.4g}" for name, value in values.items())
         self.say(
             f"epoch {step.epoch}/{self._plan.settings.schedule.epochs}  "
-            f"step {step.taken}/{self._clock.expected_steps(step.taken)}  {speed:.2f} images/s  "
+            f"step {step.taken}/{self._clock.expected_steps(step.taken)}  {speed:.2f} pictures/s  "
             f"{'?' if left is None else duration(left)} left  lr {step.rate:.3g}  {shown}"
         )
 
@@ -142,7 +147,7 @@ class Report:
             "step": step.taken,
             "total": self._clock.expected_steps(step.taken),
             "epoch": step.epoch,
-            "done": step.taken * self._plan.settings.batch_size,
+            "done": step.taken,
             "images_per_second": self._clock.images_per_second,
             "eta_seconds": self._clock.seconds_to_go(step.taken),
             "losses": step.losses,

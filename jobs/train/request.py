@@ -13,15 +13,16 @@ from ecgan.errors import UserError
 from ecgan.files import write_json
 from ecgan.runtime.compiling import usable_device
 from ecgan.runtime.devices import Device, choose_device, gpu_count
+from ecgan.training.state import unfinished_size
 from jobs.options import resolved
+from jobs.run import record
 from jobs.run.folder import RunDir
+from jobs.run.kind import Kind
 from jobs.space import insist_on_space
 from jobs.train.pairs import find_pairs, hold_out
 from jobs.train.plan import TrainPlan
 from jobs.train.resume import Resumption, compare_with_state, put_aside
 from jobs.train.settings import TrainSettings
-
-_CHECKED = "checked.json"
 
 
 @dataclass(frozen=True)
@@ -39,9 +40,10 @@ class TrainRequest:
     resumption: Resumption | None
 
     @property
-    def first_step(self) -> int:
-        """How many steps have been taken."""
-        return self.resumption.step if self.resumption else 0
+    def before(self) -> dict[str, Any]:
+        """What the run's record says from the start: how many steps have been taken, and where the last state is."""
+        found = self.resumption
+        return {"step": found.step, "last_state": str(found.path)} if found else {"step": 0}
 
 
 def check(settings: TrainSettings, elsewhere: tuple[Device, int] | None = None) -> TrainRequest:
@@ -51,8 +53,9 @@ def check(settings: TrainSettings, elsewhere: tuple[Device, int] | None = None) 
     Raises UserError, with all faults of the data in one message.
     """
     run = RunDir(resolved(settings.run_dir), option="--run_dir")
+    record.insist_on_kind(run, Kind.TRAINING)
     files = settings.trainable.find_files(settings)
-    found = find_pairs(settings, run.path / _CHECKED)
+    found = find_pairs(settings, run.checked)
     if elsewhere is not None:
         device, ranks = elsewhere
     else:
@@ -73,7 +76,7 @@ def lay_out(request: TrainRequest) -> Path | None:
     aside = None if settings.resume else put_aside(run)
     run.create(run.states)
     request.plan.save(run.plan)
-    write_json(run.path / _CHECKED, request.checked)
+    write_json(run.checked, request.checked)
     return aside
 
 
@@ -100,5 +103,6 @@ def _insist_on_space(plan: TrainPlan, run: RunDir) -> None:
     settings = plan.settings
     size = settings.trainable.state_size(settings)
     missing = max(1, settings.keep_states + 2 - len(list_states(run.states)))  # with the best, and one being written
+    needed = max(0, size * missing - unfinished_size(run.states))  # which is removed before the first is saved
     hint = f" (a state takes {size >> 20} MiB); make room, choose another folder, or lower --keep_states"
-    insist_on_space("--run_dir", run.path, size * missing, f"{missing} states", hint)
+    insist_on_space("--run_dir", run.path, needed, f"{missing} states", hint)

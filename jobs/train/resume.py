@@ -5,14 +5,16 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from ecgan.checkpoint import list_states, native
+from ecgan.checkpoint import list_states
 from ecgan.errors import UserError
+from ecgan.training import state
+from jobs.run import record
 from jobs.run.folder import RunDir
 from jobs.train.plan import TrainPlan
 from jobs.train.roles import BEGINNING, FIXED, STEERING, Role, of_role
@@ -22,10 +24,13 @@ from jobs.train.standing import Identity, Standing
 
 @dataclass(frozen=True)
 class Resumption:
-    """`step`: of the state that it goes on from. `changed`: options that steer it otherwise from there, as "lr 2 -> 1";
-    `ignored`: options that only count at the beginning, and say something else now."""
+    """`step`: of the state at `path` that it goes on from. `damaged`: what is wrong with newer ones; `changed`: options
+    that steer it otherwise from there, as "lr 2 -> 1"; `ignored`: options that only count at the beginning, and say
+    something else now."""
 
+    path: Path
     step: int
+    damaged: tuple[str, ...] = ()
     changed: tuple[str, ...] = ()
     ignored: tuple[str, ...] = ()
 
@@ -41,11 +46,12 @@ def beginning(settings: TrainSettings) -> dict[str, Any]:
 
 
 def compare_with_state(plan: TrainPlan, run: RunDir) -> Resumption | None:
-    """None if there is no state. Raises UserError if the newest is that of another training."""
-    states = list_states(run.states)
-    if not states:
+    """None if there has been no state. Raises UserError if none can be used, or the newest that can is that of another
+    training. Whether a state's tensors are what was saved is seen when it is loaded."""
+    path, saved, damaged = _newest(run)
+    if path is None or saved is None:
+        insist_on_beginning(run, damaged)
         return None
-    saved = Standing.of_state(states[-1], native.describe(states[-1])["about"].get("training"))
     before = _settings_before(saved, run.plan)
     fixed = changes(before, plan.settings, FIXED)
     now = identity(plan)
@@ -62,7 +68,18 @@ def compare_with_state(plan: TrainPlan, run: RunDir) -> Resumption | None:
         for name in of_role(TrainSettings, BEGINNING)
         if name in given and getattr(plan.settings, name) != before[name]
     ]
-    return Resumption(saved.step, tuple(changes(before, plan.settings, STEERING)), tuple(ignored))
+    return Resumption(path, saved.step, damaged, tuple(changes(before, plan.settings, STEERING)), tuple(ignored))
+
+
+def insist_on_beginning(run: RunDir, damaged: Sequence[str] = ()) -> None:
+    """For who has found no whole state: raises UserError if there has been one, which beginning anew would lose."""
+    state.insist_on_none(run.states, damaged)
+    last = record.read(run).last_state
+    if last is not None:
+        raise UserError(
+            f"{run.path} holds a training whose states are gone; the last was {last}",
+            hint="<resume=False> starts from the beginning",
+        )
 
 
 def changes(before: Mapping[str, Any], now: TrainSettings, role: Role) -> list[str]:
@@ -83,6 +100,22 @@ def put_aside(run: RunDir) -> Path | None:
     for path in found:
         path.rename(aside / path.name)
     return aside
+
+
+def _newest(run: RunDir) -> tuple[Path | None, Standing | None, tuple[str, ...]]:
+    """The newest state that can be used as far as that is seen at once, how it stands, and what is wrong with newer."""
+    damaged: list[str] = []
+    for path in reversed(list_states(run.states)):
+        try:
+            return path, standing_of(state.look_at(path)), tuple(damaged)
+        except UserError as error:
+            damaged.append(str(error))
+    return None, None, tuple(damaged)
+
+
+def standing_of(found: state.SavedState) -> Standing:
+    """How the training stood. Raises UserError if that is not what the state notes."""
+    return Standing.of_state(found.path, found.progress)
 
 
 def _settings_before(saved: Standing, plan: Path) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import dataclasses
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from ecgan.config import ModelConfig, Spade, Upsampling
+from ecgan.config import LARGEST, ModelConfig, Spade, Upsampling
 from ecgan.data.images import Size
 from ecgan.errors import UserError
 from ecgan.runtime.devices import DeviceChoice
@@ -58,14 +58,14 @@ class TrainSettings:
     )
     # networks
     size: str = option("512x384", FIXED, "WIDTHxHEIGHT of the networks' pictures")
-    ngf: int = option(64, FIXED, "channels of G's last block; those of E follow", between(1, 512), of="ecgan")
-    ndf: int = option(64, FIXED, "channels of D's first layer", between(1, 512), of="ecgan")
+    ngf: int = option(64, FIXED, "channels of G's last block; E's follow", between(1, LARGEST["ngf"]), of="ecgan")
+    ndf: int = option(64, FIXED, "channels of D's first layer", between(1, LARGEST["ndf"]), of="ecgan")
     label_nc: int = option(29, FIXED, "classes of the masks", CLASSES)
     contain_dontcare_label: bool = option(False, FIXED, "mask value 255 is one class more")
-    z_dim: int = option(256, FIXED, "length of the style code", between(1, 4096), of="ecgan")
+    z_dim: int = option(256, FIXED, "length of the style code", between(1, LARGEST["z_dim"]), of="ecgan")
     num_upsampling_layers: Upsampling = option("more", FIXED, "upsampling layers of G", of="ecgan")
-    num_D: int = option(2, FIXED, "scales of D", between(1, 8), of="ecgan")  # noqa: N815  # the original's name
-    n_layers_D: int = option(4, FIXED, "layers of D before the logits", between(1, 8), of="ecgan")  # noqa: N815
+    num_D: int = option(2, FIXED, "scales of D", between(1, LARGEST["num_D"]), of="ecgan")  # noqa: N815  # the original's name
+    n_layers_D: int = option(4, FIXED, "layers of D before the logits", between(1, LARGEST["n_layers_D"]), of="ecgan")  # noqa: N815
     spectral_norm: bool = option(
         False, FIXED, "real spectral normalisation, which the original only seems to have", of="ecgan"
     )

@@ -70,14 +70,15 @@ class Standing:
         """Reads what the state at `path` notes. Raises UserError if that is not how a training stands."""
         try:
             best, measured = noted["best"], dict(noted.get("measured") or {})
+            identity, began = Identity(**noted["plan"]), dict(noted.get("began", {}))
             return cls(
                 step=int(noted["step"]),
                 epoch=int(noted["epoch"]),
                 seconds=float(noted["seconds"]),
                 best=Best(int(best["step"]), float(best["score"]), str(best.get("by"))) if best else None,
                 measured=Measurement(measured.pop("step"), measured.pop("pairs"), measured) if measured else None,
-                identity=Identity(**noted["plan"]),
-                began=noted.get("began", {}),
+                identity=dataclasses.replace(identity, settings=dict(identity.settings)),
+                began=began,
             )
-        except (KeyError, TypeError, ValueError, AttributeError):
+        except (KeyError, TypeError, ValueError, AttributeError, ArithmeticError):
             raise UserError(f"{path} is not the state of a training; choose another --run_dir") from None

@@ -15,7 +15,7 @@ from jobs.train.best import BestState
 from jobs.train.clock import Clock
 from jobs.train.plan import TrainPlan
 from jobs.train.report import Report
-from jobs.train.resume import beginning, identity
+from jobs.train.resume import beginning, identity, insist_on_beginning, standing_of
 from jobs.train.standing import Measurement, Standing
 
 
@@ -36,7 +36,7 @@ class Training:
         """Loads the newest whole state, or begins. Returns how many steps have been taken."""
         plan, world, report = self._plan, self._world, self._report
         report.begin()
-        found = world.from_first(state.newest(self._run.states, report.say) if world.is_first else None)
+        found = world.from_first(self._newest() if world.is_first else None)
         standing = self._load(found) if found is not None else None
         if standing is None:
             self._begin()
@@ -103,6 +103,16 @@ class Training:
         self._report.enter(final)
         self._report.close()
 
+    def _newest(self) -> state.SavedState | None:
+        """Raises UserError if there has been a state and none can be used."""
+        states = self._run.states
+        attempts.insist_on_newest()
+        state.clear_unfinished(states)
+        found = state.newest(states, self._report.say, standing_of)
+        if found is None:
+            insist_on_beginning(self._run)
+        return found
+
     def _begin(self) -> None:
         plan, settings = self._plan, self._plan.settings
         self.trainee.initialise(settings.seed, settings.init_type, settings.init_variance)
@@ -111,7 +121,7 @@ class Training:
 
     def _load(self, found: state.SavedState) -> Standing:
         found.load_into(self.trainee)
-        standing = Standing.of_state(found.path, found.progress)
+        standing = standing_of(found)
         self._report.last_state = str(found.path)
         self._best.go_on(standing.best)
         self._began = standing.began

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from jobs.run.folder import JOB
 from slurm.processes import inherited
 from slurm.processes.rank import DONE, OUTCOME, STOPPED, TOLD, RankOutcome
 from slurm.processes.session import Session
@@ -50,7 +51,7 @@ class Ranks:
         self._seen_at = self._over_at = float("inf")
         for old in logs.glob(f"rank-*{OUTCOME}"):
             old.unlink()
-        job_file = logs / "job.pickle"
+        job_file = logs / JOB
         job_file.write_bytes(pickle.dumps(job))
         rank = [sys.executable, "-m", "slurm.processes.rank", str(job_file), str(logs), starter.origin.word]
         command = [*starter.command, *rank]

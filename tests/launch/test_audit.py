@@ -29,7 +29,7 @@ SIZE = (256, 192)
 
 def audit(data: Path, output: Path, *options: object) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, ROOT / "launch/audit.py", "--input_path", data, "--output_path", output, *options]
-    return subprocess.run([str(word) for word in command], capture_output=True, text=True, timeout=120)
+    return subprocess.run([str(word) for word in command], capture_output=True, text=True, timeout=600)
 
 
 def findings(output: Path) -> dict[str, set[str]]:
@@ -148,7 +148,7 @@ def test_the_command_that_is_printed_runs(faulty: Path, tmp_path: Path, options:
     assert job.returncode == 0, job.stderr
     smallest = ["--size", "64x32", "--ngf", "4", "--ndf", "4", "--num_upsampling_layers", "normal", "--lambda_vgg", "0"]
     command = [*command_in(job.stdout), *smallest, "--run_dir", str(tmp_path / "run"), "--device", "cpu", "--dry-run"]
-    training = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    training = subprocess.run(command, capture_output=True, text=True, timeout=600)
     assert training.returncode == 0, training.stderr
     report = json.loads((tmp_path / "the audit/report.json").read_text())
     left = report["pairs"] - len(report["excluded"])

@@ -26,7 +26,7 @@ HOLD = (
 
 def cancel(folder: Path, *words: object) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, str(CANCEL), *map(str, words)]
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=60)
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=600)
 
 
 def test_the_folder_one_stands_in_need_not_be_a_run(tmp_path: Path) -> None:

@@ -13,10 +13,10 @@ import pytest
 
 from ecgan.errors import UserError
 from jobs.options import option
+from jobs.run.submission import JobKind
 from launch.cluster_options import ClusterOptions, SubmitOptions, cluster_for
 from launch.command import DONE, INTERRUPTED, SOME_FAILED, STOPPED, WRONG_USAGE, Terminated, parse, parse_both, run
 from launch.status import StatusSettings
-from slurm.scheduler import Kind
 
 
 @pytest.fixture(autouse=True)
@@ -107,7 +107,7 @@ def test_a_time_is_the_same_wherever_it_stands(tmp_path: Path, time: str) -> Non
     assert [str(each.settings.time) for each in clusters if each] == [time] * 3
 
 
-def refused(kind: Kind, *words: object) -> str:
+def refused(kind: JobKind, *words: object) -> str:
     with pytest.raises(UserError) as caught:
         cluster_for(*parsed(*words), kind)
     return str(caught.value)
@@ -129,7 +129,7 @@ def test_options_of_slurm_are_refused_where_the_work_is_done_here(tmp_path: Path
         *(("warm", name) for name in ("nodes", "tasks_per_node", "array_parallelism")),
     ],
 )
-def test_what_a_command_has_no_use_for_is_refused(cluster: str, kind: Kind, name: str, tmp_path: Path) -> None:
+def test_what_a_command_has_no_use_for_is_refused(cluster: str, kind: JobKind, name: str, tmp_path: Path) -> None:
     assert refused(kind, f"--{name}=2", f"--cluster={cluster}", "--dry_run").startswith(f"--{name}: ")
     file = tmp_path / "config.yaml"
     file.write_text(f"{name}: 2\n")

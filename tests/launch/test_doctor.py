@@ -29,7 +29,7 @@ DOCTOR = Path(__file__).resolve().parents[2] / "launch" / "doctor.py"
 
 def doctor(*options: str, **environment: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, str(DOCTOR), "--device", "cpu", *options]
-    return subprocess.run(command, env=os.environ | environment, capture_output=True, text=True, timeout=120)
+    return subprocess.run(command, env=os.environ | environment, capture_output=True, text=True, timeout=600)
 
 
 def rows(result: subprocess.CompletedProcess[str]) -> dict[str, Row]:
@@ -112,7 +112,7 @@ def test_warming_that_is_stopped_ends_its_compilers(tmp_path: Path) -> None:
     ) as process:
         wait_until((tmp_path / "pid").exists)
         process.terminate()
-        _, errors = process.communicate(timeout=120)
+        _, errors = process.communicate(timeout=600)
     assert process.returncode == 75 and "Traceback" not in errors
     compiler = Path("/proc", (tmp_path / "pid").read_text().strip(), "cmdline")
     wait_until(lambda: not compiler.exists() or not compiler.read_bytes(), seconds=10)  # gone, or dead and not reaped

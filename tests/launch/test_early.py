@@ -51,7 +51,15 @@ def test_a_signal_during_the_imports_is_a_line(command: Path, number: signal.Sig
     )
     wait_until(there.exists, 30)
     job.send_signal(number)
-    assert job.communicate(timeout=120) == ("", said) and job.returncode == code
+    assert job.communicate(timeout=600) == ("", said) and job.returncode == code
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGUSR2], ids=lambda number: number.name)
+def test_a_signal_while_python_ends_does_not_change_the_status(number: signal.Signals) -> None:
+    late = f"class Late:\n def __del__(self, kill=os.kill, me=os.getpid()): kill(me, {int(number)})\n"
+    program = f"import os, sys\nfrom launch import early\nearly.begin('__main__')\n{late}late = Late()\nsys.exit(75)\n"
+    job = subprocess.run([sys.executable, "-c", program], env=environment(), capture_output=True, text=True)
+    assert (job.returncode, job.stderr) == (75, "")
 
 
 def test_every_command_is_tried() -> None:

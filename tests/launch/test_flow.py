@@ -25,6 +25,7 @@ from ecgan.runtime.requirements import Finding
 from jobs.options import in_words, option
 from jobs.run import attempts, record
 from jobs.run.folder import RunDir
+from jobs.run.kind import Kind
 from jobs.run.progress import Progress
 from jobs.run.state import State
 from jobs.run.status import read_status
@@ -114,7 +115,7 @@ class Counting(Work):
     request: PixelRequest
     numbers: dict[str, int | None]
 
-    kind, doing, share = "counting", "counting", PixelShare
+    kind, share = Kind("counting"), PixelShare
 
     def describe(self, where: Sequence[Remark]) -> list[Remark]:
         return [("pictures", f"{self.total}: {self.done} counted already"), *where]
@@ -263,6 +264,22 @@ def test_how_it_was_ended_is_recorded(
         count(pictures)
     found = known(pictures)
     assert (found.kind, found.state, found.error, found.done, found.total) == ("counting", state, told, 5, 5)
+
+
+@pytest.mark.parametrize("error, state", [(RuntimeError("ours"), State.FAILED), (KeyboardInterrupt(), State.STOPPED)])
+def test_what_is_to_be_compiled_is_before_there_are_workers(
+    pictures: Path, monkeypatch: pytest.MonkeyPatch, error: BaseException, state: State
+) -> None:
+    """By the command, on whose screen it shows; and how that ends is recorded."""
+
+    def end(self: Counting) -> None:
+        raise error
+
+    monkeypatch.setattr(Counting, "compile", end)
+    with pytest.raises(type(error)):
+        count(pictures)
+    found = known(pictures)
+    assert (found.state, found.done, found.total) == (state, 0, 5) and not list(run_of(pictures).logs.iterdir())
 
 
 def test_an_end_that_was_told_stays(pictures: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,12 +11,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import ROOT, DataFolder, ScoreFolder, TrainFolder, wait_until
+from conftest import ROOT, DataFolder, ScoreFolder, TrainFolder, in_process, wait_until
 
 from ecgan.errors import UserError
 from jobs.run.folder import RunDir
+from jobs.run.kind import Kind
 from jobs.run.state import State
 from jobs.run.status import read_status
+from jobs.run.submission import Submission, SubmittedJob, read_submission
+from jobs.train.plan import TrainPlan
 from launch import on_cluster
 from launch.cluster_options import ClusterOptions
 from launch.warming import warm_on_cluster
@@ -76,8 +79,13 @@ def slurm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeSlurm:
 
 
 def launch(name: str, *words: object) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, str(ROOT / f"launch/{name}.py"), *map(str, words)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=120)
+    return in_process([sys.executable, ROOT / f"launch/{name}.py", *words], ROOT)
+
+
+def submission(folder: Path) -> Submission:
+    found = read_submission(RunDir(folder).submission)
+    assert found is not None
+    return found
 
 
 def status(folder: Path) -> dict[str, object]:
@@ -90,7 +98,8 @@ def test_a_generation_is_an_array_and_a_merge_behind_it(
     data = data_folder(5)
     job = data.generate("--cluster", "slurm", "--shards", 3, "--array-parallelism", 2, "--partition", "gpu")
     assert job.returncode == 0, job.stderr
-    assert "submitted  shards: job 101, 3 in an array" in job.stdout and "merge: job 102" in job.stdout
+    assert submission(data.run).jobs == (SubmittedJob("101", "shards", 3), SubmittedJob("102", "merge", 1))
+    assert " 101" in job.stdout and " 102" in job.stdout
     assert "launch/status.py" in job.stdout and "launch/cancel.py" in job.stdout
     shards, merge = slurm.submitted
     assert "#SBATCH --array=0-2%2" in shards and "#SBATCH --gpus-per-node=1" in shards
@@ -104,10 +113,10 @@ def test_a_generation_is_an_array_and_a_merge_behind_it(
 
 def test_jobs_in_the_queue_are_not_submitted_twice(slurm: FakeSlurm, data_folder: Callable[[int], DataFolder]) -> None:
     data = data_folder(2)
-    assert data.generate("--cluster", "slurm").returncode == 0
+    assert data.in_process("--cluster", "slurm").returncode == 0
     for cluster in ("slurm", "local"):
-        again = data.generate("--cluster", cluster)
-        assert again.returncode == 2 and "is in use by Slurm job(s) 101, 102" in again.stderr, again.stderr
+        again = data.in_process("--cluster", cluster)
+        assert again.returncode == 2 and "101, 102" in again.stderr, again.stderr
     assert len(slurm.submitted) == 2
     shown = status(data.run)
     assert shown["scheduler"] == ["101 PENDING (Resources)", "102 PENDING (Dependency)"]
@@ -125,57 +134,59 @@ def test_without_an_answer_nobody_knows_whether_jobs_run(
     slurm: FakeSlurm, data_folder: Callable[[int], DataFolder]
 ) -> None:
     data = data_folder(2)
-    assert data.generate("--cluster", "slurm").returncode == 0
+    assert data.in_process("--cluster", "slurm").returncode == 0
     slurm.fails("sinfo", "slurm_load_partitions: Unable to contact slurm controller")
     refused = data.generate("--cluster", "local")
-    assert refused.returncode == 2 and "may still run, and no controller answers" in refused.stderr
+    assert refused.returncode == 2 and "101, 102" in refused.stderr and not data.made()
     cancelling = launch("cancel", data.run)
-    assert cancelling.returncode == 2 and "no Slurm controller answers" in cancelling.stderr
+    assert cancelling.returncode == 2 and str(data.run) in cancelling.stderr
+    assert submission(data.run).cancelled is None and not any(call.startswith("scancel") for call in slurm.calls)
 
 
 def test_auto_means_slurm_only_where_it_answers(
     slurm: FakeSlurm, data_folder: Callable[[int], DataFolder], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     data = data_folder(2)
-    assert "Slurm: an array" in data.generate("--dry-run").stdout
-    monkeypatch.setenv("SLURM_JOB_ID", "5")
-    assert "inside a Slurm job already" in data.generate("--dry-run").stdout
+    assert "#SBATCH" in data.in_process("--dry-run").stdout
+    monkeypatch.setenv("SLURM_JOB_ID", "5")  # inside a job already
+    job = data.in_process("--dry-run")
+    assert job.returncode == 0 and "#SBATCH" not in job.stdout
     monkeypatch.delenv("SLURM_JOB_ID")
     slurm.fails("sinfo", "Unable to contact slurm controller (connect failure)")
-    job = data.generate("--dry-run")
-    assert "on this machine (cpu)" in job.stdout and "Unable to contact" in job.stdout
-    asked = data.generate("--cluster", "slurm")
-    assert asked.returncode == 2 and "--cluster slurm: sinfo failed" in asked.stderr, asked.stderr
+    job = data.in_process("--dry-run")
+    assert job.returncode == 0 and "#SBATCH" not in job.stdout and "Unable to contact" in job.stdout
+    asked = data.in_process("--cluster", "slurm")
+    assert asked.returncode == 2 and "--cluster slurm: sinfo " in asked.stderr, asked.stderr
 
 
 def test_a_dry_run_prints_everything_and_submits_nothing(
     slurm: FakeSlurm, data_folder: Callable[[int], DataFolder]
 ) -> None:
     data = data_folder(5)
-    job = data.generate("--cluster", "slurm", "--shards", 2, "--dry-run")
+    job = data.in_process("--cluster", "slurm", "--shards", 2, "--dry-run")
     assert job.returncode == 0, job.stderr
     for words in (
         "    0         3  m000 .. m002",
         "array_parallelism: 8",
         "#SBATCH --array=0-1%2",
-        "checked: sbatch: Job 1",
+        "sbatch: Job 1 ",
     ):
         assert words in job.stdout
     assert not slurm.submitted and not data.run.exists()
     slurm.fails("sbatch", "sbatch: error: invalid partition specified: gpuu")
-    refused = data.generate("--cluster", "slurm", "--partition", "gpuu", "--dry-run")
+    refused = data.in_process("--cluster", "slurm", "--partition", "gpuu", "--dry-run")
     assert refused.returncode == 2 and "invalid partition specified: gpuu" in refused.stderr
 
 
 def test_what_sbatch_refuses_is_told_in_its_words(slurm: FakeSlurm, data_folder: Callable[[int], DataFolder]) -> None:
     data = data_folder(2)
     slurm.fails("sbatch", "sbatch: error: Batch job submission failed: Invalid account")
-    job = data.generate("--cluster", "slurm", "--account", "theirs")
+    job = data.in_process("--cluster", "slurm", "--account", "theirs")
     assert job.returncode == 2 and "Invalid account" in job.stderr and "Traceback" not in job.stderr, job.stderr
     shown = status(data.run)
     assert shown["state"] == "failed" and "Invalid account" in str(shown["error"])
     slurm.folder.joinpath("sbatch.fails").unlink()
-    assert data.generate("--cluster", "slurm").returncode == 0
+    assert data.in_process("--cluster", "slurm").returncode == 0
 
 
 def test_a_refused_scoring_is_still_one(slurm: FakeSlurm, tmp_path: Path) -> None:
@@ -185,7 +196,7 @@ def test_a_refused_scoring_is_still_one(slurm: FakeSlurm, tmp_path: Path) -> Non
     batch, cluster = Batch("shards", "scoring", {"shard-0": print}, {}), SCHEDULERS["slurm"].cluster(None, {})
     with pytest.raises(UserError, match="Invalid account"):
         known = {"total": 1000, "done": 3, "before": 3}
-        on_cluster.submit(run, cluster, ClusterOptions(snapshot=False), [batch], "scoring", **known)
+        on_cluster.submit(run, cluster, ClusterOptions(snapshot=False), [batch], Kind.SCORING, **known)
     shown = read_status(run.path)
     assert (shown.kind, shown.state, shown.done, shown.total) == ("scoring", State.FAILED, 3, 1000)
 
@@ -202,7 +213,7 @@ def test_a_refused_warming_leaves_no_folder(slurm: FakeSlurm, tmp_path: Path, mo
 def test_a_scoring_that_is_refused_stays_one(slurm: FakeSlurm, tmp_path: Path) -> None:
     data = ScoreFolder(tmp_path / "scores", 3)
     slurm.fails("sbatch", "sbatch: error: Batch job submission failed: Invalid account")
-    job = data.score("--cluster", "slurm")
+    job = data.in_process("--cluster", "slurm")
     assert job.returncode == 2 and "Invalid account" in job.stderr, job.stderr
     shown = status(data.path / "results.score")
     assert (shown["kind"], shown["state"], shown["done"], shown["total"]) == ("scoring", "failed", 0, 3)
@@ -210,8 +221,9 @@ def test_a_scoring_that_is_refused_stays_one(slurm: FakeSlurm, tmp_path: Path) -
 
 def test_a_scoring_is_an_array_and_what_adds_it_up(slurm: FakeSlurm, tmp_path: Path) -> None:
     data = ScoreFolder(tmp_path / "scores", 40)
-    job = data.score("--cluster", "slurm", "--shards", 2)
-    assert job.returncode == 0 and "submitted  shards: job 101, 2 in an array" in job.stdout, job.stderr
+    job = data.in_process("--cluster", "slurm", "--shards", 2)
+    assert job.returncode == 0, job.stderr
+    assert submission(data.path / "results.score").jobs[0] == SubmittedJob("101", "shards", 2)
     shards, merge = slurm.submitted
     assert "#SBATCH --array=0-1%2" in shards and "#SBATCH --dependency=afterany:101" in merge
     assert "#SBATCH --job-name=ecgan-results.score\n" in shards
@@ -225,7 +237,7 @@ def test_an_array_without_its_merge_is_taken_back(slurm: FakeSlurm, data_folder:
         "number=", 'grep -q dependency "$1" && { echo "sbatch: error: no" >&2; exit 1; }\n    number='
     )
     (slurm.folder / "sbatch").write_text(refusing)
-    job = data.generate("--cluster", "slurm")
+    job = data.in_process("--cluster", "slurm")
     assert job.returncode == 2 and "sbatch: error: no" in job.stderr, job.stderr
     assert "scancel 101" in slurm.calls and status(data.run)["state"] == "failed"
 
@@ -235,51 +247,55 @@ def test_a_training_is_one_job_with_a_rank_for_each_gpu(
 ) -> None:
     data = train_folder(8)
     words = ("--cluster", "slurm", "--nodes", 2, "--gpus-per-node", 2, "--time", "1-00:00:00")
-    job = data.train(*words)
-    assert job.returncode == 0 and "4 rank(s) x 1" in job.stdout, job.stderr
+    job = data.in_process(*words)
+    assert job.returncode == 0, job.stderr
+    plan = TrainPlan.load(data.path / "run/plan.json")
+    assert (plan.ranks, plan.share) == (4, 1)
     [script] = slurm.submitted
     for line in ("nodes=2", "ntasks-per-node=2", "gpus-per-node=2", "time=1-00:00:00", "requeue", "signal=USR2@120"):
         assert f"#SBATCH --{line}\n" in script
     assert (data.path / "run/cluster.yaml").is_file() and status(data.path / "run")["state"] == "submitted"
-    wrong = data.train(*words, "--ranks", 3, run="other")
-    assert wrong.returncode == 2 and "--ranks 3: on Slurm there are 2 node(s) x 2 rank(s)" in wrong.stderr
-    odd = data.train(*words, "--nodes", 3, run="other")
+    wrong = data.in_process(*words, "--ranks", 3, run="other")
+    assert wrong.returncode == 2 and "--ranks 3: " in wrong.stderr
+    odd = data.in_process(*words, "--nodes", 3, run="other")
     assert odd.returncode == 2 and "--batch_size 4" in odd.stderr
 
 
 def test_wrong_cluster_files(slurm: FakeSlurm, train_folder: Callable[[int], TrainFolder], tmp_path: Path) -> None:
     data, site = train_folder(4), tmp_path / "site.yaml"
-    missing = data.train("--cluster", "slurm", "--cluster_config", site)
-    assert missing.returncode == 2 and f"--cluster_config {site}: No such file" in missing.stderr
+    missing = data.in_process("--cluster", "slurm", "--cluster_config", site)
+    assert missing.returncode == 2 and f"--cluster_config {site}: " in missing.stderr
     site.write_text("partition: gpu\nnodez: 2\n")
-    wrong = data.train("--cluster", "slurm", "--cluster_config", site)
-    assert wrong.returncode == 2 and "no such option: nodez" in wrong.stderr and "Traceback" not in wrong.stderr
+    wrong = data.in_process("--cluster", "slurm", "--cluster_config", site)
+    assert wrong.returncode == 2 and "nodez" in wrong.stderr and "Traceback" not in wrong.stderr
 
 
 def test_cancel_and_ctrl_c(slurm: FakeSlurm, data_folder: Callable[[int], DataFolder]) -> None:
     data = data_folder(2)
     slurm.says("squeue", "101|RUNNING|None|n1\n")
     job = data.start("--cluster", "slurm", "--wait")
-    wait_until(lambda: (data.run / "submission.json").exists() and len(slurm.submitted) == 2, 60)
-    wait_until(lambda: any(call.startswith("squeue") for call in slurm.calls), 60)
+    wait_until(lambda: (data.run / "submission.json").exists() and len(slurm.submitted) == 2)
+    wait_until(lambda: any(call.startswith("squeue") for call in slurm.calls))
     job.send_signal(signal.SIGINT)
-    output, errors = job.communicate(timeout=120)
-    assert job.returncode == 130 and "the jobs go on" in errors and "Traceback" not in errors, errors
+    output, errors = job.communicate(timeout=600)
+    assert job.returncode == 130 and "Traceback" not in errors, errors
+    assert "launch/cancel.py" in output and submission(data.run).cancelled is None
     assert not any(call.startswith("scancel") for call in slurm.calls)
     asked = launch("cancel", data.results)  # the results' name does, too
-    assert asked.returncode == 0 and "cancelled job(s) 101, 102" in asked.stdout, asked.stderr
-    assert "scancel 101 102" in slurm.calls
+    assert asked.returncode == 0 and "101, 102" in asked.stdout, asked.stderr
+    assert "scancel 101 102" in slurm.calls and submission(data.run).cancelled
     assert status(data.run)["state"] == "cancelled"
 
 
 def test_cancel_on_this_machine(train_folder: Callable[[int], TrainFolder], tmp_path: Path) -> None:
     data = train_folder(4)
     job = data.start("--cluster", "local", "--max_steps", 5000, "--niter", 9999)
-    wait_until(lambda: (data.path / "run/metrics.jsonl").exists(), 120)
+    wait_until(lambda: (data.path / "run/metrics.jsonl").exists())
     asked = launch("cancel", data.path / "run")
-    assert asked.returncode == 0 and "asked process" in asked.stdout, asked.stderr
-    job.communicate(timeout=60)
+    assert asked.returncode == 0 and f" {job.pid} " in asked.stdout, asked.stderr
+    job.communicate(timeout=600)
     assert job.returncode == 75 and len(data.states()) == 1
-    assert "nothing of it runs" in launch("cancel", data.path / "run").stdout
+    again = launch("cancel", data.path / "run")  # nothing of it runs
+    assert again.returncode == 0 and str(job.pid) not in again.stdout, again.stderr
     nothing = launch("cancel", tmp_path / "none")
-    assert nothing.returncode == 2 and "is not the folder of a run" in nothing.stderr
+    assert nothing.returncode == 2 and str(tmp_path / "none") in nothing.stderr

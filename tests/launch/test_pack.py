@@ -53,6 +53,16 @@ def test_the_pictures_and_nothing_else_are_packed(results: Path) -> None:
     assert sorted(path.name for path in results.parent.iterdir()) == ["submission.zip", "the results"]
 
 
+def test_what_the_results_lack_is_named(results: Path) -> None:
+    manifest = json.loads((results / "manifest.json").read_text())
+    left_out = [{"name": "m7", "reason": "m7.png: truncated"}, {"name": None, "reason": "ghost.png: does not exist"}]
+    (results / "manifest.json").write_text(json.dumps(manifest | {"left_out": left_out}))
+    done = pack(results)
+    assert done.returncode == 1 and "m7: m7.png: truncated" in done.stderr and "ghost.png" in done.stderr
+    with zipfile.ZipFile(results.parent / "submission.zip") as opened:
+        assert len(opened.namelist()) == 3
+
+
 @pytest.mark.parametrize("harm", ["gone", "half", "other", "extra", "no manifest"])
 def test_a_folder_that_is_not_whole_is_not_packed(results: Path, harm: str) -> None:
     picture = results / "1.jpg"

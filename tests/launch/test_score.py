@@ -156,8 +156,8 @@ def test_killed_it_goes_on_where_it_was(folder: Callable[[int], ScoreFolder]) ->
     job = data.start(*options)
     wait_until(lambda: data.parts())
     job.kill()
-    job.communicate(timeout=120)
-    wait_until(lambda: not data.workers(), 10)
+    job.communicate(timeout=600)
+    wait_until(lambda: not data.workers(), 20)
     kept = 16 * len(data.parts())
     assert 16 <= kept < 40 and not (data.path / "results.score/score.json").exists()
     data.calls()
@@ -178,8 +178,8 @@ def test_it_ends_when_it_is_told_to(folder: Callable[[int], ScoreFolder], sent: 
     job = data.start("--aesthetic", "aesthetic.py", "--aesthetic_weights", "slow.txt", "--workers", 1)
     wait_until(lambda: (data.path / "calls.txt").exists())
     job.send_signal(sent)
-    _, errors = job.communicate(timeout=120)
-    wait_until(lambda: not data.workers(), 10)
+    _, errors = job.communicate(timeout=600)
+    wait_until(lambda: not data.workers(), 20)
     assert job.returncode == status and "Traceback" not in errors and "results.score" in errors, errors
     known = read_status(data.path / "results.score")
     assert (known.kind, known.state, known.total) == ("scoring", State.STOPPED, 40) and known.done

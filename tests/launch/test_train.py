@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import random
@@ -15,14 +16,26 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
-from conftest import ROOT, TrainFolder, commands, fill, wait_until
+from conftest import ROOT, TrainFolder, commands, fill, in_process, wait_until
 from PIL import Image
 from safetensors.numpy import save_file
 
 from ecgan.checkpoint.vgg import shapes
+from jobs.run.state import State
+from jobs.run.status import read_status
+from jobs.train.plan import TrainPlan
 from slurm.processes.starters import here
 
 Folder = Callable[[int], TrainFolder]
+
+
+def planned(data: TrainFolder) -> TrainPlan:
+    return TrainPlan.load(data.path / "run/plan.json")
+
+
+def rows(told: str) -> dict[str, str]:
+    """What the command says that it will do, by the title of each line."""
+    return {line[:14].strip(): line[14:] for line in told.splitlines()}
 
 
 @pytest.mark.process
@@ -42,15 +55,15 @@ def test_a_training_leaves_all_that_is_promised(train_folder: Folder) -> None:
     assert (run / "code/jobs/train/job.py").is_file()  # what it runs, whatever is edited meanwhile
     assert yaml.safe_load((run / "config.yaml").read_text())["ema_decay"] == 0.9
     status = json.loads((run / "status.json").read_text())
-    assert (status["state"], status["step"], status["total"]) == ("done", 6, 6)
+    assert (status["state"], status["step"], status["done"], status["total"]) == ("done", 6, 6, 6)
     assert "G_ema.safetensors" in data.digests()
-    shown = subprocess.run([sys.executable, ROOT / "launch/status.py", run], capture_output=True, text=True)
-    assert shown.returncode == 0 and "done" in shown.stdout and "6 of 6" in shown.stdout
+    shown = read_status(run)
+    assert (shown.state, shown.done, shown.total) == (State.DONE, 6, 6)
     log = (run / "logs/rank-0.log").read_text()
-    assert "step 6/6" in log and "images/s" in log and "GAN_Feat" in log
+    assert "6/6" in log and "GAN_Feat" in log
 
     again = data.train("--ema_decay", 0.9)
-    assert again.returncode == 0 and "goes on       after step 6" in again.stdout
+    assert again.returncode == 0, again.stderr  # nothing is left to do
     assert [line["step"] for line in data.metrics()] == [1, 2, 3, 4, 5, 6]
 
 
@@ -60,10 +73,11 @@ def test_two_ranks_train_as_one_does(train_folder: Folder) -> None:
     data = train_folder(8)
     runs = {"one": ("--ranks", 1), "two": ("--ranks", 2), "micro": ("--ranks", 2, "--micro_batch", 1)}
     for name, options in runs.items():
-        job = data.train("--size", "128x64", "--max_steps", 6, *options, run=name)
+        steps = 1 if name == "micro" else 4
+        job = data.train("--size", "128x64", "--max_steps", steps, *options, run=name)
         assert job.returncode == 0, job.stderr
     one, two, micro = (data.metrics(name) for name in runs)
-    assert len(one) == len(two) == 6
+    assert len(one) == len(two) == 4
     for ours, theirs in zip(one, two, strict=True):
         first = ours["step"] == 1
         for loss in ("KLD", "GAN", "GAN_Feat", "D_Fake", "D_real"):
@@ -80,7 +94,7 @@ def test_the_perceptual_loss_counts(train_folder: Folder, tmp_path: Path) -> Non
     save_file({name: array.astype(np.float32) for name, array in arrays.items()}, weights)
     data = train_folder(4)
     job = data.train("--lambda_vgg", 10, "--vgg_weights", weights, "--max_steps", 2)
-    assert job.returncode == 0 and f"perceptual    {weights}" in job.stdout, job.stderr
+    assert job.returncode == 0 and str(weights) in job.stdout, job.stderr
     assert all(line["VGG"] > 0 for line in data.metrics())
 
 
@@ -128,16 +142,16 @@ def test_killed_at_random_and_resumed_it_ends_the_same(unkilled: TrainFolder, tm
     options, kills = disturb(unkilled, tmp_path / "run"), 0
     for _ in range(2):
         before, job = newest(tmp_path), unkilled.start(*options)
-        wait_until(lambda before=before, job=job: newest(tmp_path) > before or job.poll() is not None, 120)
+        wait_until(lambda before=before, job=job: newest(tmp_path) > before or job.poll() is not None)
         time.sleep(chance.uniform(0, 1.5))
         mine = [pid for pid, command in commands() if "slurm.processes.rank" in command and str(tmp_path) in command]
         if job.poll() is None and mine:
             os.kill(chance.choice(mine), signal.SIGKILL)
             kills += 1
-        _, errors = job.communicate(timeout=120)
+        _, errors = job.communicate(timeout=600)
         assert "Traceback" not in errors
     assert kills >= 1, f"seed {seed}: it ended too early to be killed"
-    last = subprocess.run(unkilled.command(*options), capture_output=True, text=True, timeout=200)
+    last = subprocess.run(unkilled.command(*options), capture_output=True, text=True, timeout=600)
     assert last.returncode == 0, last.stderr
     state = sorted((tmp_path / "run/states").glob("step-*"))[-1]
     assert json.loads((state / "checkpoint.json").read_text())["sha256"] == unkilled.digests(), f"seed {seed}"
@@ -157,16 +171,17 @@ def test_asked_to_stop_it_saves_and_goes_on(
     options = (*disturb(unkilled, tmp_path / "run"), "--save_every_steps", "0")
     job = unkilled.start(*options)
     metrics = tmp_path / "run/metrics.jsonl"
-    wait_until(lambda: metrics.is_file() and len(metrics.read_text().splitlines()) >= 2, 120)
+    wait_until(lambda: metrics.is_file() and len(metrics.read_text().splitlines()) >= 2)
     job.send_signal(sent)
-    _, errors = job.communicate(timeout=60)
+    _, errors = job.communicate(timeout=600)
     assert job.returncode == status, errors
-    assert "goes on from there" in errors and "Traceback" not in errors
+    assert "Traceback" not in errors
     step = newest(tmp_path)
     assert 2 <= step < 12 and len(metrics.read_text().splitlines()) == step
     assert json.loads((tmp_path / "run/status.json").read_text())["state"] == "stopped"
-    again = subprocess.run(unkilled.command(*options), capture_output=True, text=True, timeout=200)
-    assert again.returncode == 0 and f"after step {step}" in again.stdout
+    again = subprocess.run(unkilled.command(*options), capture_output=True, text=True, timeout=600)
+    assert again.returncode == 0, again.stderr
+    assert [json.loads(line)["step"] for line in metrics.read_text().splitlines()] == list(range(1, 13))
     state = tmp_path / "run/states/step-00000012/checkpoint.json"
     assert json.loads(state.read_text())["sha256"] == unkilled.digests()
 
@@ -174,7 +189,7 @@ def test_asked_to_stop_it_saves_and_goes_on(
 @pytest.mark.process
 def test_ranks_may_change_between_resumes(unkilled: TrainFolder, tmp_path: Path) -> None:
     options = disturb(unkilled, tmp_path / "run")
-    first = subprocess.run(unkilled.command(*options, "--max_steps", 3), capture_output=True, text=True, timeout=200)
+    first = subprocess.run(unkilled.command(*options, "--max_steps", 3), capture_output=True, text=True, timeout=600)
     second = subprocess.run(
         unkilled.command(*options, "--ranks", 1, "--max_steps", 5), capture_output=True, text=True, timeout=200
     )
@@ -189,7 +204,7 @@ def test_no_rank_outlives_a_launcher_that_is_killed(train_folder: Folder) -> Non
     data = train_folder(6)
     job = data.start("--ranks", 2, "--max_steps", 5000)
     metrics = data.path / "run/metrics.jsonl"
-    wait_until(lambda: metrics.is_file() and metrics.read_text(), 120)
+    wait_until(lambda: metrics.is_file() and metrics.read_text())
     assert len(data.ranks()) >= 2
     for rank in data.ranks():  # they run a copy of the code, whatever is edited meanwhile
         assert f"PYTHONPATH={data.path / 'run/code'}".encode() in Path(f"/proc/{rank}/environ").read_bytes()
@@ -205,39 +220,41 @@ def test_no_rank_outlives_a_launcher_that_is_killed(train_folder: Folder) -> Non
 def test_a_second_launcher_is_kept_out(train_folder: Folder) -> None:
     data = train_folder(6)
     first = data.start("--max_steps", 5000)
-    wait_until(lambda: (data.path / "run/metrics.jsonl").is_file(), 120)
+    wait_until(lambda: (data.path / "run/metrics.jsonl").is_file())
     second = data.train()
     assert second.returncode == 2 and f"process {first.pid}" in second.stderr
     first.terminate()
-    first.communicate(timeout=60)
+    first.communicate(timeout=600)
     assert first.returncode == 75
 
 
-@pytest.mark.process
-def test_mistakes_are_named_before_anything_runs(train_folder: Folder, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("options", "facts"),
+    [
+        (("--lambda_vgg", 1, "--vgg_weights", "page.pkl"), ["page.pkl"]),
+        (("--input_path", "nowhere"), ["nowhere"]),
+        (("--batch_size", 4), ["--batch_size 4", " 3"]),  # pairs
+        (("--batch_size", 3, "--ranks", 2), ["--batch_size 3", " 2 "]),
+        (("--batch_size", 2, "--micro_batch", 2, "--ranks", 2), ["--batch_size 2", "micro", " 2"]),
+        (("--lambda_vgg", 1, "--vgg_weights", "no.pth"), ["no.pth"]),
+        (("--exclude-list", "no.txt"), ["no.txt"]),
+        (("--init_checkpoint", "no"), ["checkpoint no "]),
+        (("--size", "100x64"), ["100x64", " 32"]),
+        (("--gan_mode", "wgan"), ["gan_mode", "wgan"]),
+        (("--lr", "-1"), ["--lr", "-1"]),
+        (("--keep_states", 10**7), ["--keep_states", " MiB"]),
+        (("--nonsense", 1), ["nonsense"]),
+        (("--cluster", "slurm"), ["--cluster slurm"]),
+    ],
+    ids=lambda given: " ".join(map(str, given)),
+)
+def test_mistakes_are_named_before_anything_runs(
+    train_folder: Folder, options: tuple[object, ...], facts: list[str]
+) -> None:
     data = train_folder(3)
-    weights, page = tmp_path / "no.pth", tmp_path / "page.pkl"
-    page.write_text("<html>not found</html>")
-    cases = {
-        ("--lambda_vgg", 1, "--vgg_weights", page): "page.pkl",
-        ("--input_path", tmp_path / "nowhere"): "nowhere: no such folder",
-        ("--batch_size", 4): "--batch_size 4 is larger than the training set, which has 3",
-        ("--batch_size", 3, "--ranks", 2): "--batch_size 3 can't be split evenly over 2 rank(s)",
-        ("--batch_size", 2, "--micro_batch", 2, "--ranks", 2): "micro-batches of 2",
-        ("--lambda_vgg", 1, "--vgg_weights", weights): "no.pth",
-        ("--exclude-list", tmp_path / "no.txt"): "no.txt",
-        ("--init_checkpoint", tmp_path / "no"): "does not exist",
-        ("--size", "100x64"): "multiples of 32",
-        ("--gan_mode", "wgan"): "gan_mode",
-        ("--lr", "-1"): "--lr is -1",
-        ("--keep_states", 10**7): "MiB free",
-        ("--nonsense", 1): "nonsense",
-        ("--cluster", "slurm"): "--cluster slurm",
-    }
-    for options, message in cases.items():
-        job = data.train("--batch_size", 1, *options)
-        assert job.returncode == 2 and message in job.stderr, (options, job.stderr)
-        assert "Traceback" not in job.stderr
+    (data.path / "page.pkl").write_text("<html>not found</html>")
+    job = data.in_process("--batch_size", 1, *options)
+    assert job.returncode == 2 and all(fact in job.stderr for fact in facts), job.stderr
     assert not (data.path / "run").exists()
 
 
@@ -246,16 +263,16 @@ def test_bad_pictures_stop_it_or_are_left_out(train_folder: Folder) -> None:
     data = train_folder(5)
     (data.data / "imgs/p1.jpg").write_bytes(b"broken")
     (data.data / "labels/p3.png").unlink()
-    job = data.train()
-    assert job.returncode == 2 and "p1.jpg" in job.stderr and "p3.jpg" in job.stderr
-    assert "--on_bad_input skip to train on the other 3 pairs" in job.stderr
+    job = data.in_process()
+    assert job.returncode == 2
+    assert all(fact in job.stderr for fact in ("p1.jpg", "p3.jpg", "--on_bad_input skip", " 3 pairs")), job.stderr
     job = data.train("--on_bad_input", "skip", "--batch_size", 3, "--max_steps", 1)
     assert job.returncode == 0, job.stderr
-    assert "3 pairs" in job.stdout and "p1.jpg" in job.stdout
+    assert {pair.name for pair in planned(data).pairs} == {"p0", "p2", "p4"} and "p1.jpg" in job.stdout
     listed = data.path / "list.txt"
     listed.write_text("p1.jpg\np3.jpg\n")
-    job = data.train("--exclude-list", listed, "--batch_size", 3, "--dry-run", run="other")
-    assert job.returncode == 0 and "2 left out by the list" in job.stdout and not (data.path / "other").exists()
+    job = data.in_process("--exclude-list", listed, "--batch_size", 3, "--dry-run", run="other")
+    assert job.returncode == 0 and "3 pairs, 2 " in job.stdout and not (data.path / "other").exists(), job.stderr
 
 
 @pytest.mark.process
@@ -265,12 +282,65 @@ def test_a_picture_that_breaks_while_training_is_named(train_folder: Folder) -> 
     note = json.loads((data.path / "run/checked.json").read_text())
     assert note["faults"] == []
     photo = data.data / "imgs/p2.jpg"
-    stat = photo.stat()
+    stat, whole = photo.stat(), photo.read_bytes()
     photo.write_bytes(bytes(stat.st_size))
     os.utime(photo, ns=(stat.st_atime_ns, stat.st_mtime_ns))  # so that the check is not repeated
     job = data.train("--max_steps", 6)
     assert job.returncode == 1 and "p2.jpg" in job.stderr and "Traceback" not in job.stderr
-    assert data.states() == ["step-00000002"]
+    photo.write_bytes(whole)
+    assert data.train("--max_steps", 6).returncode == 0
+
+
+@pytest.mark.process
+def test_a_picture_that_breaks_while_training_costs_no_steps(train_folder: Folder) -> None:
+    """Of two ranks, one of which comes to it: both save what they have learnt before they leave."""
+    data = train_folder(24)
+    options = ("--ranks", 2, "--max_steps", 12, "--save_every_minutes", 0)
+    assert data.train(*options, run="whole").returncode == 0
+    plan = TrainPlan.load(data.path / "whole/plan.json")
+    late = plan.pairs[plan.sampler.samples(5)[3].index].photo  # of the second rank's share of the last step of an epoch
+    whole, stat = late.read_bytes(), late.stat()
+    assert data.train(*options, "--max_steps", 2).returncode == 0
+    late.write_bytes(bytes(stat.st_size))
+    os.utime(late, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+    job = data.train(*options)
+    assert job.returncode == 1 and late.name in job.stderr and "Traceback" not in job.stderr
+    assert data.states() == ["step-00000002", "step-00000005"]
+    assert [line["step"] for line in data.metrics()] == [1, 2, 3, 4, 5]
+    late.write_bytes(whole)
+    job = data.train(*options)
+    assert job.returncode == 0 and data.digests() == data.digests("whole"), job.stderr
+    assert [line["step"] for line in data.metrics()] == list(range(1, 13))
+
+
+@pytest.mark.process
+def test_a_training_whose_states_are_all_damaged_is_not_begun_anew(train_folder: Folder) -> None:
+    data = train_folder(6)
+    assert data.train("--max_steps", 2, "--save_every_steps", 1).returncode == 0
+    metrics = (data.path / "run/metrics.jsonl").read_bytes()
+    for state in data.states():
+        weights = data.path / "run/states" / state / "G.safetensors"
+        content = bytearray(weights.read_bytes())
+        content[-5] ^= 1  # which only its checksum tells
+        weights.write_bytes(content)
+    half = data.path / "run/states/.step-00000003.0123abcd.part"
+    half.mkdir()
+    for _ in range(2):
+        job = data.train("--max_steps", 3)
+        assert job.returncode == 1 and "--no-resume" in job.stderr and "Traceback" not in job.stderr
+        assert (data.path / "run/metrics.jsonl").read_bytes() == metrics and not half.exists()
+    assert data.train("--max_steps", 1, "--no-resume").returncode == 0
+    assert data.states() == ["step-00000001"]
+
+
+@pytest.mark.process
+def test_the_folder_of_another_run_is_refused(train_folder: Folder) -> None:
+    data = train_folder(6)
+    (data.path / "run").mkdir()
+    (data.path / "run/plan.json").write_text('{"painting": {}}')
+    job = data.train()
+    assert job.returncode == 2 and "--run_dir" in job.stderr and "generation" in job.stderr
+    assert [path.name for path in (data.path / "run").iterdir()] == ["plan.json"]
 
 
 @pytest.mark.process
@@ -279,12 +349,13 @@ def test_a_training_that_diverges_keeps_its_last_good_state(train_folder: Folder
     assert data.train("--max_steps", 2).returncode == 0
     good = data.digests()
     job = data.train("--lr", "1e30", "--max_steps", 50)
-    assert job.returncode == 1 and "diverged" in job.stderr and "Traceback" not in job.stderr
-    assert "changed       lr" in job.stdout
+    assert job.returncode == 1 and "Traceback" not in job.stderr
+    assert " lr " in job.stdout  # which is changed
     assert data.states() == ["step-00000002"] and data.digests() == good
-    failure = json.loads((data.path / "run/failures.jsonl").read_text().splitlines()[-1])
-    assert len(failure["names"]) == 4 and set(failure["names"]) <= {f"p{i}" for i in range(6)}
-    assert json.loads((data.path / "run/status.json").read_text())["state"] == "failed"
+    failed = [json.loads(line) for line in (data.path / "run/failures.jsonl").read_text().splitlines()]
+    assert len(failed) == 4 and {each["name"] for each in failed} <= {f"p{i}" for i in range(6)}
+    assert all(each["step"] > 2 and each["reason"] for each in failed)
+    assert read_status(data.path / "run").state is State.FAILED
     assert data.train("--max_steps", 3).returncode == 0
 
 
@@ -293,11 +364,11 @@ def test_another_training_is_not_continued_by_accident(train_folder: Folder) -> 
     data = train_folder(6)
     assert data.train("--max_steps", 1).returncode == 0
     for options, named in {("--ngf", 5): "ngf 4 -> 5", ("--batch_size", 2): "batch_size 4 -> 2"}.items():
-        job = data.train(*options)
+        job = data.in_process(*options)
         assert job.returncode == 2 and named in job.stderr and "--no-resume" in job.stderr
     (data.data / "imgs/p5.jpg").unlink()
     (data.data / "labels/p5.png").unlink()
-    job = data.train()
+    job = data.in_process()
     assert job.returncode == 2 and "6 pairs -> 5" in job.stderr
     job = data.train("--no-resume", "--max_steps", 2)
     assert job.returncode == 0 and data.states() == ["step-00000002"]
@@ -309,14 +380,14 @@ def test_another_training_is_not_continued_by_accident(train_folder: Folder) -> 
 def test_a_resume_says_what_it_changes_and_what_it_ignores(train_folder: Folder) -> None:
     data = train_folder(6)
     assert data.train("--max_steps", 1, "--init_type", "kaiming").returncode == 0
-    job = data.train("--max_steps", 2, "--init_type", "kaiming")
-    assert job.returncode == 0 and "changed" not in job.stdout and "ignored" not in job.stdout
+    job = data.in_process("--max_steps", 2, "--init_type", "kaiming", "--dry_run")
+    assert job.returncode == 0 and not rows(job.stdout).keys() & {"changed", "ignored"}
     job = data.train("--reuse_fakes", "--init_type", "orthogonal", "--max_steps", 3)
     assert job.returncode == 0, job.stderr
-    assert "changed       reuse_fakes False -> True\n" in job.stdout
-    assert "ignored       init_type orthogonal (only at the beginning)\n" in job.stdout
-    job = data.train("--reuse_fakes", "--init_type", "orthogonal", "--dry_run")  # it began with what it began with
-    assert "changed" not in job.stdout and "ignored       init_type orthogonal" in job.stdout
+    assert rows(job.stdout)["changed"] == "reuse_fakes False -> True"
+    assert rows(job.stdout)["ignored"].startswith("init_type orthogonal ")
+    job = data.in_process("--reuse_fakes", "--init_type", "orthogonal", "--dry_run")  # it began with what it began with
+    assert "changed" not in rows(job.stdout) and rows(job.stdout)["ignored"].startswith("init_type orthogonal ")
 
 
 @pytest.mark.process
@@ -333,8 +404,8 @@ def test_a_run_of_an_older_version_goes_on(train_folder: Folder) -> None:
     state["about"] = {"training": json.loads((old / "ecgan.json").read_text())}
     about.write_text(json.dumps(state))
     job = data.train(*options, "--max_steps", 6)
-    assert job.returncode == 0 and "goes on       after step 3" in job.stdout, job.stderr
-    assert "changed" not in job.stdout and "ignored" not in job.stdout
+    assert job.returncode == 0, job.stderr
+    assert "goes on" in rows(job.stdout) and not rows(job.stdout).keys() & {"changed", "ignored"}
     assert data.digests() == data.digests("whole")
 
 
@@ -346,7 +417,7 @@ def test_a_damaged_state_is_passed_over(train_folder: Folder) -> None:
     job = data.train("--max_steps", 3)
     assert job.returncode == 0
     log = (data.path / "run/logs/rank-0.log").read_text()
-    assert "step-00000002/G.safetensors is damaged" in log and "going on after step 1" in log
+    assert "step-00000002/G.safetensors" in log and [line["step"] for line in data.metrics()] == [1, 2, 3]
 
 
 @pytest.mark.process
@@ -354,17 +425,16 @@ def test_a_full_disk_does_not_end_a_training(train_folder: Folder, mount: Callab
     data, disk = train_folder(6), mount(120)
     options = ("--run_dir", disk / "run", "--save_every_steps", 2, "--keep_states", 1, "--max_steps", 5000)
     job = data.start(*options)
-    wait_until(lambda: list((disk / "run/states").glob("step-*")), 120)
+    wait_until(lambda: list((disk / "run/states").glob("step-*")))
     filler = fill(disk)
-    time.sleep(8)  # several states come due
+    time.sleep(8)  # several states come due, and nothing can be written of it
     kept = sorted((disk / "run/states").glob("step-*"))
     assert kept and job.poll() is None
     filler.unlink()
-    wait_until(lambda: sorted((disk / "run/states").glob("step-*"))[-1] > kept[-1], 60)
-    log = (disk / "run/logs/rank-0.log").read_text()
-    assert "could not be saved (No space left on device): going on; the last one is" in log
+    wait_until(lambda: sorted((disk / "run/states").glob("step-*"))[-1] > kept[-1])
+    assert os.strerror(errno.ENOSPC) in (disk / "run/logs/rank-0.log").read_text()
     job.terminate()
-    _, errors = job.communicate(timeout=60)
+    _, errors = job.communicate(timeout=600)
     assert job.returncode == 75, errors
 
 
@@ -375,15 +445,15 @@ def test_lonely_ranks_do_not_train(train_folder: Folder) -> None:
     assert data.train("--max_steps", 1, "--ranks", 2).returncode == 0
     logs = data.path / "run/logs"
     rank = [sys.executable, "-m", "slurm.processes.rank", str(logs / "job.pickle"), str(logs), here(2).origin.word]
-    job = subprocess.run(rank, cwd=ROOT, stdin=subprocess.PIPE, timeout=60)
+    job = subprocess.run(rank, cwd=ROOT, stdin=subprocess.PIPE, timeout=600)
     assert job.returncode == 2
-    assert "2 ranks were asked for, but this process is in a world of 1" in (logs / "rank-0.outcome").read_text()
+    told = (logs / "rank-0.outcome").read_text()
+    assert "2 ranks" in told and "of 1" in told, told
 
 
-@pytest.mark.process
 def test_weights_of_the_original_are_a_place_to_start(original: Path, train_folder: Folder) -> None:
     data = train_folder(3)
-    job = data.train("--init_checkpoint", original, "--batch_size", 1)
+    job = data.in_process("--init_checkpoint", original, "--batch_size", 1)
     assert job.returncode == 2 and "width 256 (here 64)" in job.stderr
 
 
@@ -396,11 +466,10 @@ def test_defaults_are_those_of_the_preset() -> None:
     assert listed.keys() == {name for name in vars(TrainSettings()) if name != "dry_run"}
 
 
-@pytest.mark.process
 @pytest.mark.parametrize("preset", ["ecgan", "recommended", "rtx3090"])
 def test_presets_can_be_used(train_folder: Folder, preset: str) -> None:
     data = train_folder(9)
     command = [sys.executable, ROOT / "launch/train.py", "--config", ROOT / f"configs/{preset}.yaml", "--dry-run"]
     options = ["--input_path", data.data, "--run_dir", data.path / "run", "--lambda_vgg", "0", "--device", "cpu"]
-    job = subprocess.run([*command, *options], capture_output=True, text=True, timeout=60)
+    job = in_process([*command, *options], data.path)
     assert job.returncode == 0 and "512x384, ngf 64" in job.stdout, job.stderr

@@ -34,7 +34,7 @@ class GradientJob:
         learner.initialise(seed=1, gain=0.5)  # large enough for gradients that stand out from rounding
         pairs = find_training_set(self.data).pairs
         (samples,) = Loader(pairs, MODEL, Sampler(len(pairs), 4), world.rank, world.size).batches(0, 1)
-        batch = [Batch.of(samples, MODEL.semantic_nc)]
+        batch = [Batch.of(samples, MODEL.semantic_nc, parts=self.ranks)]
         gradients = {}
         for name, optimiser, losses in (
             ("GE", learner._painters, generator_losses),

@@ -9,12 +9,14 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import secrets
 import shlex
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from ecgan.files import TEMPORARY_SUFFIX, clear_leftovers, hold
 from ecgan.runtime.cuda.search import _MACHINE, _SYSTEM, Cuda, Part
 
 _SOURCES = Path(__file__).parent / "overlay"
@@ -169,10 +171,12 @@ def _of_cudnn(cudnn: Part, name: str) -> Path:
 
 def _make(folder: Path, cuda: Cuda, archs: Sequence[int]) -> None:
     """Under another name first, so that other processes see all of it or nothing."""
-    new = folder.with_name(f".{folder.name}.{os.getpid()}")
-    shutil.rmtree(new, ignore_errors=True)
+    clear_leftovers(folder.parent)
+    new = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}{TEMPORARY_SUFFIX}")
     for name in ("bin", "include", "lib64", "quoted"):
         (new / name).mkdir(parents=True)
+    held = os.open(new, os.O_RDONLY)
+    hold(held)
     for part in cuda.parts.values():
         _link_headers(new / "include", part)
         _link_libraries(new / "lib64", part)
@@ -196,6 +200,8 @@ def _make(folder: Path, cuda: Cuda, archs: Sequence[int]) -> None:
         shutil.rmtree(new, ignore_errors=True)  # another process was first
         if not folder.is_dir():
             raise
+    finally:
+        os.close(held)
 
 
 def _link_headers(include: Path, part: Part) -> None:
@@ -224,7 +230,8 @@ def _link_libraries(lib64: Path, part: Part) -> None:
 
 def _nvcc_script(folder: Path, cuda: Cuda, archs: Sequence[int]) -> str:
     """Stands in for nvcc, where a link would lead Jittor to the folder of the real one."""
-    cases, first = [], ""
+    cases = ['    -includecstdint | -Wno-template-body) set -- "$@" -Xcompiler "$argument" ;;']
+    first = ""
     if cuda.version >= (13, 0):
         cases += ["    -iquote*) ;;", '    -std=c++14) set -- "$@" -std=c++17 ;;']
         first = f" -I{shlex.quote(str(folder / 'quoted'))}"  # nvcc does not know -iquote

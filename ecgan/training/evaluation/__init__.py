@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from typing import NamedTuple, TypeVar
 
 from ecgan.config import ModelConfig
+from ecgan.data.images import BadImage
 from ecgan.data.trainset import Pair
 from ecgan.scoring.agreement import Agreement
 from ecgan.training.loader import LoadedSample, load_sample
 from ecgan.training.sampler import Sample
 from ecgan.training.world import World
+
+Found = TypeVar("Found")
 
 
 class Judgement(NamedTuple):
@@ -24,9 +27,19 @@ class Judgement(NamedTuple):
 Evaluate = Callable[[], Judgement]
 
 
-def share_of(pairs: Sequence[Pair], model: ModelConfig, world: World) -> Iterable[LoadedSample]:
-    """This rank's part of `pairs`, not flipped. Raises BadImage."""
-    return (load_sample(pair, Sample(0, 0, False), model, seed=0) for pair in pairs[world.rank :: world.size])
+def measured(
+    pairs: Sequence[Pair], model: ModelConfig, world: World, measure: Callable[[LoadedSample], Found]
+) -> list[Found]:
+    """What `measure` finds in each of this rank's part of `pairs`, not flipped. Raises BadImage on every rank if one of
+    them can't use a file."""
+    found, bad = [], None
+    try:
+        for pair in pairs[world.rank :: world.size]:
+            found.append(measure(load_sample(pair, Sample(0, 0, False), model, seed=0)))
+    except BadImage as error:
+        bad = error
+    world.insist_on_good(bad)
+    return found
 
 
 def over_ranks(mine: Agreement, world: World) -> Agreement:

@@ -11,13 +11,13 @@ import numpy as np
 from ecgan.colour import transfer_lab
 from ecgan.data.images import read_photo
 from ecgan.data.trainset import Pair
-from ecgan.networks import Segmap
 from ecgan.runtime import jt
 from ecgan.scoring import frechet, style, total
 from ecgan.scoring.evaluator import Evaluator, Measured
 from ecgan.scoring.frechet import Gaussian, Moments
+from ecgan.scoring.style import Style, Variant
 from ecgan.synthesis import to_network, to_uint8
-from ecgan.training.evaluation import Judgement, known, over_ranks, share_of
+from ecgan.training.evaluation import Judgement, known, measured, over_ranks
 from ecgan.training.learner import Learner
 from ecgan.training.loader import LoadedSample
 from ecgan.training.world import World
@@ -37,13 +37,13 @@ class OfPictures:
     photos: Gaussian | None
 
     def __call__(self) -> Judgement:
-        measured = [self._measure(sample) for sample in share_of(self.pairs, self.learner.model, self.world)]
-        of_ranks = self.world.gather(([each.style for each in measured], [each.features for each in measured]))
-        styles = style.mean([found for each, _ in of_ranks for found in each])
+        found = measured(self.pairs, self.learner.model, self.world, self._measure)
+        of_ranks = self.world.gather(([each for each, _ in found], [each.features for _, each in found]))
+        styles = style.mean([one for each, _ in of_ranks for one in each])
         values = {"style": styles[style.DEFAULT]}
         mine = self.evaluator.no_agreement()
         if mine is not None:
-            for each in measured:
+            for _, each in found:
                 if each.agreement is not None:
                     mine.merge(each.agreement)
             values |= known(mask_accuracy=over_ranks(mine, self.world).accuracy)
@@ -51,17 +51,16 @@ class OfPictures:
             moments = Moments(self.evaluator.dimension)
             moments.add(np.array([vector for _, each in of_ranks for vector in each]))
             values["fid"] = frechet.distance(moments.gaussian(), self.photos)
-        score = total.without_aesthetic(values["style"], values.get("mask_accuracy"), values.get("fid"))
-        return Judgement(values, score)
+        return Judgement(values, total.of_known(values))
 
-    def _measure(self, sample: LoadedSample) -> Measured:
+    def _measure(self, sample: LoadedSample) -> tuple[dict[Variant, Style], Measured]:
         encoder, generator = self.learner.networks.encoder, self.learner.painter()
         encoder.eval()
         with jt.no_grad():
             mu, _ = encoder(jt.array(to_network(sample.photo[None])))
-            segmap = Segmap(sample.labels[None], self.learner.model.semantic_nc)
-            picture = to_uint8(generator(mu, segmap).image2.numpy()[0])
-        return self.evaluator.measure(transfer_lab(picture, sample.photo), sample.labels, sample.photo)
+            raw = to_uint8(generator(mu, self.learner.segmap(sample)).image2.numpy()[0])
+        picture = transfer_lab(raw, sample.photo)
+        return style.compare(picture, sample.photo), self.evaluator.measure(picture, sample.labels)
 
 
 def statistics_of(photos: Sequence[Path], evaluator: Evaluator, world: World, tick: Callable[[], None]) -> Gaussian:

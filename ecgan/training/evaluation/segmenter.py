@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from ecgan.data.trainset import Pair
 from ecgan.scoring.agreement import Agreement
 from ecgan.segmentation import find_classes
-from ecgan.training.evaluation import Judgement, known, over_ranks, share_of
+from ecgan.training.evaluation import Judgement, known, measured, over_ranks
+from ecgan.training.loader import LoadedSample
 from ecgan.training.segmenter import SegmenterLearner
 from ecgan.training.world import World
 
@@ -25,7 +26,10 @@ class OfSegmenter:
         model, network = self.learner.model, self.learner.network
         network.eval()
         mine = Agreement(model.label_nc)
-        for sample in share_of(self.pairs, model, self.world):
+
+        def compare(sample: LoadedSample) -> None:
             mine.add(sample.labels, find_classes(network, sample.photo, (model.width, model.height)).labels)
+
+        measured(self.pairs, model, self.world, compare)
         whole = over_ranks(mine, self.world)
         return Judgement(known(mask_accuracy=whole.accuracy, mean_iou=whole.mean_iou), whole.accuracy or 0.0)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ecgan.config import ModelConfig
 from ecgan.data.folders import find_pictures
-from ecgan.files import write_atomically
+from ecgan.files import clear_leftovers, write_atomically
 from ecgan.progress import progress_bar
 from jobs.bounds import CLASSES, insist_on_bounds
 from jobs.options import option
@@ -74,6 +74,7 @@ def make(settings: GallerySettings) -> Made:
     model = ModelConfig(label_nc=settings.label_nc, contain_dontcare_label=settings.contain_dontcare_label)
     with progress_bar(len(entries), "gallery", "picture") as bar:
         page, missing = gallery(" and ".join(names), names, entries, model, output.parent, bar.update)
+    clear_leftovers(output.parent)
     write_atomically(output, page)
     reasons = (*faults, *(reason for each in changed for reason in each), *missing)
     return Made(output, len(entries), output.stat().st_size, reasons)

@@ -81,7 +81,9 @@ class Ecgan(Trainable["Learner"]):
         return state_size(settings.model, bool(settings.ema_decay))
 
     def compile(self, plan: TrainPlan) -> None:
-        warm_training(plan.settings.model, plan.settings.recipe, plan.at_once, plan.device)
+        settings = plan.settings
+        paints = bool(settings.display_every_steps or plan.held_out)
+        warm_training(settings.model, settings.recipe, plan.at_once, plan.device, paints)
         files = plan.files
         if files.judges:
             warm_scoring(files.inception, files.segmenter, files.segmenter_size, plan.device)
@@ -126,6 +128,7 @@ def _find_checkpoint(settings: TrainSettings, asked: str) -> str:
     ]
     if differ:
         raise UserError(f"--init_checkpoint {path} is of another model: {', '.join(differ)}")
+    checkpoint.verify(name for name in NETWORKS if name in checkpoint.files)
     return str(path.absolute())
 
 
@@ -133,11 +136,7 @@ def _with_judges(files: Files, settings: TrainSettings) -> Files:
     """With the networks that measure pictures of pairs held out."""
     if settings.segmenter:
         network = open_segmenter(Path(settings.segmenter).expanduser())
-        if network.shape.classes != settings.label_nc:
-            raise UserError(
-                f"--segmenter {settings.segmenter} tells {network.shape.classes} classes apart, "
-                f"--label_nc is {settings.label_nc}"
-            )
+        network.insist_on_classes(settings.label_nc)
         size = network.size or fitting(settings.picture_size)
         files = replace(files, segmenter=str(network.path.absolute()), segmenter_size=size)
     if settings.inception_weights:

@@ -33,7 +33,7 @@ class Trainable(ABC, Generic[Trained]):
     #: What one does with a run that is done, in words that end where the run's folder is named.
     use: str
     #: Losses that tell how far what it makes is from what it should; the best state is chosen by their sum where no
-    #: pairs are held out. None: then no state is the best.
+    #: pairs are held out; none of them where no state is to be the best then.
     likeness: tuple[str, ...] = ()
 
     @abstractmethod

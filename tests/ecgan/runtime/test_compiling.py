@@ -6,8 +6,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from conftest import commands, wait_until
 
 from ecgan.errors import MachineError
+from ecgan.runtime import compiling
 from ecgan.runtime.compiling import compile_core, run_compiling, start_in_child
 
 
@@ -35,5 +37,24 @@ def test_child_says_why_it_does_not_start(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setenv("ECGAN_CACHE", str(tmp_path))
     monkeypatch.setenv("cc_path", "/nowhere/g++")
     for start in (start_in_child, compile_core):
-        with pytest.raises(MachineError, match="C.. compiler: cc_path is /nowhere/g.., which is no program; install"):
+        with pytest.raises(MachineError, match=r"cc_path is /nowhere/g\+\+"):
             start("cpu")
+
+
+@pytest.mark.process
+def test_interrupted_it_ends_all_that_it_has_started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C that reaches this process alone, while a compiler of the child's child runs."""
+    compiler = "import subprocess, sys; subprocess.run(['sleep', '0.7e3'])"
+    command = [sys.executable, "-c", f"import subprocess, sys; subprocess.run([sys.executable, '-c', {compiler!r}])"]
+
+    def running() -> list[int]:
+        return [pid for pid, line in commands() if "0.7e3" in line]
+
+    def interrupt(*_: object) -> None:
+        wait_until(lambda: any(line.startswith("sleep 0.7e3") for _, line in commands()))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(compiling, "_show_progress", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        run_compiling(command, "compiling x", tmp_path / "x.log")
+    wait_until(lambda: not running())

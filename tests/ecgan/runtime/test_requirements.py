@@ -41,13 +41,6 @@ def test_compiler(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert refused() == f"C++ compiler: {missing().found}; {missing().how}"
 
 
-def test_numpy_that_jittor_can_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.syspath_prepend(distribution(tmp_path, "numpy", "2.2.6"))
-    row = missing()
-    assert row.name == "NumPy" and row.found.startswith("2.2.6") and row.how.endswith("pip install 'numpy<2'")
-    assert refused() == f"NumPy: {row.found}; {row.how}"
-
-
 def test_jittor_below_a_blank(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(distribution(tmp_path / "my environment", "jittor", "1.3.11.0"))
     row = missing()

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from ecgan.runtime import flags
 from ecgan.runtime.stamps import once, stamp
 
 
@@ -35,6 +36,8 @@ def test_stamp_tells_what_is_compiled_differently(tmp_path: Path, monkeypatch: p
     assert before == stamp("core", "cpu") and before.name.startswith("cpu-")
     others = [stamp("painting", "cpu"), stamp("core", "cuda")]
     monkeypatch.setenv("cc_flags", ' -iquote"/x/jittor-cuda-1/cuda/quoted"')  # ours, of a process that started this one
+    assert stamp("core", "cpu") == before
+    monkeypatch.setenv("cc_flags", flags.ours())
     assert stamp("core", "cpu") == before
     monkeypatch.setenv("cc_flags", "-g")
     others.append(stamp("core", "cpu"))

@@ -23,7 +23,7 @@ print(usable_device("auto"), start("auto"))
 
 def python(program: str, **environment: str) -> subprocess.CompletedProcess[str]:
     environment = os.environ | environment
-    return subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, timeout=300)
+    return subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, timeout=600)
 
 
 def test_process_is_left_as_it_was(tmp_path: Path) -> None:
@@ -106,7 +106,7 @@ def test_cache_that_can_not_be_written_is_named() -> None:
 
 def test_device_in_use_is_printed() -> None:
     command = [sys.executable, "-m", "ecgan.runtime"]
-    done = subprocess.run([*command, "cpu"], capture_output=True, text=True, timeout=300)
+    done = subprocess.run([*command, "cpu"], capture_output=True, text=True, timeout=600)
     assert (done.returncode, done.stdout) == (0, "cpu\n"), done.stderr
-    done = subprocess.run([*command, "tpu"], capture_output=True, text=True, timeout=60)
+    done = subprocess.run([*command, "tpu"], capture_output=True, text=True, timeout=600)
     assert (done.returncode, done.stdout) == (1, "") and "'tpu'" in done.stderr

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from jobs.run import attempts, record
-from jobs.run.attempts import MERGE, shard_unit
+from jobs.run.attempts import MERGE, TRAINING, shard_unit
 from jobs.run.clock import now
 from jobs.run.folder import RunDir
-from jobs.run.record import TRAINING
+from jobs.run.kind import Kind
 from jobs.run.state import State
 from jobs.run.status import Status, read_status
 from jobs.run.submission import Submission, SubmittedJob
@@ -26,10 +26,10 @@ class Run:
     def __init__(self, path: Path, training: bool = False) -> None:
         self.dir = RunDir(path)
         self.dir.create(*([self.dir.states] if training else [self.dir.shards]))
-        kinds = [("10", "training", 1)] if training else [("10", "shards", 2), ("11", "merge", 1)]
-        self.submission = Submission(tuple(SubmittedJob(*job) for job in kinds))
+        sharded = SubmittedJob("10", "shards", 2), SubmittedJob("11", "merge")
+        self.submission = Submission((SubmittedJob("10", "training"),) if training else sharded)
         self.submission.save(self.dir.submission)
-        kind = TRAINING if training else "generation"
+        kind = Kind.TRAINING if training else Kind.GENERATION
         record.begin(self.dir, kind, State.SUBMITTED, total=10, done=2, before=2, step=0)
 
     def attempt(self, unit: str, job: str, **details: Any) -> attempts.Attempt:

@@ -9,13 +9,14 @@ import pytest
 from jobs.run import record
 from jobs.run.find import find_runs, is_run, run_of, runs_here
 from jobs.run.folder import RunDir
+from jobs.run.kind import Kind
 from jobs.run.state import State
 
 
 def made(path: Path) -> Path:
     run = RunDir(path)
     run.create()
-    record.begin(run, "generation", State.DONE)
+    record.begin(run, Kind.GENERATION, State.DONE)
     return path
 
 

@@ -38,9 +38,7 @@ def test_it_is_free_again_when_its_holder_lets_go(run: RunDir) -> None:
     assert lock.is_held(run) is False and lock.holder(run) == Holder()
     with lock.held(run):
         assert lock.is_held(run) is True
-        with pytest.raises(
-            UserError, match=f"in use by process {os.getpid()} on {socket.gethostname()} since .*--run_dir"
-        ):
+        with pytest.raises(UserError, match=f" {os.getpid()} .*{socket.gethostname()} .*--run_dir"):
             lock.take(run)
     assert lock.is_held(run) is False
     os.close(lock.take(run))

@@ -13,10 +13,11 @@ from conftest import ROOT
 from jobs.run import attempts, record
 from jobs.run.attempts import MERGE, Superseded
 from jobs.run.folder import RunDir
-from jobs.run.record import TRAINING, RunRecord
+from jobs.run.kind import Kind
+from jobs.run.record import RunRecord
 from jobs.run.state import State
 
-SCORING = "scoring"
+SCORING, TRAINING = Kind.SCORING, Kind.TRAINING
 
 
 @pytest.fixture
@@ -65,14 +66,16 @@ def test_the_file_is_one_that_older_readers_know(run: RunDir) -> None:
 def test_files_of_before_there_were_records(run: RunDir) -> None:
     run.status.write_text('{"state": "done", "updated": "2026-11-20T10:00:00+00:00", "total": 3, "done": 3}')
     told = record.read(run)
-    assert told == RunRecord(kind="generation", state=State.DONE, total=3, done=3, updated="2026-11-20T10:00:00+00:00")
+    assert told == RunRecord(
+        kind=Kind.GENERATION, state=State.DONE, total=3, done=3, updated="2026-11-20T10:00:00+00:00"
+    )
     run.status.write_text('{"state": "running", "kind": "training", "step": 2, "warning": null, "later": [1]}')
     told = record.read(run)
     assert (told.kind, told.step, told.warning, told.hosts) == ("training", 2, None, ())
 
 
 def test_nothing_said_yet(run: RunDir) -> None:
-    assert record.read(run) == RunRecord(kind="generation", state=State.PLANNED)
+    assert record.read(run) == RunRecord(kind=Kind.GENERATION, state=State.PLANNED)
     run.states.mkdir()
     assert record.read(run).kind == TRAINING
     record.update(run, State.FAILED, error="no room")

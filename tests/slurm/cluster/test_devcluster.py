@@ -37,14 +37,14 @@ def test_up_status_kill_revive_down(folder: Path) -> None:
     assert up.returncode == 0 and f"export SLURM_CONF={folder}/slurm.conf" in up.stdout, up.stderr
     try:
         again = tool(folder, "up", "--nodes", "2", "--no-accounting")
-        assert again.returncode == 0 and "already up" in again.stdout, again.stderr
+        assert again.returncode == 0 and f"export SLURM_CONF={folder}/slurm.conf" in again.stdout, again.stderr
         other = tool(folder, "up", "--nodes", "3", "--no-accounting")
-        assert other.returncode == 2 and "say down first" in other.stderr
+        assert other.returncode == 2 and str(folder) in other.stderr and DevCluster(folder).state().status == "up"
         assert tool(folder, "kill-node", "n2").returncode == 0
         status = tool(folder, "status")
-        assert status.returncode == 1 and "n2" in status.stdout and "dead" in status.stdout
+        assert status.returncode == 1 and DevCluster(folder).state().dead == ["n2"], status.stdout
         back = tool(folder, "revive-node", "n2")
-        assert back.returncode == 0 and "n2 is back" in back.stdout, back.stderr
+        assert back.returncode == 0 and not DevCluster(folder).state().dead, back.stderr
         assert tool(folder, "status").returncode == 0
         assert tool(folder, "kill-node", "n7").returncode == 2
         assert tool(folder, "restart-controller").returncode == 0
@@ -65,11 +65,11 @@ def test_folders_that_will_not_do(tmp_path: Path) -> None:
 
 
 def test_what_is_missing_is_named_with_how_to_get_it() -> None:
-    with pytest.raises(UserError, match=r"missing: slurmctld, munged\. On Debian 12, as root: apt-get install"):
+    with pytest.raises(UserError, match=r"slurmctld, munged.*apt-get install"):
         requirements.check(True, lambda name: None if name in ("slurmctld", "munged") else f"/usr/bin/{name}")
-    with pytest.raises(UserError, match="--no-accounting does without"):
+    with pytest.raises(UserError, match="--no-accounting"):
         requirements.check(True, lambda name: None if name == "mariadbd" else name)
-    with pytest.raises(UserError, match="needs root"):
+    with pytest.raises(UserError, match="root"):
         requirements.check(False, lambda name: name, user=1000)
 
 
@@ -78,6 +78,6 @@ def test_what_goes_wrong_at_the_start_leaves_nothing(folder: Path, monkeypatch: 
     from slurm.devcluster import config
 
     monkeypatch.setattr(config, "_CPUS", "many")
-    with pytest.raises(UserError, match="slurmctld ended; the end of"):
+    with pytest.raises(UserError, match="slurmctld"):
         DevCluster(folder, nodes=1, accounting=False).up()
     assert not left(folder)

@@ -37,7 +37,7 @@ def test_a_node_that_is_thought_dead_writes_nothing_more(stage: Stage) -> None:
     finally:
         os.kill(rank, signal.SIGCONT)
     log = stage.folder / "fenced/logs/training-0001/rank-0.log"
-    wait_until(lambda: "a later attempt has begun: nothing more is written here" in log.read_text(), 60)
+    wait_until(lambda: "later attempt" in log.read_text())
     ends_as(stage, "fenced", "undisturbed one")
     assert stage.cluster.revive_node(first["nodes"])
     old, new = stage.attempts("fenced")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -44,7 +45,7 @@ def four_nodes_train_as_four_local_ranks(stage: Stage) -> None:
     job = stage.train("four", "--nodes", 4, "--wait")
     assert job.returncode == 0, job.stderr
     assert stage.digests("four") == stage.data.digests("local four")
-    assert "gradients through MPI" in next((stage.folder / "four/logs").glob("training-*/rank-0.log")).read_text()
+    assert stage.status("four")["ranks"] == 4
     again = stage.train("four", "--nodes", 4, "--wait")  # nothing left to do
     assert again.returncode == 0, again.stderr
 
@@ -96,9 +97,10 @@ def the_time_limit_costs_nothing(stage: Stage) -> None:
     first = stage.attempts("limited")[0]
     assert (first["outcome"], first["signal"]) == ("requeued", "SIGUSR2")
     log = stage.folder / "limited/logs/training-0002/rank-0.log"
-    wait_until(lambda: log.exists() and "going on after step" in log.read_text(), 120)
-    at = int(log.read_text().split("going on after step ")[1].split(":")[0])
-    stage.wait_for_steps("limited", at + 2)
+    wait_until(lambda: log.exists() and re.search(r"after step (\d+)", log.read_text()), 120)
+    at = re.search(r"after step (\d+)", log.read_text())
+    assert at
+    stage.wait_for_steps("limited", int(at[1]) + 2)
     steps = stage.steps("limited")
     assert steps == list(range(1, len(steps) + 1))
     assert stage.status("limited")["requeues"] == 1
@@ -128,7 +130,7 @@ def one_rank_is_killed(stage: Stage) -> None:
     wait_until(lambda: not stage.processes("killed"), 90)
     assert time.monotonic() - killed < 60
     status = stage.wait_until_over("killed")
-    assert status["state"] == "failed" and "task 1: Killed" in status["error"], status
+    assert status["state"] == "failed" and "task 1" in status["error"], status
     assert status["log"] == str(logs)
     stage.wait_until_gone(*stage.jobs("killed"))
     assert stage.state(stage.jobs("killed")[0]) == "FAILED"
@@ -145,19 +147,20 @@ def cancelled_it_keeps_what_it_has(stage: Stage) -> None:
     assert job.returncode == 0, job.stderr
     stage.wait_for_steps("cancelled", 2)
     second = stage.train("cancelled", "--nodes", 2)
-    assert second.returncode == 2 and "is in use by Slurm job" in second.stderr, second.stderr
+    assert second.returncode == 2 and stage.jobs("cancelled")[0] in second.stderr, second.stderr
     local = stage.run(*stage.data.command("--run_dir", stage.folder / "cancelled", "--cluster", "local"))
-    assert local.returncode == 2 and "is in use by Slurm job" in local.stderr, local.stderr
+    assert local.returncode == 2 and stage.jobs("cancelled")[0] in local.stderr, local.stderr
     asked = stage.launch("cancel", stage.folder / "cancelled")
-    assert asked.returncode == 0 and "cancelled job" in asked.stdout, asked.stderr
+    assert asked.returncode == 0 and stage.jobs("cancelled")[0] in asked.stdout, asked.stderr
     stage.wait_until_gone(*stage.jobs("cancelled"))
     wait_until(lambda: not stage.processes("cancelled"), 60)
     status = stage.status("cancelled")
     assert status["state"] == "cancelled" and len(stage.attempts("cancelled")) == 1
     last = stage.steps("cancelled")[-1]
     assert status["last_state"].endswith(f"step-{last:08}")  # saved when it was told to end
-    nothing = stage.launch("cancel", stage.folder / "cancelled")
-    assert nothing.returncode == 0 and "no job of it is left" in nothing.stdout
+    noted = (stage.folder / "cancelled/submission.json").read_bytes()
+    nothing = stage.launch("cancel", stage.folder / "cancelled")  # no job of it is left
+    assert nothing.returncode == 0 and (stage.folder / "cancelled/submission.json").read_bytes() == noted
 
 
 @play.scene
@@ -174,8 +177,8 @@ def eight_shards_are_merged_as_on_one_machine(stage: Stage) -> None:
     for span in spans:  # never more than three at a time
         start = span.split("|")[0]
         assert sum(other.split("|")[0] <= start < other.split("|")[1] for other in spans) <= 3
-    again = stage.generate("eight", "--shards", 8)
-    assert again.returncode == 0 and "nothing to do" in again.stdout, again.stderr
+    again = stage.generate("eight", "--shards", 8)  # nothing is left to do
+    assert again.returncode == 0 and not (stage.folder / "eight.run/submission.json").exists(), again.stderr
 
 
 @play.scene
@@ -229,7 +232,7 @@ def scores_in_shards_are_those_of_one_machine(stage: Stage) -> None:
     assert (stage.folder / "scores/images.csv").read_text() == (data.path / "local/images.csv").read_text()
     stage.wait_until_gone(*stage.jobs("scores"))
     again = stage.launch("score", *where, *judges, *slow, *JOB, "--shards", 2, "--wait")
-    assert again.returncode == 0 and "0 of 100" in again.stdout and "mask accuracy" in again.stdout, again.stderr
+    assert again.returncode == 0 and stage.status("scores")["before"] == 100, again.stderr
 
 
 @play.scene
@@ -253,7 +256,7 @@ def a_shard_that_fails_leaves_a_gap(stage: Stage) -> None:
     assert stage.state(stage.jobs("gaps.run")[1]) == "FAILED"
     mask.write_bytes(good)
     again = stage.generate("gaps", "--shards", 4, "--retry_failed", "--wait", masks=data)
-    assert again.returncode == 0 and "7 made already, 1 to do" in again.stdout, again.stderr
+    assert again.returncode == 0 and stage.status("gaps.run")["before"] == 7, again.stderr
     assert len(list((stage.folder / "gaps").glob("*.jpg"))) == 8
 
 
@@ -286,7 +289,7 @@ def ctrl_c_while_waiting_leaves_the_jobs_alone(stage: Stage) -> None:
     time.sleep(1)
     job.send_signal(signal.SIGINT)
     output, errors = job.communicate(timeout=120)
-    assert job.returncode == 130 and "the jobs go on" in errors and "Traceback" not in errors, errors
+    assert job.returncode == 130 and "Traceback" not in errors, errors
     assert output.count("launch/cancel.py") >= 1
     assert stage.wait_until_over("waited")["state"] == "done"
 
@@ -295,7 +298,7 @@ def ctrl_c_while_waiting_leaves_the_jobs_alone(stage: Stage) -> None:
 def a_node_is_warmed_before_anything_runs_on_it(stage: Stage) -> None:
     words = ("--warm", "--cluster", "slurm", "--device", "cpu", "--gpus_per_node", 0, "--checkpoint")
     job = stage.launch("doctor", *words, stage.masks.checkpoint)
-    assert job.returncode == 0 and "compiled for cpu" in job.stdout, job.stdout + job.stderr
+    assert job.returncode == 0 and " cpu" in job.stdout, job.stdout + job.stderr
 
 
 @play.scene

@@ -1,0 +1,132 @@
+"""Names and shapes of the networks' tensors, known without building them, and whether a file's are these.
+
+docs/specification.md, section 2, has the networks; a test holds this against what Jittor builds.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+from ecgan.config import ModelConfig, SegformerShape
+from ecgan.errors import UserError
+
+Shapes = dict[str, tuple[int, ...]]
+
+#: Ends of the names of tensors that do not learn.
+NOT_TRAINED = (".weight_u", ".weight_v", ".running_mean", ".running_var")
+#: Begins the names of the files of a state that hold an optimiser's moments; then come the networks it trains.
+OPTIMISER = "adam_"
+#: How many misfits a message names.
+_SHOWN = 5
+
+
+def of_file(name: str, model: ModelConfig) -> Shapes | None:
+    """What the file of a state or checkpoint that is called `name`, without ending, must hold; None of one that is
+    not known here."""
+    if name.startswith(OPTIMISER):
+        found: Shapes = {}
+        for part in name.removeprefix(OPTIMISER):
+            learnt = trained(of_file(part, model) or {})
+            found |= {f"{part}.{tensor}.{kind}": shape for tensor, shape in learnt.items() for kind in ("m", "v")}
+        return found or None
+    networks = {"G": _generator, "G_ema": _generator, "E": _encoder, "D": _discriminator, "S": _segmenter}
+    return networks[name](model) if name in networks else None
+
+
+def trained(shapes: Mapping[str, tuple[int, ...]]) -> Shapes:
+    """Those of the tensors that learn."""
+    return {name: shape for name, shape in shapes.items() if not name.endswith(NOT_TRAINED)}
+
+
+def count(shapes: Mapping[str, tuple[int, ...]]) -> int:
+    """How many numbers they are."""
+    return sum(math.prod(shape) for shape in shapes.values())
+
+
+def insist_on_fit(
+    what: str, wanted: Mapping[str, tuple[int, ...]], found: Mapping[str, tuple[int, ...]], whole: str = "the network"
+) -> None:
+    """Raises UserError that begins with `what` and names tensors that are missing, left over or of another shape."""
+    faults = [f"{name} is missing" for name in wanted if name not in found]
+    faults += [f"{name} is not part of {whole}" for name in found if name not in wanted]
+    faults += [
+        f"{name} has shape {tuple(found[name])}, {whole}'s is {shape}"
+        for name, shape in wanted.items()
+        if name in found and tuple(found[name]) != shape
+    ]
+    if faults:
+        shown = "; ".join(faults[:_SHOWN]) + (f"; and {len(faults) - _SHOWN} more" if len(faults) > _SHOWN else "")
+        raise UserError(f"{what} does not fit {whole}: {shown}")
+
+
+def _generator(model: ModelConfig) -> Shapes:
+    ngf, classes = model.ngf, model.semantic_nc
+    h0, w0 = model.latent_size
+    blocks = {"head_0": (16, 16), "G_middle_0": (16, 16), "G_middle_1": (16, 16)}
+    blocks |= {"up_0": (16, 8), "up_1": (8, 4), "up_2": (4, 2), "up_3": (2, 1)}
+    widths = {name: (fin * ngf, fout * ngf) for name, (fin, fout) in blocks.items()}
+    last = ngf
+    if model.num_upsampling_layers == "most":
+        last = ngf // 2
+        widths["up_4"] = (ngf, last)
+    found = _layer("fc", 16 * ngf * h0 * w0, model.z_dim)
+    for name, (fin, fout) in widths.items():
+        found |= _spade_block(name, fin, fout, classes)
+    heads = (last, 32, 16, 8, 3)
+    for k in range(1, 5):
+        for branch in ("img", "edge"):
+            found |= _layer(f"conv_{branch}{k}", heads[k], heads[k - 1], 3, 3)
+    mixed = last + 6 + classes
+    found |= _layer("conv_comb1", model.label_nc, mixed, 3, 3) | _layer("conv_comb2", mixed, model.label_nc, 3, 3)
+    return found | _layer("conv_comb", 3, mixed, 3, 3) | _layer("fc1", model.label_nc, model.label_nc)
+
+
+def _spade_block(name: str, fin: int, fout: int, classes: int) -> Shapes:
+    middle = min(fin, fout)
+    found = _spectral(f"{name}.conv_0", middle, fin, 3) | _spectral(f"{name}.conv_1", fout, middle, 3)
+    norms = {"norm_0": fin, "norm_1": middle}
+    if fin != fout:
+        found |= _spectral(f"{name}.conv_s", fout, fin, 1, bias=False)
+        norms["norm_s"] = fin
+    for norm, channels in norms.items():
+        found |= {f"{name}.{norm}.param_free_norm.running_{kind}": (channels,) for kind in ("mean", "var")}
+        found |= _layer(f"{name}.{norm}.mlp_shared.0", 128, classes, 3, 3)
+        found |= _layer(f"{name}.{norm}.mlp_gamma", channels, 128, 3, 3)
+        found |= _layer(f"{name}.{norm}.mlp_beta", channels, 128, 3, 3)
+    return found
+
+
+def _encoder(model: ModelConfig) -> Shapes:
+    widths = [3, *(model.ngf * k for k in (1, 2, 4, 8, 8, 8))]
+    found: Shapes = {}
+    for k in range(1, 7):
+        found |= _spectral(f"layer{k}.0", widths[k], widths[k - 1], 3, bias=False)
+    features = 16 * widths[-1]
+    return found | _layer("fc_mu", model.z_dim, features) | _layer("fc_var", model.z_dim, features)
+
+
+def _discriminator(model: ModelConfig) -> Shapes:
+    found: Shapes = {}
+    for scale in range(model.num_D):
+        name, channels = f"sequential.discriminator_{scale}.models.model", model.ndf
+        found |= _layer(f"{name}0.0", channels, model.semantic_nc + 3, 4, 4)
+        for k in range(1, model.n_layers_D):
+            fin, channels = channels, min(2 * channels, 512)
+            found |= _spectral(f"{name}{k}.0.0", channels, fin, 4, bias=False)
+        found |= _layer(f"{name}{model.n_layers_D}.0", 1, channels, 4, 4)
+    return found
+
+
+def _segmenter(model: ModelConfig) -> Shapes:
+    return SegformerShape(model.label_nc).tensors
+
+
+def _layer(name: str, *shape: int) -> Shapes:
+    return {f"{name}.weight": shape, f"{name}.bias": shape[:1]}
+
+
+def _spectral(name: str, fout: int, fin: int, kernel: int, bias: bool = True) -> Shapes:
+    found: Shapes = {f"{name}.weight_orig": (fout, fin, kernel, kernel)}
+    found |= {f"{name}.weight_u": (fout,), f"{name}.weight_v": (fin * kernel * kernel,)}
+    return found | ({f"{name}.bias": (fout,)} if bias else {})

@@ -1,0 +1,136 @@
+"""Plan, measurements and the end of a scoring one by one."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import pytest
+from conftest import TINY_SIZE, ScoreFolder
+
+from ecgan.errors import UserError
+from ecgan.files import write_json
+from ecgan.scoring import terms
+from ecgan.scoring.terms import Reading, Seen, Term
+from jobs.generate.merge import MANIFEST
+from jobs.results.numbers import read_numbers
+from jobs.run import attempts, record
+from jobs.run.folder import RunDir
+from jobs.run.kind import Kind
+from jobs.run.state import State
+from jobs.score import measurements
+from jobs.score.finish import ScoreFinish
+from jobs.score.measurements import Measurements
+from jobs.score.plan import Judges, ScorePart, ScorePlan, Subject, in_parts
+from jobs.score.request import check
+from jobs.score.settings import ScoreSettings
+from jobs.score.shard import _Measurer
+
+
+def plan_of(count: int) -> ScorePlan:
+    judges = Judges(None, None, None, None, (), 29, False, "cpu", None)
+    subjects = [Subject(f"m{i}", f"m{i}.jpg", "1:1", f"m{i}.png", "r.jpg") for i in range(count)]
+    parts = tuple(in_parts("pictures", subjects, judges.fingerprint()))
+    return ScorePlan("results", judges, parts, (8, 6), None, 0, {}, ())
+
+
+def measure(run: RunDir, part: ScorePart) -> None:
+    records: list[dict[str, Any]] = [
+        {"name": subject.name, "style_rgb": 0.5, "style_hsv": 0.25, "style_hue": None, "note": ""}
+        for subject in part.subjects
+    ]
+    Measurements(records, [], np.zeros((0, 0), np.float32), np.zeros((0, 0))).save(run, part)
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> RunDir:
+    run = RunDir(tmp_path / "results.score")
+    run.create(run.shards, run.parts)
+    return run
+
+
+def test_plan_comes_back_from_its_file(run: RunDir) -> None:
+    plan = plan_of(40)
+    assert [len(part.subjects) for part in plan.parts] == [16, 16, 8] and plan.total == 40 and plan.shards == 0
+    sharded = plan.in_shards({plan.parts[0].key, plan.parts[2].key}, 8)
+    assert [part.shard for part in sharded.parts] == [0, None, 1] and sharded.of_shard(1)[0].key == plan.parts[2].key
+    sharded.save(run.plan)
+    assert ScorePlan.load(run.plan) == sharded
+
+
+def test_parts_that_are_not_measured_leave_it_incomplete(run: RunDir) -> None:
+    plan = plan_of(20)
+    plan.save(run.plan)
+    measure(run, plan.parts[1])
+    record.begin(run, Kind.SCORING, State.MERGING, total=20)
+    with pytest.raises(UserError, match="16 of 20 "):
+        ScoreFinish(run.path)()
+    known = record.read(run)
+    assert (known.kind, known.state, known.done, known.missing) == ("scoring", State.INCOMPLETE, 4, 16)
+
+
+def test_another_term_is_a_row_of_the_table(run: RunDir, monkeypatch: pytest.MonkeyPatch) -> None:
+    plan = plan_of(3)
+    plan.save(run.plan)
+    (part,) = plan.parts
+    measure(run, part)
+    assert measurements.is_whole(run, part, plan.judges)
+
+    def read(seen: Seen) -> list[Reading]:
+        return [Reading(float(seen.picture.mean()))]
+
+    monkeypatch.setattr(terms, "TERMS", (*terms.TERMS, Term("grey", "grey level", read=read)))
+    assert not measurements.is_whole(run, part, plan.judges)  # what is there lacks it
+    levels = iter((0.25, 0.5, 0.75))
+    measurer = _Measurer(plan.judges, cast(Any, None), None)
+    rows = []
+    for subject in part.subjects:
+        picture = np.full((6, 8, 3), next(levels))
+        seen = Seen(picture, np.zeros((6, 8), np.uint8), picture)
+        rows.append({"name": subject.name} | measurer.numbers(seen))
+    Measurements(rows, [], np.zeros((0, 0), np.float32), np.zeros((0, 0))).save(run, part)
+    assert measurements.is_whole(run, part, plan.judges)
+    finish = ScoreFinish(run.path)
+    assert finish() == 0
+    score = json.loads((run.score).read_text())
+    assert score["grey"] == {"value": 0.5} and score["unknown"] == ["mask_accuracy", "aesthetic", "fid"]
+    assert read_numbers(run.path)["m2"]["grey"] == 0.75
+    assert any(line.split() == ["grey", "level", "0.5000"] for line in finish.outcome()[0])
+
+
+def test_only_the_newest_end_writes(run: RunDir, monkeypatch: pytest.MonkeyPatch) -> None:
+    plan = plan_of(3)
+    plan.save(run.plan)
+    measure(run, plan.parts[0])
+    first = attempts.begin(run.attempts, attempts.MERGE)
+    second = attempts.begin(run.attempts, attempts.MERGE)
+    monkeypatch.setenv(attempts.VARIABLE, str(first.path))
+    with pytest.raises(attempts.Superseded):
+        ScoreFinish(run.path)()
+    assert not [path for path in (run.score, run.numbers, run.status) if path.exists()]
+    monkeypatch.setenv(attempts.VARIABLE, str(second.path))
+    finish = ScoreFinish(run.path)
+    assert finish() == 0
+    lines, lacking = finish.outcome()
+    assert lacking == 0 and any("0.5000" in line for line in lines)
+
+
+def test_what_the_results_lack_is_told_with_its_reason(tmp_path: Path) -> None:
+    data = ScoreFolder(tmp_path / "set", 3)
+    (data.results / "m001.jpg").unlink()
+    left_out = [{"name": "m001", "reason": "m001.png: truncated"}]
+    fingerprint = {"size": list(TINY_SIZE)}
+    write_json(data.results / MANIFEST, {"fingerprint": fingerprint, "images": {}, "left_out": left_out})
+    settings = ScoreSettings(
+        results=str(data.results),
+        input_path=str(data.masks.parent),
+        img_path=str(data.photos),
+        device="cpu",
+        on_bad_input="skip",
+    )
+    plan = check(settings).plan
+    assert [subject.name for part in plan.of_kind("pictures") for subject in part.subjects] == ["m000", "m002"]
+    ((name, reason),) = plan.missing
+    assert name == "m001" and left_out[0]["reason"] in reason
