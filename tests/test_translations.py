@@ -123,7 +123,8 @@ def differences(original: str, translation: str, folder: Path, translated_folder
 @pytest.mark.parametrize("path", TRANSLATIONS, ids=lambda path: str(path.relative_to(ROOT)))
 def test_both_languages_say_the_same(path: Path) -> None:
     original = english(path)
-    assert not differences(original.read_text(), path.read_text(), original.parent, path.parent)
+    found = differences(original.read_text(), path.read_text(), original.parent, path.parent)
+    assert not found, "\n".join(found)
 
 
 @pytest.mark.parametrize("path", TRANSLATIONS, ids=lambda path: str(path.relative_to(ROOT)))
