@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import sys
 
+from ecgan.cores import cores
 from ecgan.runtime.programs import ask
 from ecgan.runtime.requirements import REINSTALL, installed
 from launch.checks.rows import Checks, Row, noted
-from slurm.processes import resources
 from slurm.processes.starters import OPEN_MPI, SEVERAL_HERE, find_mpi
 
 _LOAD_MPI = """
@@ -52,5 +52,5 @@ def mpi4py() -> Row:
 
 @check
 def slots() -> Row:
-    count = resources.cores()
+    count = cores()
     return Row("cores for ranks", "ok", f"{count}: the cores of this process, which more ranks would share")
