@@ -21,14 +21,12 @@ from ecgan.data.images import BadImage, check_picture
 from ecgan.files import read_any_json, sha256_of, write_json
 from ecgan.progress import progress_bar
 from ecgan.threads import in_threads
-from jobs.generate.outcomes import TaskOutcome, made
+from jobs.generate.outcomes import READERS, TaskOutcome, made
 from jobs.generate.plan import GeneratePlan, Task
 from jobs.run.clock import now
 from jobs.run.folder import RunDir
 
 MANIFEST = "manifest.json"
-#: Threads that verify pictures.
-READERS = 4
 
 
 @dataclasses.dataclass(frozen=True)

@@ -6,10 +6,11 @@ import os
 import sys
 
 from ecgan.cores import cores
+from ecgan.runtime import mpi
 from ecgan.runtime.programs import ask
 from ecgan.runtime.requirements import REINSTALL, installed
 from launch.checks.rows import Checks, Row, noted
-from slurm.processes.starters import OPEN_MPI, SEVERAL_HERE, find_mpi
+from slurm.processes.starters import OPEN_MPI, SEVERAL_HERE
 
 _LOAD_MPI = """
 import mpi4py
@@ -29,7 +30,7 @@ def rows() -> list[Row]:
 @check
 def mpicc() -> Row:
     """Jittor compiles its MPI part with it."""
-    path = os.environ.get("mpicc_path") or find_mpi("mpicc")
+    path = os.environ.get("mpicc_path") or mpi.find_program("mpicc")
     if path is None:
         return Row("mpicc", "note", "none", OPEN_MPI, stops_ranks=True)
     works, answer = ask([path, "--showme:version"])
