@@ -100,7 +100,7 @@ def audit(settings: AuditSettings) -> Audit:
     with progress_bar(len(found.pairs), "examining", "pair") as bar:
         examined = examine_all(found.pairs, settings.model, settings.limits, workers, bar.update)
     findings += [finding for one in examined for finding in one.findings]
-    findings += find_duplicates(examined, settings.distance)
+    findings += find_duplicates(examined, settings.limits)
     excluded: dict[str, list[str]] = {}
     for finding in findings:
         if finding.kind in _ALWAYS or finding.kind in settings.excluded:

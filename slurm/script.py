@@ -13,29 +13,27 @@ from slurm.starters import Allocation
 
 @dataclass(frozen=True)
 class Shape:
-    """A kind of job: its name, and how much of the site it takes."""
+    """A kind of job: its name, how much of the site it takes, and the id of what it waits for, however that ends."""
 
     name: str
     nodes: int = 1
     tasks_per_node: int = 1
     gpus_per_node: int = 0
     partition: str | None = None
-    dependency: str | None = None
+    after: str | None = None
     environment: Mapping[str, str] = field(default_factory=dict)
 
 
-def training(site: Site, name: str, environment: Mapping[str, str]) -> Shape:
-    return Shape(name, site.nodes, site.ranks_per_node, site.gpus_per_node, environment=environment)
+def training(site: Site, name: str, environment: Mapping[str, str], after: str | None = None) -> Shape:
+    return Shape(name, site.nodes, site.ranks_per_node, site.gpus_per_node, after=after, environment=environment)
 
 
-def shard(site: Site, name: str, environment: Mapping[str, str]) -> Shape:
-    return Shape(name, gpus_per_node=min(1, site.gpus_per_node), environment=environment)
+def shard(site: Site, name: str, environment: Mapping[str, str], after: str | None = None) -> Shape:
+    return Shape(name, gpus_per_node=min(1, site.gpus_per_node), after=after, environment=environment)
 
 
-def merge(site: Site, name: str, environment: Mapping[str, str], after: str | None) -> Shape:
-    """`after`: the id of the job that it waits for, however that ends."""
-    dependency = f"afterany:{after}" if after else None
-    return Shape(name, partition=site.merge_partition, dependency=dependency, environment=environment)
+def merge(site: Site, name: str, environment: Mapping[str, str], after: str | None = None) -> Shape:
+    return Shape(name, partition=site.merge_partition, after=after, environment=environment)
 
 
 def parameters(site: Site, shape: Shape) -> dict[str, Any]:
@@ -50,7 +48,7 @@ def parameters(site: Site, shape: Shape) -> dict[str, Any]:
         "ntasks_per_node": shape.tasks_per_node,
         "gpus_per_node": shape.gpus_per_node or None,
         "cpus_per_task": site.cpus_per_task,
-        "dependency": shape.dependency,
+        "dependency": f"afterany:{shape.after}" if shape.after else None,
     }
     more: dict[str, Any] = {"time": site.time, "requeue" if site.requeue else "no-requeue": True}
     if site.memory is not None:

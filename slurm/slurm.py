@@ -66,8 +66,5 @@ class SlurmCluster(Cluster):
         return controller.would_accept(self.text(run, batch))
 
     def _shape(self, batch: Batch) -> Shape:
-        if batch.kind == "training":
-            return script.training(self.settings, batch.name, batch.environment)
-        if batch.kind == "merge":
-            return script.merge(self.settings, batch.name, batch.environment, batch.after)
-        return script.shard(self.settings, batch.name, batch.environment)
+        shape = {"training": script.training, "merge": script.merge}.get(batch.kind, script.shard)
+        return shape(self.settings, batch.name, batch.environment, batch.after)

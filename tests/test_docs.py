@@ -32,7 +32,7 @@ from slurm.site import read_site
 
 #: Of commands that always run on this machine.
 HERE_ALONE = (AuditSettings, GallerySettings, PickSettings, PackSettings)
-DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
+DOCUMENTS = [*sorted(ROOT.glob("README*.md")), ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 #: Other files whose words are held to what is there. Not CHANGELOG.md, which says what was.
 OTHERS = [ROOT / "pyproject.toml", ROOT / "Makefile", ROOT / ".ci/run", *sorted((ROOT / "configs").rglob("*.yaml"))]
 

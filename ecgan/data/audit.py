@@ -95,7 +95,7 @@ def examine(pair: Pair, model: ModelConfig, limits: Limits) -> Examined:
     return Examined(tuple(findings), pair.name, pixels, hashlib.sha256(content).hexdigest(), _look(photo))
 
 
-def find_duplicates(examined: Iterable[Examined], distance: int) -> list[Finding]:
+def find_duplicates(examined: Iterable[Examined], limits: Limits) -> list[Finding]:
     """For each photo that is the same as, or hardly differs from, one before it by name. The first is no fault."""
     seen = [(one.name, one.content, one.look) for one in examined if one.content is not None and one.look is not None]
     findings = []
@@ -107,17 +107,17 @@ def find_duplicates(examined: Iterable[Examined], distance: int) -> list[Finding
             findings.append(Finding(name, "duplicate", f"the same file as {first}"))
         else:
             different.append((name, look))
-    return findings + _near_duplicates(different, distance)
+    return findings + _near_duplicates(different, limits)
 
 
-def _near_duplicates(photos: Sequence[tuple[str, bytes]], distance: int) -> list[Finding]:
+def _near_duplicates(photos: Sequence[tuple[str, bytes]], limits: Limits) -> list[Finding]:
     if not photos:
         return []
     looks = np.frombuffer(b"".join(look for _, look in photos), np.uint8).reshape(len(photos), 8)
     like: dict[int, tuple[int, int]] = {}  # photo -> the first one that it is like, and bits apart
     for start in range(0, len(looks), _BLOCK):
         apart = _BITS[looks[start : start + _BLOCK, None] ^ looks[None]].sum(axis=2, dtype=np.uint8)
-        for row, column in zip(*np.nonzero(apart <= distance), strict=True):
+        for row, column in zip(*np.nonzero(apart <= limits.distance), strict=True):
             if column < start + row:
                 like.setdefault(start + int(row), (int(column), int(apart[row, column])))
     return [

@@ -15,6 +15,7 @@ from ecgan.checkpoint.segmenter import open_segmenter
 from ecgan.config import ModelConfig
 from ecgan.data.images import BadImage, check_picture, read_mask, read_photo, resize_mask
 from ecgan.errors import UserError
+from ecgan.files import sha256_of
 from ecgan.runtime import starting
 from ecgan.runtime.warming import warm_scoring
 from ecgan.scoring import terms
@@ -160,10 +161,10 @@ def _read(subject: Subject, plan: ScorePlan) -> _Files:
 
 @lru_cache(maxsize=1)
 def _load_measurer(judges: Judges) -> _Measurer:
-    """The networks, once for all shards that this process runs. Starts Jittor."""
+    """The networks, once for all shards that this process runs. Starts Jittor. Raises UserError if one of them is no
+    longer what was planned with."""
+    _insist_on_planned(judges)
     segmenter = open_segmenter(Path(judges.segmenter)) if judges.segmenter else None
-    if segmenter is not None and segmenter.sha256 != judges.of("segmenter"):
-        raise UserError(f"segmentation network {segmenter.path} has changed since this was planned; start it again")
     inception = Path(judges.inception) if judges.inception else None
     starting.start(judges.device)
     if judges.of_features:
@@ -171,4 +172,14 @@ def _load_measurer(judges: Judges) -> _Measurer:
     from ecgan.scoring.evaluator import Evaluator
 
     aesthetic = load_scorer(Path(judges.aesthetic), judges.aesthetic_weights) if judges.aesthetic else None
-    return _Measurer(judges, Evaluator.load(inception, segmenter, judges.segmenter_size), aesthetic)
+    measurer = _Measurer(judges, Evaluator.load(inception, segmenter, judges.segmenter_size), aesthetic)
+    _insist_on_planned(judges)  # again: what is read now may have been exchanged while that compiled
+    return measurer
+
+
+def _insist_on_planned(judges: Judges) -> None:
+    """What they measure is kept under the hashes of the plan. Raises UserError naming a file that is another now."""
+    for name, planned in judges.hashes:
+        path = Path(getattr(judges, name))
+        if not path.is_file() or sha256_of(path) != planned:
+            raise UserError(f"{path} is gone or has changed since this was planned; start it again")

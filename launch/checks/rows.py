@@ -1,4 +1,4 @@
-"""A row of the doctor's table, and collecting the checks that return one."""
+"""A row of the doctor's table, and collecting the checks that come to one."""
 
 from __future__ import annotations
 
@@ -25,30 +25,32 @@ class Row:
     stops_ranks: bool = False
 
 
-Check = Callable[[], Row]
+Look = Callable[[], Finding]
 
 
 class Checks:
-    """The checks of one subject, in the order in which they are written; as a decorator it adds one.
+    """The checks of one subject, in the order in which they are written; as a decorator, with the name of its row, it
+    adds one.
 
-    `failing` and `stops_ranks` are the row's of a check that fails itself.
+    What they find lacking is worth a note. `stops_ranks`: without it training can't run on several ranks.
     """
 
-    def __init__(self, failing: Mark, stops_ranks: bool = False) -> None:
-        self._failing, self._stops_ranks = failing, stops_ranks
-        self._checks: list[Check] = []
+    def __init__(self, stops_ranks: bool = False) -> None:
+        self._stops_ranks = stops_ranks
+        self._checks: list[tuple[str, Look]] = []
 
-    def __call__(self, check: Check) -> Check:
-        self._checks.append(check)
-        return check
+    def __call__(self, name: str) -> Callable[[Look], Look]:
+        def add(look: Look) -> Look:
+            self._checks.append((name, look))
+            return look
+
+        return add
 
     def rows(self) -> list[Row]:
-        return [
-            guarded(check.__name__.replace("_", " "), self._failing, check, self._stops_ranks) for check in self._checks
-        ]
+        return [noted(check, self._stops_ranks) for check in self._checks]
 
 
-def noted(check: tuple[str, Callable[[], Finding]], stops_ranks: bool = False) -> Row:
+def noted(check: tuple[str, Look], stops_ranks: bool = False) -> Row:
     """The row of a check by name that may be lacking something, which is worth a note."""
     name, look = check
 
@@ -59,7 +61,7 @@ def noted(check: tuple[str, Callable[[], Finding]], stops_ranks: bool = False) -
     return guarded(name, "note", row, stops_ranks)
 
 
-def guarded(name: str, failing: Mark, check: Check, stops_ranks: bool = False) -> Row:
+def guarded(name: str, failing: Mark, check: Callable[[], Row], stops_ranks: bool = False) -> Row:
     """The check's row, or a `failing` one if the check itself fails: one oddity must not hide all other rows."""
     try:
         return check()

@@ -20,7 +20,7 @@ from conftest import ROOT, draw_mask, draw_photo, write_pairs
 from PIL import Image
 
 from ecgan.config import ModelConfig
-from ecgan.data.audit import Limits, examine
+from ecgan.data.audit import Examined, Limits, examine, find_duplicates
 from ecgan.data.exclusion import leave_out, read_exclude_list
 from ecgan.data.trainset import Pair
 
@@ -105,6 +105,14 @@ def test_every_kind_of_fault_is_found(faulty: Path, tmp_path: Path) -> None:
     assert sum(report["pixels"]) == 10 * 256 * 192  # of all masks that can be used
     assert "sky" in job.stdout and "exclude.txt" in job.stdout
     assert not list(output.glob(".*"))
+
+
+def test_near_duplicates_differ_by_the_limits_distance_at_most() -> None:
+    looks = {"first": b"\0" * 8, "later": b"\7" + b"\0" * 7}
+    examined = [Examined((), name, np.zeros(29), content=name, look=look) for name, look in looks.items()]
+    found = find_duplicates(examined, Limits(distance=3))
+    assert [(each.name, each.kind) for each in found] == [("later", "near_duplicate")]
+    assert not find_duplicates(examined, Limits(distance=2))
 
 
 @pytest.mark.parametrize("side", range(4))

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import dataclasses
 import shlex
 import subprocess
 import sys
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from conftest import ROOT
 
 from ecgan.errors import UserError
+from jobs.run.submission import JobKind
 from slurm import script
 from slurm.sbatch import insist_on_usable, sbatch_text
+from slurm.scheduler import Batch
 from slurm.site import Site, read_site, seconds_of
+from slurm.slurm import SlurmCluster
 
 SITES = sorted((ROOT / "configs/cluster").glob("*.yaml"))
 
@@ -135,6 +140,13 @@ def test_the_merge_waits_for_the_array_whatever_becomes_of_it() -> None:
     assert "#SBATCH --dependency=afterany:17\n" in text and "#SBATCH --partition=cpu\n" in text
     assert "gpus" not in text and "--array" not in text
     assert "#SBATCH --no-requeue\n" in text
+
+
+@pytest.mark.parametrize("kind", get_args(JobKind))
+def test_whatever_comes_after_a_job_waits_for_it(kind: JobKind) -> None:
+    batch = Batch(kind, "later", {"unit": print}, {}, after="17")
+    assert "#SBATCH --dependency=afterany:17\n" in SlurmCluster(Site()).text(Path("/run"), batch)
+    assert "dependency" not in SlurmCluster(Site()).text(Path("/run"), dataclasses.replace(batch, after=None))
 
 
 @pytest.mark.parametrize("name", ["50%", "back\\slash", "new\nline"])

@@ -11,7 +11,8 @@ import pytest
 from conftest import TINY_SIZE, ScoreFolder
 
 from ecgan.errors import UserError
-from ecgan.files import write_json
+from ecgan.files import sha256_of, write_json
+from ecgan.runtime import starting
 from ecgan.scoring import terms
 from ecgan.scoring.terms import Reading, Seen, Term
 from jobs.generate.merge import MANIFEST
@@ -26,7 +27,7 @@ from jobs.score.measurements import Measurements
 from jobs.score.plan import Judges, ScorePart, ScorePlan, Subject, in_parts
 from jobs.score.request import check
 from jobs.score.settings import ScoreSettings
-from jobs.score.shard import _Measurer
+from jobs.score.shard import _load_measurer, _Measurer
 
 
 def plan_of(count: int) -> ScorePlan:
@@ -115,6 +116,25 @@ def test_only_the_newest_end_writes(run: RunDir, monkeypatch: pytest.MonkeyPatch
     assert finish() == 0
     lines, lacking = finish.outcome()
     assert lacking == 0 and any("0.5000" in line for line in lines)
+
+
+@pytest.mark.parametrize("exchanged", ["inception", "segmenter", "aesthetic", "aesthetic_weights"])
+@pytest.mark.parametrize("gone", [False, True])
+def test_nothing_is_measured_by_what_was_not_planned(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, exchanged: str, gone: bool
+) -> None:
+    """Parts are kept under keys that have the planned hashes."""
+    file = tmp_path / f"{exchanged}.file"
+    file.write_bytes(b"planned")
+    files = dict.fromkeys(("inception", "segmenter", "aesthetic", "aesthetic_weights")) | {exchanged: str(file)}
+    hashes = ((exchanged, sha256_of(file)),)
+    judges = Judges(
+        **files, hashes=hashes, label_nc=29, contain_dontcare_label=False, device="cpu", segmenter_size=None
+    )
+    file.unlink() if gone else file.write_bytes(b"another")
+    monkeypatch.setattr(starting, "start", lambda device: pytest.fail("it began all the same"))
+    with pytest.raises(UserError, match=file.name):
+        _load_measurer(judges)
 
 
 def test_what_the_results_lack_is_told_with_its_reason(tmp_path: Path) -> None:
