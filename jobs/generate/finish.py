@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ecgan.data.faults import Fault
-from jobs.generate import merge, outcomes, replacing, strays
-from jobs.generate.merge import Gap
+from jobs.generate import manifest, merge, outcomes, replacing, strays
+from jobs.generate.manifest import Gap
 from jobs.generate.outcomes import TaskOutcome
 from jobs.generate.plan import GeneratePlan
 from jobs.generate.settings import GenerateSettings
@@ -44,7 +44,7 @@ class GenerateFinish(Finish):
         if merge.is_complete(self.results, plan.without({gap.name for gap in left_out})):
             return self._done(run, plan, left_out)  # started again after it had done its work
         run.clear_temporaries(run.images)  # a worker that was killed may have left one
-        strays.set_aside(run, {*plan.files, merge.MANIFEST})
+        strays.set_aside(run, {*plan.files, manifest.MANIFEST})
         failures = self.note_failures()
         gaps = merge.verify(run, plan, gathered)
         attempts.insist_on_newest()  # verifying takes its time
@@ -63,7 +63,7 @@ class GenerateFinish(Finish):
         return f"{count} picture(s) are missing: see {RunDir(self.run_dir).missing}"
 
     def outcome(self) -> tuple[list[str], int]:
-        left_out = merge.left_out(merge.read_manifest(self.results))
+        left_out = manifest.left_out(manifest.read_manifest(self.results))
         return [f"left out: {gap}" for gap in left_out], len(left_out)
 
     def note_failures(self) -> int:
@@ -96,7 +96,7 @@ class GenerateFinish(Finish):
         replacing.insist_on_replaceable(self.results, published, self.settings.overwrite)
         for file in set(plan.files) - set(published.files):  # written, but a kill kept it from being recorded
             (run.images / file).unlink(missing_ok=True)
-        merge.write_manifest(run, published, gathered, dataclasses.asdict(self.settings), missing)
+        manifest.write_manifest(run, published, gathered, dataclasses.asdict(self.settings), missing)
         replacing.swap_in(run, self.results)
 
     def _done(self, run: RunDir, plan: GeneratePlan, missing: Sequence[Gap]) -> int:

@@ -18,7 +18,7 @@ from ecgan.files import write_atomically
 from ecgan.memory import painting_memory, pictures_together
 from ecgan.runtime.compiling import compile_core
 from ecgan.runtime.warming import warm_painting
-from jobs.generate import merge, outcomes, replacing, strays
+from jobs.generate import manifest, merge, outcomes, replacing, strays
 from jobs.generate.finish import GenerateFinish
 from jobs.generate.outcomes import TaskOutcome
 from jobs.generate.plan import GeneratePlan, Painting, Task, differences, saved_fingerprint
@@ -77,7 +77,7 @@ class Generation(Work):
         if not self.is_complete:
             return None
         lacking = len(self.finish().left_out(self.plan, self.request.faulty))
-        but = f" but for {lacking} left out, as its {merge.MANIFEST} says" if lacking else ""
+        but = f" but for {lacking} left out, as its {manifest.MANIFEST} says" if lacking else ""
         return f"{self.request.results} is complete and verified{but}: nothing to do", lacking
 
     def compile(self) -> None:
@@ -106,7 +106,9 @@ class Generation(Work):
         """Deletes pictures that are made anew, or that nobody asks for now."""
         run, plan = self.run, self.plan
         names = {task.name for task in plan.tasks} | outcomes.gather(run).keys()
-        strays.set_aside(run, {merge.MANIFEST, *(f"{name}.{format}" for name in names for format in get_args(Format))})
+        strays.set_aside(
+            run, {manifest.MANIFEST, *(f"{name}.{format}" for name in names for format in get_args(Format))}
+        )
         kept = {task.file(plan.painting.format) for task in plan.tasks if task.name in self.already}
         for path in run.images.iterdir():
             if path.name not in kept:
@@ -190,7 +192,7 @@ def _made_before(
             f"{run.path} holds {len(dropped)} finished pictures ({min(dropped)}, …) that are not asked for now: "
             "--overwrite drops them, another --output_path keeps them"
         )
-    listed = merge.listed(results, plan)
+    listed = manifest.listed(results, plan)
     here = outcomes.made(run.images, plan, plan.tasks, gathered)
     there = outcomes.made(results, plan, (task for task in plan.tasks if task.name not in here), listed)
     return {name: gathered[name] for name in here} | {name: listed[name] for name in there}, remarks

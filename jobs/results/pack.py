@@ -15,8 +15,7 @@ from ecgan.errors import UserError
 from ecgan.files import clear_leftovers, sha256_of, whole_file
 from ecgan.progress import progress_bar
 from ecgan.threads import in_threads
-from jobs.generate import merge
-from jobs.generate.merge import MANIFEST, read_manifest
+from jobs.generate.manifest import MANIFEST, has_damaged_manifest, left_out, read_manifest
 from jobs.options import option, resolved
 from jobs.results.folders import output_file
 
@@ -52,7 +51,7 @@ def pack(settings: PackSettings) -> Archive:
     results = Path(settings.results).expanduser()
     output = output_file(settings.output, [resolved(results)])
     manifest = read_manifest(results)
-    if merge.has_damaged_manifest(results):
+    if has_damaged_manifest(results):
         raise UserError(
             f"{results / MANIFEST} is damaged, so nothing can be verified: launch/generate.py --overwrite mends it"
         )
@@ -78,8 +77,8 @@ def pack(settings: PackSettings) -> Archive:
                 bar.update()
     except BadImage as error:
         raise UserError(str(error)) from None
-    left_out = tuple(str(gap) for gap in merge.left_out(manifest))
-    return Archive(output, len(pictures), output.stat().st_size, sha256_of(output), left_out)
+    lacking = tuple(str(gap) for gap in left_out(manifest))
+    return Archive(output, len(pictures), output.stat().st_size, sha256_of(output), lacking)
 
 
 def _verified(results: Path, manifest: dict[str, Any]) -> dict[str, str]:

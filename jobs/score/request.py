@@ -22,7 +22,7 @@ from ecgan.runtime.devices import Device, choose_device
 from ecgan.scoring.frechet import Gaussian
 from ecgan.threads import in_threads
 from jobs import faults
-from jobs.generate.merge import left_out, read_manifest
+from jobs.generate.manifest import left_out, read_manifest
 from jobs.options import resolved
 from jobs.run import record
 from jobs.run.folder import RunDir, run_beside

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from ecgan.files import TEMPORARY_SUFFIX, sha256_of
-from jobs.generate import merge, outcomes
+from jobs.generate import outcomes
+from jobs.generate.manifest import MANIFEST, read_manifest
 from jobs.run.find import is_run
 from jobs.run.folder import RunDir
 from jobs.run.status import read_status
@@ -87,11 +88,11 @@ class Generation(Work):
         return {name: each.seconds for name, each in outcomes.gather(self.run).items() if each.sha256}
 
     def product(self) -> dict[str, Any]:
-        manifest = merge.read_manifest(self.output)
+        manifest = read_manifest(self.output)
         insist(manifest is not None, "the results have no manifest")
         assert manifest is not None
         digests = {name: entry["sha256"] for name, entry in manifest["images"].items()}
-        files = {path.name: sha256_of(path) for path in self.output.iterdir() if path.name != merge.MANIFEST}
+        files = {path.name: sha256_of(path) for path in self.output.iterdir() if path.name != MANIFEST}
         insist(files == digests, "files and manifest of the results differ")
         lines = [path.read_text().splitlines() for path in (self.run.done, *self.run.shards.glob("*.jsonl"))]
         names = Counter(json.loads(line)["name"] for each in lines for line in each)
@@ -100,7 +101,7 @@ class Generation(Work):
 
     def insist_on_no_half(self, expected: dict[str, Any]) -> None:
         if self.output.exists():
-            files = {path.name: sha256_of(path) for path in self.output.iterdir() if path.name != merge.MANIFEST}
+            files = {path.name: sha256_of(path) for path in self.output.iterdir() if path.name != MANIFEST}
             insist(files == expected, "the results folder is there, and is not whole")
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from ecgan.checkpoint import native
 from ecgan.errors import UserError
-from jobs.generate.merge import MANIFEST, read_manifest
+from jobs.generate.manifest import MANIFEST, read_manifest
 from jobs.generate.plan import GeneratePlan, saved_fingerprint
 from jobs.run.values import read_object
 from jobs.score.plan import ScorePlan

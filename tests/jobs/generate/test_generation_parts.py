@@ -20,7 +20,7 @@ from ecgan.config import ModelConfig
 from ecgan.data.faults import Fault
 from ecgan.errors import UserError
 from ecgan.files import sha256_of
-from jobs.generate import merge, outcomes, replacing, strays, work
+from jobs.generate import manifest, merge, outcomes, replacing, strays, work
 from jobs.generate.finish import GenerateFinish
 from jobs.generate.outcomes import TaskOutcome
 from jobs.generate.plan import GeneratePlan, Painting, Task, differences
@@ -117,7 +117,7 @@ def test_new_results_replace_old_ones(
     results = publish(made_run, tmp_path)
     run.images.mkdir()
     merge.adopt(run, results, plan, gathered)
-    merge.write_manifest(run, plan, gathered, {})
+    manifest.write_manifest(run, plan, gathered, {})
     replacing.swap_in(run, results)
     assert merge.is_complete(results, plan) and not run.replaced.exists()
     assert not merge.is_complete(results, plan_of(2))
@@ -138,7 +138,7 @@ def test_only_the_newest_merge_writes(
     monkeypatch.setenv(attempts.VARIABLE, str(first.path))
     verify = merge.verify
 
-    def verify_slowly(*of: Any) -> list[merge.Gap]:
+    def verify_slowly(*of: Any) -> list[manifest.Gap]:
         attempts.begin(run.attempts, attempts.MERGE)
         return verify(*of)
 
@@ -175,7 +175,7 @@ def test_kill_between_the_renames_is_mended(
     with pytest.raises(UserError, match=re.escape(str(results))):
         replacing.restore(run, results)  # other pictures were put there meanwhile
     run.replaced.rmdir()
-    merge.write_manifest(run, plan, gathered, {})
+    manifest.write_manifest(run, plan, gathered, {})
     results.rename(run.replaced)
     run.images.rename(results)
     replacing.restore(run, results)  # new ones in place, old ones, which nobody knows how to make, not put away
@@ -201,7 +201,7 @@ def test_results_whose_manifest_is_damaged_are_put_aside_where_that_was_asked_fo
     results = tmp_path / "results"
     results.mkdir()
     (results / "t9.png").write_bytes(b"of a larger run")
-    (results / merge.MANIFEST).write_text(content)
+    (results / manifest.MANIFEST).write_text(content)
     with pytest.raises(UserError, match="manifest.json is damaged.*--overwrite"):
         replacing.insist_on_replaceable(results, plan, overwrite=False)
     replacing.insist_on_replaceable(results, plan, overwrite=True)
@@ -278,7 +278,7 @@ def test_a_folder_keeps_its_kind_of_run(tmp_path: Path) -> None:
 def publish(made_run: tuple[RunDir, GeneratePlan, dict[str, TaskOutcome]], tmp_path: Path) -> Path:
     """The run's pictures as a results folder."""
     run, plan, gathered = made_run
-    merge.write_manifest(run, plan, gathered, {})
+    manifest.write_manifest(run, plan, gathered, {})
     replacing.swap_in(run, tmp_path / "results")
     return tmp_path / "results"
 
@@ -353,8 +353,8 @@ def test_a_run_ends_without_what_has_bad_input(
     finish = finishing(faults, on_bad_input="skip")
     assert finish() == 2
     left_out = [{"name": "t1", "reason": "why"}, {"name": None, "reason": "ghost.png: does not exist"}]
-    manifest = json.loads((tmp_path / "results/manifest.json").read_text())
-    assert manifest["left_out"] == left_out and set(manifest["images"]) == {"t0.png", "t2.png"}
+    told = json.loads((tmp_path / "results/manifest.json").read_text())
+    assert told["left_out"] == left_out and set(told["images"]) == {"t0.png", "t2.png"}
     assert not (tmp_path / "results/t1.png").exists()
     assert run.missing.read_text().splitlines() == ["t1: why", "ghost.png: does not exist"]
     assert [json.loads(line)["reason"] for line in run.failures.read_text().splitlines()] == [
@@ -370,7 +370,7 @@ def test_a_run_ends_without_what_has_bad_input(
     Image.fromarray(draw_photo(1, SIZE)).save(run.images / "t1.png")
     outcomes.append(outcomes.shard_file(run, 2), gathered["t1"])
     assert finishing()() == 0 and merge.is_complete(tmp_path / "results", plan)
-    assert merge.left_out(merge.read_manifest(tmp_path / "results")) == []
+    assert manifest.left_out(manifest.read_manifest(tmp_path / "results")) == []
 
 
 @pytest.mark.parametrize(
@@ -428,7 +428,7 @@ def test_strays_stop_nothing(
 
 
 #: What the end of a generation calls, in whose middle Ctrl-C may come.
-MOMENTS = [(merge, "verify"), (merge, "write_manifest"), (strays, "set_aside"), (os, "rename"), (shutil, "rmtree")]
+MOMENTS = [(merge, "verify"), (manifest, "write_manifest"), (strays, "set_aside"), (os, "rename"), (shutil, "rmtree")]
 
 
 @pytest.mark.parametrize("when", ["before", "after"])

@@ -15,7 +15,7 @@ from ecgan.files import sha256_of, write_json
 from ecgan.runtime import starting
 from ecgan.scoring import terms
 from ecgan.scoring.terms import Reading, Seen, Term
-from jobs.generate.merge import MANIFEST
+from jobs.generate.manifest import MANIFEST
 from jobs.results.numbers import read_numbers
 from jobs.run import attempts, record
 from jobs.run.folder import RunDir

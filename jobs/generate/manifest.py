@@ -1,0 +1,106 @@
+"""The manifest of a results folder: where each picture came from, with what all were made, and what is not there.
+
+It lies among the pictures. Results are known for ours by it, and their pictures for undamaged and of what settings.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import ecgan
+from ecgan.files import read_any_json, write_json
+from jobs.generate.outcomes import TaskOutcome
+from jobs.generate.plan import GeneratePlan
+from jobs.run.clock import now
+from jobs.run.folder import RunDir
+
+MANIFEST = "manifest.json"
+
+
+@dataclass(frozen=True)
+class Gap:
+    """A picture that the set lacks, and why; `bad_input`: it could not be made of what the user gave.
+
+    Without a `name` it is what the input lacks, which is not about one of the pictures.
+    """
+
+    name: str | None
+    reason: str
+    bad_input: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.reason}" if self.name else self.reason
+
+
+def write_manifest(
+    run: RunDir,
+    plan: GeneratePlan,
+    outcomes: dict[str, TaskOutcome],
+    settings: dict[str, Any],
+    left_out: Sequence[Gap] = (),
+) -> None:
+    """Puts manifest.json beside the pictures: where each came from, with what all were made, and what is not there."""
+    painting = plan.painting
+    pictures = {
+        task.file(painting.format): {
+            "mask": task.mask,
+            "reference": task.reference,
+            "inputs": task.inputs,
+            "seed": painting.seed,
+            "shard": outcomes[task.name].shard,
+            "sha256": outcomes[task.name].sha256,
+            "seconds": outcomes[task.name].seconds,
+        }
+        for task in plan.tasks
+    }
+    manifest = {
+        "created": now(),
+        "versions": {"ecgan": ecgan.__version__, "jittor": metadata.version("jittor")},
+        "checkpoint": {"path": painting.checkpoint, "sha256": painting.checkpoint_hash},
+        "config": settings,
+        "fingerprint": painting.fingerprint(),
+        "images": pictures,
+        "left_out": [{"name": gap.name, "reason": gap.reason} for gap in left_out],
+    }
+    write_json(run.images / MANIFEST, manifest)
+
+
+def has_damaged_manifest(results: Path) -> bool:
+    return os.path.lexists(results / MANIFEST) and read_manifest(results) is None
+
+
+def read_manifest(results: Path) -> dict[str, Any] | None:
+    """The manifest of a results folder; None if there is none, or it is damaged."""
+    try:
+        manifest = read_any_json(results / MANIFEST)
+        width, height = manifest["fingerprint"]["size"]
+        whole = all(isinstance(entry["sha256"], str) for entry in manifest["images"].values())
+        return manifest if whole and isinstance(width, int) and isinstance(height, int) else None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None
+
+
+def left_out(manifest: dict[str, Any] | None) -> list[Gap]:
+    """What a manifest says that its folder lacks, since the input was bad."""
+    try:
+        return [Gap(each["name"], each["reason"], bad_input=True) for each in (manifest or {}).get("left_out", [])]
+    except (KeyError, TypeError):  # somebody else wrote it
+        return []
+
+
+def listed(results: Path, plan: GeneratePlan) -> dict[str, TaskOutcome]:
+    """Outcomes of `plan`'s pictures as the manifest in `results` has them; empty if it is of other settings."""
+    manifest = read_manifest(results)
+    if manifest is None or manifest["fingerprint"] != plan.painting.fingerprint():
+        return {}
+    entries = ((task.name, manifest["images"].get(task.file(plan.painting.format))) for task in plan.tasks)
+    return {
+        name: TaskOutcome(name, entry.get("inputs", ""), entry.get("shard", -1), entry["sha256"], entry.get("seconds"))
+        for name, entry in entries
+        if entry is not None
+    }
