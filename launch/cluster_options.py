@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
+from itertools import chain
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
 from ecgan.errors import UserError
 from jobs.options import option
 from jobs.run.submission import JobKind
-from slurm.scheduler import Cluster
+from slurm.scheduler import Cluster, Scheduler
 from slurm.schedulers import SCHEDULERS
 
 #: What --cluster may be: asking schedulers in turn, this machine, or one of them.
@@ -67,25 +68,43 @@ def cluster_for(settings: Settings, options: ClusterOptions, kind: JobKind) -> t
     for. A file may hold options for all commands and places, and with "auto" nobody knows beforehand which: then `why`
     names those without effect.
     """
-    others = [name for name, kinds in _marked("kinds", *options.along) if kind not in kinds and name in options.given]
+    taken = set().union(*(_taken(each, kind) for each in options.along))
+    others = [name for name in options.given if name not in taken]
     _refuse(others, options, f"of no use for jobs of this kind ({kind})")
-    used = {name: value for name, value in options.given.items() if name not in others}
-    cluster, why = _decide(settings, options.cluster_config, used)
-    if cluster:
-        idle = [name for name, _ in _marked("here", type(settings)) if getattr(settings, name) is not None]
-        fact = f"for this machine alone, and --cluster {settings.cluster} works elsewhere"
+    scheduler, why = _decide(settings)
+    cluster = None
+    if scheduler:
+        taken = _taken(scheduler.options, kind)
+        given = {name: value for name, value in options.given.items() if name in taken}
+        file = options.cluster_config
+        cluster = scheduler.cluster(Path(file).expanduser() if file else None, given)
+        foreign = [name for name in options.given if name not in taken and name not in others]
+        asked: type = type(settings)
+        here = [each.name for each in fields(asked) if "here" in each.metadata]
+        idle = {
+            f"of no use to {scheduler.title} for jobs of this kind ({kind})": foreign,
+            f"for this machine alone, and --cluster {settings.cluster} works elsewhere": [
+                name for name in here if getattr(settings, name) is not None
+            ],
+        }
     else:
-        idle = [name for name in options.of_cluster if name not in others]
+        names = [name for name in options.of_cluster if name not in others]
         if kind == "warm" and not options.snapshot:
-            idle.append("no_snapshot")
-        fact = f"for {_TITLES} alone, and --cluster {settings.cluster} works on this machine"
+            names.append("no_snapshot")
+        idle = {f"for {_TITLES} alone, and --cluster {settings.cluster} works on this machine": names}
     if settings.cluster != _AUTO:
-        _refuse(idle, options, fact)
-    unused = [*idle, *others]
+        for fact, names in idle.items():
+            _refuse(names, options, fact)
+    unused = [*chain(*idle.values()), *others]
     return cluster, f"{why}; without effect here: {_flags(unused)}" if unused else why
 
 
-def _decide(settings: Settings, file: str | None, given: Mapping[str, Any]) -> tuple[Cluster | None, str]:
+def _taken(options: type, kind: JobKind) -> set[str]:
+    """The names of a scheduler's options that are for jobs of this kind."""
+    return {each.name for each in fields(options) if kind in each.metadata.get("kinds", (kind,))}
+
+
+def _decide(settings: Settings) -> tuple[Scheduler | None, str]:
     if settings.cluster == _LOCAL:
         return None, f"--cluster {_LOCAL}"
     said = []
@@ -94,17 +113,11 @@ def _decide(settings: Settings, file: str | None, given: Mapping[str, Any]) -> t
             return None, f"inside a {scheduler.title} job already"
         answers, found = scheduler.answers()
         if answers or (settings.dry_run and settings.cluster != _AUTO):
-            return scheduler.cluster(Path(file).expanduser() if file else None, given), found
+            return scheduler, found
         said.append(found)
     if settings.cluster != _AUTO:
         raise UserError(f"--cluster {settings.cluster}: {said[0]}; use --cluster {_LOCAL} to run on this machine")
     return None, "; ".join(said)
-
-
-def _marked(mark: str, *commands: type) -> list[tuple[str, Any]]:
-    """The options that have the mark, and its value."""
-    every = [each for command in commands for each in fields(command)]
-    return [(each.name, each.metadata[mark]) for each in every if mark in each.metadata]
 
 
 def _refuse(names: Sequence[str], options: ClusterOptions, fact: str) -> None:

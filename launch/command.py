@@ -54,13 +54,17 @@ def parse_both(
 
     What `other` may have beside options: a field `typed`, which gets the names of all options that stand on the command
     line itself; `along`, dataclasses with more options, and a field `given`, which gets those of them that have a
-    value; `choices`, the words that an option may be, by its name.
+    value; `choices`, the words that an option may be, by its name. An option that several of `along` have is one, of
+    the type that the first says.
     """
     parser = _Parser(description=description, allow_abbrev=False)
     parser.add_argument("--config", action=_ConfigFile, help="YAML file with any of the options below")
     along: Sequence[type] = getattr(other, "along", ())
-    for each in (cls, other, *along):
+    for each in (cls, other):
         _add_options(parser, each, getattr(other, "choices", {}))
+    shared: dict[str, Any] = {}
+    for each in along:
+        _add_options(parser, each, {}, shared)
     words = files_first(normalise(sys.argv[1:] if arguments is None else arguments))
     if long := [word for word in words if len(word) > LONGEST]:
         raise UserError(f"{long[0][:50]}… has more than {LONGEST} characters")
@@ -129,9 +133,15 @@ def _take(cls: type[Settings], namespace: Any) -> Settings:
     return cls(**given)
 
 
-def _add_options(parser: _Parser, cls: type, choices: Mapping[str, Sequence[str]]) -> None:
+def _add_options(
+    parser: _Parser, cls: type, choices: Mapping[str, Sequence[str]], shared: dict[str, Any] | None = None
+) -> None:
+    """`shared`: options by name that another class may have, too; those of this one join them."""
     hints = typing.get_type_hints(cls)
     for field in (field for field in dataclasses.fields(cls) if field.metadata):
+        if shared and field.name in shared:
+            shared[field.name].help += f"; {field.metadata['help']}"
+            continue
         how: dict[str, Any] = {"default": field.default, "help": field.metadata["help"]}
         if field.metadata["positional"]:
             parser.lists.add(field.name)
@@ -148,7 +158,9 @@ def _add_options(parser: _Parser, cls: type, choices: Mapping[str, Sequence[str]
             how |= {"type": typing.Literal[tuple(choices[field.name])]}
         else:
             how |= {"type": hints[field.name]}
-        parser.add_argument(f"--{field.name}", **how)
+        action = parser.add_argument(f"--{field.name}", **how)
+        if shared is not None:
+            shared[field.name] = action
 
 
 def normalise(arguments: Sequence[str]) -> list[str]:

@@ -22,10 +22,11 @@ from jobs.warm import Warm
 from launch import on_cluster, snapshot
 from launch.checks.rows import Row
 from launch.cluster_options import ClusterOptions
-from launch.command import DONE, SOME_FAILED
+from launch.command import DONE, SOME_FAILED, Terminated
 from slurm.scheduler import Batch, Cluster, Scheduler
 
-_TICK = 1.0
+#: Seconds between two looks; and how many that find neither a job nor how it ended are believed.
+_TICK, _SURE = 1.0, 3
 
 
 def warm_here(asked: DeviceChoice, model: ModelConfig | None) -> tuple[Row, Device | None]:
@@ -68,7 +69,11 @@ def warm_on_cluster(asked: DeviceChoice, model: ModelConfig | None, cluster: Clu
 
 
 def _wait(run: RunDir, submission: Submission, scheduler: Scheduler) -> State:
-    """How the last attempt ended. Interrupted, the job is cancelled: nobody would look at what it says."""
+    """How the last attempt ended, or the job under it. Raises UserError if there was no attempt.
+
+    Interrupted, the job is cancelled: nobody would look at what it says.
+    """
+    absent = 0
     try:
         while True:
             every = attempts.every(run.attempts, attempts.WARM)
@@ -76,9 +81,13 @@ def _wait(run: RunDir, submission: Submission, scheduler: Scheduler) -> State:
             if outcome is not None and not outcome.goes_on:
                 return outcome
             states = scheduler.job_states(submission.ids)
-            if states is not None and all(state.is_over for state in states.values()) and not every:
-                raise UserError(f"job {submission.ids[0]} is gone without having begun")
+            is_gone = states is not None and all(state.is_over for state in states.values())
+            absent = absent + 1 if is_gone else 0
+            if states is not None and absent >= _SURE:  # what it wrote would have come through by now
+                if not every:
+                    raise UserError(f"job {submission.ids[0]} is gone without having begun")
+                return next((state.standing for state in states.values() if not state.standing.is_success), State.DIED)
             time.sleep(_TICK)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, Terminated):
         scheduler.cancel(submission.ids)
         raise

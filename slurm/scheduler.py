@@ -84,7 +84,8 @@ class Scheduler(ABC):
     """`name`: as --cluster and a run's folder have it; `title`: as people do.
 
     `options`: a dataclass with what it adds to the commands that can send work to it, where None leaves it to the
-    cluster's file; an option with the mark `kinds` is for such jobs alone. `checks`: for the doctor, once the scheduler
+    cluster's file; an option with the mark `kinds` is for such jobs alone, and one of the same name as another
+    scheduler's is both's. `checks`: for the doctor, once the scheduler
     answers.
     """
 
@@ -103,8 +104,8 @@ class Scheduler(ABC):
 
     @abstractmethod
     def cluster(self, path: Path | None, given: Mapping[str, Any]) -> Cluster:
-        """The cluster in the file `path` (None: all defaults), with `given` options. Raises UserError that names what
-        is wrong."""
+        """The cluster in the file `path` (None: all defaults), with those of its `options` that are `given`. Raises
+        UserError that names what is wrong."""
 
     @abstractmethod
     def job_states(self, ids: Sequence[str]) -> dict[str, JobState] | None:

@@ -109,6 +109,8 @@ def read_site(path: Path | None, **overrides: Any) -> Site:
 
     Raises UserError that names the file and the key or value that is wrong.
     """
+    if unknown := sorted(overrides.keys() - {each.name for each in dataclasses.fields(Site)}):
+        raise _wrong(None, f"there is no {', '.join(unknown)}")
     values = _values(path) if path is not None else {}
     values |= {name: value for name, value in overrides.items() if value is not None}
     try:

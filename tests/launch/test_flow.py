@@ -325,16 +325,17 @@ def test_a_second_command_is_kept_out(pictures: Path) -> None:
 
 
 @dataclass(frozen=True)
-class NoOptions:
-    """It adds none."""
+class DeskOptions:
+    nodes: int | None = option(None, "Desk: how many sit there")  # Slurm's of that name is for trainings alone
 
 
 class Desk(Scheduler):
-    name, title, options = "desk", "Desk", NoOptions
+    name, title, options = "desk", "Desk", DeskOptions
     checks = (("pencils", lambda: Finding("2")),)
 
     def __init__(self) -> None:
         self.jobs: dict[str, Batch] = {}
+        self.given: Mapping[str, Any] = {}
         self.cancelled: list[str] = []
 
     def has_started_us(self) -> bool:
@@ -344,6 +345,7 @@ class Desk(Scheduler):
         return True, "it stands there"
 
     def cluster(self, path: Path | None, given: Mapping[str, Any]) -> Cluster:
+        self.given = given
         return DeskCluster(self)
 
     def job_states(self, ids: Sequence[str]) -> dict[str, JobState]:
@@ -361,7 +363,7 @@ class DeskCluster(Cluster):
 
     def __init__(self, scheduler: Desk) -> None:
         self.scheduler = self.desk = scheduler
-        self.settings = NoOptions()
+        self.settings = DeskOptions()
 
     def insist_on_usable(self, run: Path) -> None:
         pass
@@ -382,6 +384,7 @@ def desk(monkeypatch: pytest.MonkeyPatch) -> Desk:
     desk = Desk()
     monkeypatch.setitem(SCHEDULERS, desk.name, desk)
     monkeypatch.setattr(ClusterOptions, "choices", {"cluster": ("local", *SCHEDULERS)})
+    monkeypatch.setattr(ClusterOptions, "along", [scheduler.options for scheduler in SCHEDULERS.values()])
     return desk
 
 
@@ -417,3 +420,21 @@ def test_another_scheduler_is_asked_before_work_is_sent(
     assert not desk.jobs and capsys.readouterr().out.count("checked: gladly") == 2
     names = [row.name for row in schedulers.rows()]
     assert names[-2:] == ["Desk", "pencils"]
+
+
+def test_a_scheduler_gets_its_own_options_alone(
+    pictures: Path, desk: Desk, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "options.yaml"
+    file.write_text("partition: gpu\nnodes: 2\n")
+    assert count(pictures, "--cluster", "desk", "--dry_run", "--config", file) == DONE
+    assert desk.given == {"nodes": 2}
+    assert "; without effect here: --partition\n" in capsys.readouterr().out
+    with pytest.raises(UserError, match="^--partition: of no use to Desk"):
+        count(pictures, "--cluster", "desk", "--dry_run", "--nodes", 2, "--partition", "gpu")
+
+
+def test_an_option_of_two_schedulers_is_one(desk: Desk, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        flow.run(PixelSettings, check, examine, "Counts pixels.", ["--help"])
+    assert capsys.readouterr().out.count("\n  --nodes ") == 1

@@ -153,3 +153,8 @@ def test_whatever_comes_after_a_job_waits_for_it(kind: JobKind) -> None:
 def test_folders_that_slurm_would_read_differently(name: str) -> None:
     with pytest.raises(UserError, match="in its name on Slurm"):
         insist_on_usable(Path("/data") / name)
+
+
+def test_what_it_does_not_know_is_refused_from_whomever_it_comes() -> None:
+    with pytest.raises(UserError, match="queue"):
+        read_site(None, queue="x")
