@@ -9,11 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
+from ecgan.data.images import ENCODINGS
 from ecgan.errors import reason
 
-#: Endings of a photo's, a result's and a mask's name, in lower case; of results with one stem the first counts.
+#: Endings of a photo's, a mask's and a result's name, in lower case; of results with one stem the first counts.
 PHOTO_SUFFIXES = (".jpg", ".jpeg", ".png")
 MASK_SUFFIX = ".png"
+_RESULT_SUFFIXES = tuple(dict.fromkeys((*PHOTO_SUFFIXES, *(f".{ending}" for ending in ENCODINGS))))
 
 _DROPPINGS = {"thumbs.db", "ehthumbs.db", "desktop.ini", ".ds_store", "__macosx", "@eadir", ".directory"}
 #: Bytes in a file name, as most file systems have it.
@@ -51,8 +53,8 @@ def by_stem(paths: Iterable[Path]) -> dict[str, list[Path]]:
 def find_pictures(folder: Path) -> dict[str, Path]:
     """The picture of each stem in a folder of results, of whatever format. Raises OSError."""
     return {
-        stem: min(paths, key=lambda path: PHOTO_SUFFIXES.index(path.suffix.lower()))
-        for stem, paths in by_stem(with_suffix(folder, PHOTO_SUFFIXES)).items()
+        stem: min(paths, key=lambda path: _RESULT_SUFFIXES.index(path.suffix.lower()))
+        for stem, paths in by_stem(with_suffix(folder, _RESULT_SUFFIXES)).items()
     }
 
 

@@ -12,7 +12,7 @@ import re
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from PIL import Image, ImageFile, UnidentifiedImageError
@@ -22,8 +22,21 @@ from ecgan.config import ModelConfig
 from ecgan.errors import reason
 
 Size = tuple[int, int]
+#: Of results, by the ending of their names.
 Format = Literal["jpg", "png"]
 
+
+class Encoding(NamedTuple):
+    """How results of a format are written. `name`: as Pillow calls it; `bytes_per_pixel`: what one takes at most in
+    practice."""
+
+    name: str
+    has_quality: bool
+    bytes_per_pixel: float
+
+
+#: All that is known of each format of results.
+ENCODINGS: dict[Format, Encoding] = {"jpg": Encoding("JPEG", True, 1.5), "png": Encoding("PNG", False, 3.2)}
 #: Value of a pixel that belongs to no class.
 DONT_CARE = 255
 #: Formats as Pillow calls them. It has forty more, some of which start programs or are hardly tried.
@@ -122,12 +135,11 @@ def resize_photo(photo: np.ndarray, size: Size) -> np.ndarray:
 
 
 def encode(picture: np.ndarray, format: Format, quality: int) -> bytes:
-    """`picture`: (height, width, 3) uint8 RGB. `quality` 1..100 is JPEG's and has no effect on PNG."""
+    """`picture`: (height, width, 3) uint8 RGB. `quality` 1..100 has no effect where the format has none."""
     buffer = io.BytesIO()
-    if format == "jpg":
-        Image.fromarray(picture).save(buffer, "JPEG", quality=quality)
-    else:
-        Image.fromarray(picture).save(buffer, "PNG")
+    encoding = ENCODINGS[format]
+    options: dict[str, Any] = {"quality": quality} if encoding.has_quality else {}
+    Image.fromarray(picture).save(buffer, encoding.name, **options)
     return buffer.getvalue()
 
 

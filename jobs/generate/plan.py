@@ -15,7 +15,7 @@ import msgspec
 from ecgan.checkpoint import Checkpoint, ModelOverrides, open_checkpoint
 from ecgan.colour import ColourTransfer
 from ecgan.config import ModelConfig, Spade
-from ecgan.data.images import Format, Size
+from ecgan.data.images import ENCODINGS, Format, Size
 from ecgan.errors import UserError
 from ecgan.files import read_any_json, read_json, write_json
 from ecgan.runtime.devices import Device
@@ -50,7 +50,7 @@ class Painting:
         values = dataclasses.asdict(self)
         del values["checkpoint"], values["which_epoch"]  # the hash says more
         values["size"] = list(self.size)
-        values["quality"] = self.quality if self.format == "jpg" else None
+        values["quality"] = self.quality if ENCODINGS[self.format].has_quality else None
         values["pictures_version"] = PICTURES_VERSION
         values["libraries"] = libraries.versions()
         return values

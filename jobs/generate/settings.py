@@ -7,11 +7,13 @@ from typing import Literal
 
 from ecgan.colour import ColourTransfer
 from ecgan.config import Spade, Upsampling
-from ecgan.data.images import Format, Size
+from ecgan.data.images import ENCODINGS, Format, Size
 from ecgan.errors import UserError
 from ecgan.runtime.devices import DeviceChoice
 from jobs.bounds import at_least, between, insist_on_bounds
 from jobs.options import option, parse_size
+
+_WITH_QUALITY = " and ".join(encoding.name for encoding in ENCODINGS.values() if encoding.has_quality)
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,7 @@ class GenerateSettings:
     colour_transfer: ColourTransfer = option("lab", "give the picture the reference's colour statistics, or not")
     size: str | None = option(None, "WIDTHxHEIGHT of the pictures; by default the network's own")
     format: Format = option("jpg", "file format of the pictures")
-    quality: int = option(95, "JPEG quality, 1 to 100", between(1, 100))
+    quality: int = option(95, f"{_WITH_QUALITY} quality, 1 to 100", between(1, 100))
     how_many: int | None = option(None, "only the first so many masks, by name", at_least(1))
     network_size: str | None = option(None, "WIDTHxHEIGHT of an original's network that has no opt.txt")
     num_upsampling_layers: Upsampling | None = option(None, "upsampling layers of an original that has no opt.txt")
@@ -57,8 +59,8 @@ class GenerateSettings:
 
     def __post_init__(self) -> None:
         insist_on_bounds(self)
-        if self.format != "jpg" and self.quality != GenerateSettings.quality:
-            raise UserError(f"--quality is JPEG's: --format {self.format} has none")
+        if not ENCODINGS[self.format].has_quality and self.quality != GenerateSettings.quality:
+            raise UserError(f"--quality is {_WITH_QUALITY}'s: --format {self.format} has none")
         self.picture_size, self.network  # noqa: B018  # raise now if they are malformed
 
     @property

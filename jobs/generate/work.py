@@ -8,11 +8,11 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import yaml
 
-from ecgan.data.images import Format
+from ecgan.data.images import ENCODINGS
 from ecgan.errors import UserError
 from ecgan.files import write_atomically
 from ecgan.memory import painting_memory, pictures_together
@@ -30,8 +30,6 @@ from jobs.run.kind import Kind
 from jobs.sharded.work import Remark, Work
 from jobs.space import insist_on_space
 
-#: Bytes per pixel that a result takes at most in practice.
-_BYTES_PER_PIXEL = {"jpg": 1.5, "png": 3.2}
 #: The fingerprint of a plan that can't be read, which is no other's.
 _UNKNOWN: dict[str, Any] = {}
 
@@ -106,9 +104,7 @@ class Generation(Work):
         """Deletes pictures that are made anew, or that nobody asks for now."""
         run, plan = self.run, self.plan
         names = {task.name for task in plan.tasks} | outcomes.gather(run).keys()
-        strays.set_aside(
-            run, {manifest.MANIFEST, *(f"{name}.{format}" for name in names for format in get_args(Format))}
-        )
+        strays.set_aside(run, {manifest.MANIFEST, *(f"{name}.{format}" for name in names for format in ENCODINGS)})
         kept = {task.file(plan.painting.format) for task in plan.tasks if task.name in self.already}
         for path in run.images.iterdir():
             if path.name not in kept:
@@ -225,5 +221,5 @@ def _failed_names(run: RunDir, missing: int) -> tuple[set[str], int]:
 
 
 def _insist_on_space(results: Path, painting: Painting, pictures: int) -> None:
-    needed = int(pictures * painting.size[0] * painting.size[1] * _BYTES_PER_PIXEL[painting.format])
+    needed = int(pictures * painting.size[0] * painting.size[1] * ENCODINGS[painting.format].bytes_per_pixel)
     insist_on_space("--output_path", results.parent, needed, f"{pictures} pictures")

@@ -79,7 +79,7 @@ def pick(settings: PickSettings) -> list[Candidate]:
         raise UserError(f"--count {settings.count}: only {len(scored)} pictures of {results} have been scored")
     pictures = find_pictures(results)
     if missing := [item.name for item in scored if item.name not in pictures]:
-        raise UserError(f"{results / missing[0]}.jpg does not exist: generate and score again")
+        raise UserError(f"{results} holds no picture {missing[0]}: generate and score again")
     if changed := changed_since(folder, [pictures[item.name] for item in scored]):
         raise UserError(f"{changed[0]} changed after it was scored: run launch/score.py again")
     model = ModelConfig(label_nc=settings.label_nc, contain_dontcare_label=settings.contain_dontcare_label)

@@ -11,9 +11,10 @@ from typing import Any
 from ecgan.checkpoint.inception import find_inception, read_inception
 from ecgan.checkpoint.segmenter import SegmenterFile, fitting, open_segmenter
 from ecgan.config import ModelConfig
-from ecgan.data.folders import PHOTO_SUFFIXES, find_pictures
+from ecgan.data.faults import Fault
+from ecgan.data.folders import find_pictures
 from ecgan.data.images import BadImage, Size, size_of
-from ecgan.data.testset import Fault, Item, check_pictures, find_test_set
+from ecgan.data.testset import Item, check_pictures, find_test_set
 from ecgan.errors import UserError
 from ecgan.files import sha256_of
 from ecgan.runtime.compiling import usable_device
@@ -152,9 +153,7 @@ def _find_items(
     files = {item.name: pictures.get(item.name) for item in found.items}
     manifest = read_manifest(results)
     size = _size_of_results(manifest, found.items)
-    absent: dict[str | None, str] = {
-        item.name: f"{results / item.name}{PHOTO_SUFFIXES[0]}: does not exist" for item in found.items
-    }
+    absent: dict[str | None, str] = {item.name: f"{results} holds no picture {item.name}" for item in found.items}
     absent |= {gap.name: f"{gap.name}: launch/generate.py left it out: {gap.reason}" for gap in left_out(manifest)}
     reasons = in_threads(lambda item: _fault(files[item.name], absent[item.name], size), found.items)
     of_results = (Fault(item.name, reason) for item, reason in zip(found.items, reasons, strict=True) if reason)

@@ -13,7 +13,7 @@ import sys
 import zlib
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
@@ -35,7 +35,10 @@ from PIL import Image
 
 from ecgan.config import ModelConfig
 from ecgan.data.images import (
+    ENCODINGS,
     BadImage,
+    Encoding,
+    Format,
     WrongClasses,
     check_picture,
     encode,
@@ -121,9 +124,10 @@ def test_resizing_keeps_classes_and_range() -> None:
 
 def test_encoded_picture_is_checked_to_the_last_byte(tmp_path: Path) -> None:
     picture = np.random.default_rng(0).integers(0, 256, (64, 64, 3)).astype(np.uint8)
-    for format in ("jpg", "png"):
+    assert ENCODINGS.keys() == set(get_args(Format))
+    for format in ENCODINGS:
         path = tmp_path / f"p.{format}"
-        content = encode(picture, format, 95)  # type: ignore[arg-type]
+        content = encode(picture, format, 95)
         path.write_bytes(content)
         check_picture(path, (64, 64))
         with pytest.raises(BadImage, match="64x64.*64x32"):
@@ -132,6 +136,14 @@ def test_encoded_picture_is_checked_to_the_last_byte(tmp_path: Path) -> None:
         with pytest.raises(BadImage, match="truncated"):
             check_picture(path, (64, 64))
     assert np.array_equal(read_photo_of(encode(picture, "png", 95), tmp_path), picture)
+
+
+def test_another_format_is_a_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(ENCODINGS, "webp", Encoding("WEBP", True, 1.5))  # type: ignore[misc]
+    picture = np.random.default_rng(0).integers(0, 256, (48, 64, 3)).astype(np.uint8)
+    coarse, fine = (encode(picture, "webp", quality) for quality in (10, 95))  # type: ignore[arg-type]
+    assert coarse.startswith(b"RIFF") and len(coarse) < len(fine)
+    assert read_photo_of(fine, tmp_path).shape == picture.shape
 
 
 def read_photo_of(content: bytes, folder: Path) -> np.ndarray:
