@@ -6,7 +6,6 @@ python bench/scale.py [--quick] [--masks FOLDER] [--json FILE]
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -20,6 +19,7 @@ from PIL import Image
 
 from ecgan.checkpoint import open_checkpoint
 from ecgan.config import ModelConfig
+from ecgan.cores import cores
 from ecgan.drawn import draw
 from ecgan.runtime import starting
 
@@ -102,7 +102,7 @@ def _shards(folder: Path, count: int) -> dict[str, float]:
     """Pictures a second of one process with all cores, and of shards over as many workers as there are cores."""
     found = {"1 process": count / elapsed(lambda: _generate(folder, 1, count, "--workers", "1"))}
     for shards in SHARDS:
-        workers = str(min(shards, os.cpu_count() or 1))
+        workers = str(min(shards, cores()))
         found[f"{shards} shard(s)"] = count / elapsed(
             lambda s=shards, w=workers: _generate(folder, s, count, "--workers", w)
         )

@@ -223,6 +223,13 @@ def _from_text(kind: type, value: Any) -> Any:
     raise TypeError(f"a {kind.__name__} can't be read from JSON")
 
 
+def nearest(folder: Path) -> Path:
+    """`folder`, or the folder above it in which it would have to be made."""
+    while not folder.exists() and folder != folder.parent:
+        folder = folder.parent
+    return folder
+
+
 def sha256_of(path: Path) -> str:
     digest = hashlib.sha256()
     with open_file(path) as file:

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
+from ecgan.cores import cores
+
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+
+
+def readers() -> int:
+    """Threads that open and decode files: two for each core, since a disk is waited for, too."""
+    return 2 * cores()
 
 
 def in_threads(
@@ -23,7 +29,7 @@ def in_threads(
     is in hand is done: items that have not been begun never are.
     """
     results = []
-    with ThreadPoolExecutor(threads or os.cpu_count()) as pool:
+    with ThreadPoolExecutor(threads or cores()) as pool:
         try:
             for result in pool.map(work, items):
                 results.append(result)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -19,6 +18,7 @@ from ecgan.errors import UserError, reason
 from ecgan.files import clear_leftovers, write_atomically, write_json
 from ecgan.palette import NAMES
 from ecgan.progress import progress_bar
+from ecgan.threads import readers
 from jobs.bounds import CLASSES, at_least, between, insist_on_bounds
 from jobs.options import option, parse_size
 
@@ -96,7 +96,7 @@ def audit(settings: AuditSettings) -> Audit:
     if not found.pairs:
         reasons = "; ".join(finding.detail for finding in findings[:5]) or "there are no pairs of photo and mask"
         raise UserError(f"--input_path {path}: {reasons}")
-    workers = settings.workers or 2 * (os.cpu_count() or 1)
+    workers = settings.workers or readers()
     with progress_bar(len(found.pairs), "examining", "pair") as bar:
         examined = examine_all(found.pairs, settings.model, settings.limits, workers, bar.update)
     findings += [finding for one in examined for finding in one.findings]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ecgan.data.testset import Fault
+from ecgan.data.faults import Fault
 
 _SHOWN = 40
 

@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 
 from ecgan.errors import UserError
+from ecgan.files import nearest
 
 
 def insist_on_space(option: str, path: Path, needed: int, what: str, hint: str = "") -> None:
@@ -14,9 +15,7 @@ def insist_on_space(option: str, path: Path, needed: int, what: str, hint: str =
 
     `option` chose it; `what` says what takes the room, as "12 pictures".
     """
-    folder = path
-    while not folder.exists():
-        folder = folder.parent
+    folder = nearest(path)
     if not os.access(folder, os.W_OK | os.X_OK):
         raise UserError(f"{option} {path}: {folder} is not writable")
     free = shutil.disk_usage(folder).free

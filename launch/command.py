@@ -22,11 +22,11 @@ from jobs.given import insist_on_path, insist_on_usable
 from jobs.options import in_words
 from jobs.yaml_files import LONGEST, read_options, read_yaml
 from launch import early
-from slurm.processes import inherited, resources
+from slurm.processes import ends, inherited, resources
 
 set_loader("yaml", read_yaml, (yaml.YAMLError,))  # --config as all our files
 
-DONE, SOME_FAILED, WRONG_USAGE, STOPPED, INTERRUPTED = 0, 1, 2, early.STOPPED, early.INTERRUPTED
+DONE, SOME_FAILED, WRONG_USAGE, STOPPED, INTERRUPTED = 0, 1, 2, ends.STOPPED, early.INTERRUPTED
 
 Settings = TypeVar("Settings")
 Others = TypeVar("Others")

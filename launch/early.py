@@ -14,8 +14,9 @@ import sys
 from typing import NoReturn
 
 from slurm.processes import streams
+from slurm.processes.ends import STOPPED
 
-STOPPED, INTERRUPTED = 75, 130
+INTERRUPTED = 130
 
 
 def begin(module: str) -> None:

@@ -13,7 +13,7 @@ from jobs.run.state import State
 from jobs.train.job import TrainJob
 from jobs.train.request import TrainRequest
 from launch.command import DONE, INTERRUPTED, SOME_FAILED, STOPPED, Terminated
-from slurm.processes import rank, resources, starters
+from slurm.processes import ends, resources, starters
 from slurm.processes.ranks import Ranks
 
 #: Seconds between two looks at the record.
@@ -77,10 +77,10 @@ def _stop(request: TrainRequest, ranks: Ranks, by_user: bool) -> int:
 def _report(run_dir: RunDir, ranks: Ranks, use: str) -> int:
     """Says how it ended; returns the exit status."""
     told = record.read(run_dir)
-    if ranks.status == rank.DONE:
+    if ranks.status == ends.DONE:
         print(f"done: {told.last_state}; {use} {run_dir.path}")
         return DONE
-    if ranks.status == rank.STOPPED:
+    if ranks.status == ends.STOPPED:
         print(f"stopped after step {told.step}; the same command goes on from there", file=sys.stderr)
         return STOPPED
     trouble = ranks.trouble() or "unknown"

@@ -12,7 +12,7 @@ from jobs.options import option
 class SlurmOptions:
     """`kinds`: what an option is for alone, as `jobs.run.submission.JobKind` names it."""
 
-    partition: str | None = option(None, "Slurm: partition; this and what follows goes before --cluster_config")
+    partition: str | None = option(None, "Slurm: partition; what is given here overrides --cluster_config")
     account: str | None = option(None, "Slurm: account")
     qos: str | None = option(None, "Slurm: quality of service")
     constraint: str | None = option(None, "Slurm: features that nodes must have")

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 
 from ecgan.runtime.requirements import Finding
 from slurm import controller
-from slurm.processes.rank import DONE, FAILED, Origin, RankOutcome
+from slurm.processes.ends import DONE, FAILED
+from slurm.processes.rank import Origin, RankOutcome
 from slurm.processes.starters import OpenMpi, mpirun, mpirun_complaint
 
 #: What srun says when the controller has given up a node: then Slurm ends the job and queues it again.

@@ -29,7 +29,7 @@ from jobs.run.attempts import Attempt
 from jobs.run.folder import RunDir
 from jobs.run.state import State
 from slurm import controller
-from slurm.processes import rank, resources, streams
+from slurm.processes import ends, resources, streams
 from slurm.processes.ranks import Ranks
 from slurm.processes.starters import Starter
 from slurm.script import Shape, allocation
@@ -70,7 +70,7 @@ class Supervised:
         try:
             self._run(attempt)
         except OSError as error:
-            _end(attempt, State.FAILED, rank.FAILED, message=told(error, self.folder))
+            _end(attempt, State.FAILED, ends.FAILED, message=told(error, self.folder))
 
     def _run(self, attempt: Attempt) -> None:
         logs = RunDir(self.folder).logs / attempt.name
@@ -108,7 +108,7 @@ class Supervised:
         """False for ranks that crashed, or were given up, on their way into one world: MPI's start is not always sure,
         and nothing is lost by another."""
         alone = self._starter.count == 1
-        no_crash = ranks.status in (rank.DONE, rank.STOPPED, rank.HOPELESS, rank.SUPERSEDED)
+        no_crash = ranks.status in (ends.DONE, ends.STOPPED, ends.HOPELESS, ends.SUPERSEDED)
         return alone or no_crash or attempt.joining_since is None or attempt.has_joined or stop.requested()
 
     def _watch(self, attempt: Attempt, ranks: Ranks) -> None:
@@ -131,42 +131,42 @@ class Supervised:
     def _conclude(self, attempt: Attempt, ranks: Ranks) -> None:
         status, trouble = ranks.status, ranks.trouble()
         signals = {*ranks.stopped_by, stop.first_signal()}
-        if not attempt.is_newest or status == rank.SUPERSEDED:
+        if not attempt.is_newest or status == ends.SUPERSEDED:
             print(f"{attempt.name} superseded", flush=True)
             sys.exit(0)
-        if status == rank.DONE:
+        if status == ends.DONE:
             attempt.note(outcome=State.DONE)
             return
         if ranks.has_lost_node:  # Slurm ends the job and queues it again
             attempt.note(outcome=State.STOPPED, message=trouble)
             _sleep_until_killed(attempt)
-            sys.exit(rank.FAILED)
-        if status != rank.STOPPED and not ranks.died_of_warning and "SIGTERM" not in signals:
-            _end(attempt, State.FAILED, rank.HOPELESS if status == rank.HOPELESS else rank.FAILED, message=trouble)
+            sys.exit(ends.FAILED)
+        if status != ends.STOPPED and not ranks.died_of_warning and "SIGTERM" not in signals:
+            _end(attempt, State.FAILED, ends.HOPELESS if status == ends.HOPELESS else ends.FAILED, message=trouble)
         if "SIGTERM" in signals:
             attempt.note(outcome=State.STOPPED, signal="SIGTERM")
             _wait_for_slurm()
-            sys.exit(rank.STOPPED)
+            sys.exit(ends.STOPPED)
         self._go_on_later(attempt, ranks.progressed)
 
     def _go_on_later(self, attempt: Attempt, progressed: bool) -> NoReturn:
         """Puts this job back into the queue, unless that leads nowhere."""
         attempt.note(progressed=progressed)
         if not self.site.requeue:
-            _end(attempt, State.STOPPED, rank.STOPPED, signal="SIGUSR2")
+            _end(attempt, State.STOPPED, ends.STOPPED, signal="SIGUSR2")
         if not progressed and _fruitless(attempt) >= _FRUITLESS:
             why = f"the last {_FRUITLESS} attempts ended before they had come any further; a longer --time may help"
-            _end(attempt, State.FAILED, rank.FAILED, message=why)
+            _end(attempt, State.FAILED, ends.FAILED, message=why)
         attempt.note(outcome=State.REQUEUED, signal="SIGUSR2")
         # What Slurm sends once it has queued the job again may come before its answer, and must not be lost.
         ended = threading.Event()
         signal.signal(signal.SIGTERM, lambda *_: ended.set())
         accepted, why = _requeue()
         if not accepted:
-            _end(attempt, State.STOPPED, rank.STOPPED, message=f"could not be put back into the queue: {why}")
+            _end(attempt, State.STOPPED, ends.STOPPED, message=f"could not be put back into the queue: {why}")
         if not ended.is_set():
             _sleep_until_killed(attempt)
-        sys.exit(rank.STOPPED)
+        sys.exit(ends.STOPPED)
 
 
 def _is_overdue(attempt: Attempt) -> bool:

@@ -88,6 +88,12 @@ def test_only_the_runtime_imports_jittor() -> None:
                 assert path == ROOT / "ecgan/runtime/starting.py"
 
 
+def test_one_place_counts_cores() -> None:
+    """A job or a container may have fewer than the machine."""
+    for path in (path for package in PACKAGES for path in sources(package)):
+        assert "cpu_count" not in path.read_text(), f"{path}: ecgan/cores.py knows how many"
+
+
 @pytest.mark.parametrize(
     ("module", "unwanted"),
     [

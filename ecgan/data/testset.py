@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ecgan.config import ModelConfig
+from ecgan.data.faults import Fault
 from ecgan.data.folders import (
     MASK_SUFFIX,
     by_stem,
@@ -18,7 +19,6 @@ from ecgan.data.folders import (
     is_ignored,
     is_usable,
     listing,
-    printable,
     rename_it,
     with_suffix,
 )
@@ -26,11 +26,12 @@ from ecgan.data.images import BadImage, Size, read_bytes, read_mask, read_photo
 from ecgan.errors import reason
 from ecgan.files import read_any_json
 from ecgan.progress import progress_bar
-from ecgan.threads import in_threads
+from ecgan.threads import in_threads, readers
 
 REFERENCES = "label_to_img.json"
 _MASK_FOLDERS = ("val_B_labels_resized", "labels", "lables")
-_CHECKERS = min(8, 2 * (os.cpu_count() or 1))
+#: Threads that check, at most.
+_CHECKERS = 8
 #: Decodes a file whose bytes are at hand; raises BadImage.
 _Reader = Callable[[Path, bytes], object]
 
@@ -42,18 +43,6 @@ class Item:
     name: str
     mask: Path
     reference: Path
-
-
-@dataclass(frozen=True)
-class Fault:
-    """Something wrong with the input. `name` is the picture it concerns; None if it is not about one. `reason` is for
-    a person: one line, whatever stands in the names of files."""
-
-    name: str | None
-    reason: str
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "reason", printable(self.reason))
 
 
 @dataclass(frozen=True)
@@ -142,7 +131,7 @@ def check_pictures(items: Iterable[Item], model: ModelConfig) -> Checked:
         return hashlib.sha256(content).digest(), []
 
     with progress_bar(len(files), "checking input", "file") as bar:
-        checked = in_threads(check, files, _CHECKERS, bar.update)
+        checked = in_threads(check, files, min(_CHECKERS, readers()), bar.update)
     faults = tuple(fault for _, found in checked for fault in found)
     digests = {path: digest for (path, _, _), (digest, _) in zip(files, checked, strict=True) if digest is not None}
     return Checked(faults, digests, sizes)

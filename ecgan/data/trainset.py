@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from ecgan.config import ModelConfig
 from ecgan.data.exclusion import Entry, LeftOut, leave_out
+from ecgan.data.faults import Fault
 from ecgan.data.folders import MASK_SUFFIX, PHOTO_SUFFIXES, by_stem, is_usable, rename_it, with_suffix
 from ecgan.data.images import BadImage, read_mask, read_photo
-from ecgan.data.testset import Fault
 from ecgan.errors import reason
 from ecgan.progress import progress_bar
-from ecgan.threads import in_threads
+from ecgan.threads import in_threads, readers
 
 PHOTO_FOLDER, MASK_FOLDERS = "imgs", ("labels", "lables")
-_CHECKERS = min(8, 2 * (os.cpu_count() or 1))
+#: Threads that check, at most.
+_CHECKERS = 8
 
 
 @dataclass(frozen=True)
@@ -96,5 +96,5 @@ def check_pairs(pairs: Iterable[Pair], model: ModelConfig) -> list[Fault]:
         return None
 
     with progress_bar(len(pairs), "checking input", "pair") as bar:
-        found = in_threads(check, pairs, _CHECKERS, bar.update)
+        found = in_threads(check, pairs, min(_CHECKERS, readers()), bar.update)
     return [fault for fault in found if fault]

@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from ecgan.errors import MachineError, reason
-from ecgan.runtime import cuda, flags
+from ecgan.runtime import cuda, flags, mpi
 from ecgan.runtime.devices import Device, gpu_archs
 from ecgan.runtime.stamps import jittor_home
-from ecgan.runtime.toolchain import find_mpicc, find_onednn, find_python_config
+from ecgan.runtime.toolchain import find_onednn, find_python_config
 
 #: Set in a process that is there to compile Jittor's core.
 COMPILING = "ECGAN_COMPILING"
@@ -36,7 +36,8 @@ def prepare(device: Device) -> tuple[Path, ...]:
     os.environ["JITTOR_HOME"] = str(home)
     os.environ["cache_name"] = "default"  # else the branch of whatever git checkout surrounds the environment
     os.environ["python_config_path"] = find_python_config() or ""
-    mpicc = find_mpicc()
+    # The PATH's is left for Jittor to find: it does without one that is not Open MPI's, but not if it was told of it.
+    mpicc = mpi.own_program("mpicc")
     if mpicc is not None:
         os.environ.setdefault("mpicc_path", mpicc)
     # Jittor asks each of its tools for its version whenever it starts: a third of its time to start. MPI is compiled
@@ -53,7 +54,7 @@ def without_mpi(environment: Mapping[str, str]) -> dict[str, str]:
 
 def _is_of_mpi(variable: str) -> bool:
     """Whether an environment variable of this name tells a process that it is a rank."""
-    return variable.startswith(("OMPI_", "PMIX_", "PMI_"))
+    return variable.startswith(mpi.OF_RANKS)
 
 
 def _link_onednn(home: Path) -> Path:

@@ -19,6 +19,7 @@ from importlib import metadata
 from pathlib import Path
 
 from ecgan.errors import MachineError, reason
+from ecgan.files import nearest
 from ecgan.runtime.cache import cache_dir
 from ecgan.runtime.programs import ask, first_line
 from ecgan.runtime.toolchain import (
@@ -184,13 +185,6 @@ def cache_folder(thorough: bool) -> Finding:
     if os.statvfs(existing).f_flag & os.ST_NOEXEC:
         return Finding(f"{folder} is on a disk whose files can't be run (noexec)", how)
     return Finding(f"{folder}, writable")
-
-
-def nearest(folder: Path) -> Path:
-    """`folder`, or the folder above it in which it would have to be made."""
-    while not folder.exists() and folder != folder.parent:
-        folder = folder.parent
-    return folder
 
 
 def installed(distribution: str) -> str | None:

@@ -1,4 +1,4 @@
-"""Finds what Jittor compiles with: compiler, Python's headers, oneDNN, MPI's compiler. Runs nothing."""
+"""Finds what Jittor compiles with: compiler, Python's headers, oneDNN. Runs nothing."""
 
 from __future__ import annotations
 
@@ -36,9 +36,3 @@ def find_onednn() -> tuple[Path, Path] | None:
         if (include / "dnnl.hpp").is_file() and library.is_file():
             return include, library
     return None
-
-
-def find_mpicc() -> str | None:
-    """The environment's own, which Jittor would only see if the environment were activated."""
-    mpicc = Path(sys.prefix) / "bin" / "mpicc"
-    return str(mpicc) if mpicc.is_file() else None

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ecgan.data.testset import Fault
+from ecgan.data.faults import Fault
 from jobs.generate import manifest, merge, outcomes, replacing, strays
 from jobs.generate.manifest import Gap
 from jobs.generate.outcomes import TaskOutcome

@@ -17,12 +17,9 @@ from ecgan.files import sha256_of
 from ecgan.progress import progress_bar
 from ecgan.threads import in_threads
 from jobs.generate.manifest import MANIFEST, Gap, listed
-from jobs.generate.outcomes import TaskOutcome, made
+from jobs.generate.outcomes import READERS, TaskOutcome, made
 from jobs.generate.plan import GeneratePlan, Task
 from jobs.run.folder import RunDir
-
-#: Threads that verify pictures.
-READERS = 4
 
 
 def verify(run: RunDir, plan: GeneratePlan, outcomes: dict[str, TaskOutcome]) -> list[Gap]:

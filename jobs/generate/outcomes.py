@@ -20,8 +20,8 @@ from jobs.run import failures
 from jobs.run.failures import Failure
 from jobs.run.folder import RunDir
 
-#: Threads that look whether pictures are those that were made.
-_READERS = 4
+#: Threads that look whether pictures are those that were made, or whole.
+READERS = 4
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ def made(folder: Path, plan: GeneratePlan, tasks: Iterable[Task], outcomes: dict
         return path.is_file() and sha256_of(path) == outcome.sha256
 
     tasks = list(tasks)
-    return {task.name for task, yes in zip(tasks, in_threads(is_made, tasks, _READERS), strict=True) if yes}
+    return {task.name for task, yes in zip(tasks, in_threads(is_made, tasks, READERS), strict=True) if yes}
 
 
 def write_failures(

@@ -19,7 +19,8 @@ from ecgan.errors import UserError, reason
 from ecgan.files import TEMPORARY_SUFFIX
 from ecgan.threads import in_threads
 from jobs.generate.manifest import MANIFEST, has_damaged_manifest, read_manifest
-from jobs.generate.merge import READERS, names_in, sha256_if_any
+from jobs.generate.merge import names_in, sha256_if_any
+from jobs.generate.outcomes import READERS
 from jobs.generate.plan import GeneratePlan, differences
 from jobs.run.folder import RunDir
 

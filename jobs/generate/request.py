@@ -8,9 +8,10 @@ from pathlib import Path
 
 from ecgan.checkpoint import Checkpoint, ModelOverrides, find_newest, open_checkpoint
 from ecgan.config import ModelConfig
+from ecgan.data.faults import Fault
 from ecgan.data.folders import printable
 from ecgan.data.images import Size
-from ecgan.data.testset import Fault, check_pictures, find_test_set, squeezed
+from ecgan.data.testset import check_pictures, find_test_set, squeezed
 from ecgan.errors import UserError
 from ecgan.runtime.compiling import usable_device
 from ecgan.runtime.devices import Device, choose_device

@@ -11,9 +11,10 @@ from typing import Any
 from ecgan.checkpoint.inception import find_inception, read_inception
 from ecgan.checkpoint.segmenter import SegmenterFile, fitting, open_segmenter
 from ecgan.config import ModelConfig
+from ecgan.data.faults import Fault
 from ecgan.data.folders import find_pictures
 from ecgan.data.images import BadImage, Size, size_of
-from ecgan.data.testset import Fault, Item, check_pictures, find_test_set
+from ecgan.data.testset import Item, check_pictures, find_test_set
 from ecgan.errors import UserError
 from ecgan.files import sha256_of
 from ecgan.runtime.compiling import usable_device

@@ -11,8 +11,8 @@ from typing import Any
 
 from ecgan.config import ModelConfig
 from ecgan.data.exclusion import LeftOut, read_exclude_list
+from ecgan.data.faults import Fault
 from ecgan.data.folders import stamp
-from ecgan.data.testset import Fault
 from ecgan.data.trainset import Pair, check_pairs, find_training_set
 from ecgan.errors import UserError
 from ecgan.files import read_any_json

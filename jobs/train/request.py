@@ -8,7 +8,7 @@ from typing import Any
 
 from ecgan.checkpoint import list_states
 from ecgan.data.exclusion import LeftOut
-from ecgan.data.testset import Fault
+from ecgan.data.faults import Fault
 from ecgan.errors import UserError
 from ecgan.files import write_json
 from ecgan.runtime.compiling import usable_device

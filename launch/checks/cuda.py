@@ -15,11 +15,10 @@ import sys
 from collections import Counter
 from collections.abc import Sequence
 
-from ecgan.runtime import cuda, devices
+from ecgan.runtime import cuda, devices, flags
 from ecgan.runtime.cache import log_dir
 from ecgan.runtime.devices import DeviceChoice
 from ecgan.runtime.programs import ask, first_line
-from ecgan.runtime.toolchain import find_compiler
 from launch.checks.rows import Row, guarded
 
 #: Names that people know the parts by; those that Jittor loads only for another part have no row of their own.
@@ -138,17 +137,10 @@ def _mismatch(found: cuda.Cuda) -> str:
         return f"CUDA {major} has left the GPU's compute capability {min(archs) / 10} behind: use an older CUDA"
     if archs and _driver_version()[0] < major:
         return f"the driver is older than CUDA {major}: update the driver, or use an older CUDA"
-    newest, gcc = cuda.newest_gcc(found), _gcc_version()
-    if newest is not None and gcc is not None and gcc > newest:
+    newest, gcc = cuda.newest_gcc(found), flags.gcc_version()
+    if newest is not None and gcc > newest:
         return f"it works with g++ up to {newest}, and g++ is {gcc} here: set cc_path to an older one"
     return ""
-
-
-def _gcc_version() -> int | None:
-    """The major version of the C++ compiler, if it is GCC's."""
-    compiler = find_compiler()
-    works, answer = ask([compiler, "-dumpversion"]) if compiler else (False, "")
-    return int(answer.partition(".")[0]) if works and answer.partition(".")[0].isdigit() else None
 
 
 def _part(part: cuda.Part, name: str) -> Row:

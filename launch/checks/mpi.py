@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import sys
 
+from ecgan.cores import cores
+from ecgan.runtime import mpi
 from ecgan.runtime.programs import ask
 from ecgan.runtime.requirements import REINSTALL, Finding, installed
 from launch.checks.rows import Checks, Row, noted
-from slurm.processes import resources
-from slurm.processes.starters import OPEN_MPI, SEVERAL_HERE, find_mpi
+from slurm.processes.starters import OPEN_MPI, SEVERAL_HERE
 
 _LOAD_MPI = """
 import mpi4py
@@ -29,7 +30,7 @@ def rows() -> list[Row]:
 @check("mpicc")
 def mpicc() -> Finding:
     """Jittor compiles its MPI part with it."""
-    path = os.environ.get("mpicc_path") or find_mpi("mpicc")
+    path = os.environ.get("mpicc_path") or mpi.find_program("mpicc")
     if path is None:
         return Finding("none", OPEN_MPI)
     works, answer = ask([path, "--showme:version"])
@@ -52,5 +53,5 @@ def mpi4py() -> Finding:
 
 @check("cores for ranks")
 def slots() -> Finding:
-    count = resources.cores()
+    count = cores()
     return Finding(f"{count}: the cores of this process, which more ranks would share")

@@ -6,9 +6,10 @@ import shutil
 from pathlib import Path
 
 from ecgan.config import ModelConfig
+from ecgan.files import nearest
 from ecgan.memory import painting_memory
 from ecgan.runtime.cache import cache_dir
-from ecgan.runtime.requirements import Finding, nearest
+from ecgan.runtime.requirements import Finding
 from launch.checks.rows import Checks
 from slurm.processes import resources
 

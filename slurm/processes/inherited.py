@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import os
 
-_PLACES = ("SLURM_", "PMIX_", "PMI_", "ORTE_", "OMPI_")
+from ecgan.runtime import mpi
+
+_PLACES = ("SLURM_", "ORTE_", *mpi.OF_RANKS)
 #: Settings of Open MPI: the user's own, unless we were started by an mpirun, which passes on its own as such, too.
 _SETTINGS = "OMPI_MCA_"
 #: The variable with the number of processes that were started together, by what has started them.

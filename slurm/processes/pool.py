@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from slurm.processes import inherited
+from slurm.processes.ends import cause
 
 #: Seconds between two looks at the workers.
 _TICK = 0.25
@@ -177,7 +178,4 @@ def _signal(worker: _Worker, number: signal.Signals) -> None:
 
 
 def _death(code: int) -> str:
-    if code >= 0:
-        return f"its worker ended with status {code}"
-    name = signal.Signals(-code).name
-    return f"its worker was killed by {name}" + (" (out of memory?)" if name == "SIGKILL" else "")
+    return f"its worker {f'ended with status {code}' if code >= 0 else cause(-code)}"

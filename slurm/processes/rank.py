@@ -29,6 +29,7 @@ from jobs import stop
 from jobs.options import in_words
 from jobs.run import attempts
 from slurm.processes import streams
+from slurm.processes.ends import DONE, FAILED, HOPELESS, STOPPED, SUPERSEDED
 from slurm.processes.session import Session
 
 OUTCOME = ".outcome"
@@ -38,8 +39,6 @@ TOLD = "\x1erank-outcome "
 _LONGEST = 500
 #: Seconds that mpirun or srun have to pass on what a rank tells: once it has failed they are busy with ending all.
 _PASS_ON = 0.5
-#: How a rank ended: its job is done, failed, can't run as it is, goes on elsewhere, or was stopped and can be resumed.
-DONE, FAILED, HOPELESS, SUPERSEDED, STOPPED = 0, 1, 2, 3, 75
 #: The variables that Jittor looks at before it joins an MPI world.
 _JITTORS = {name: f"OMPI_COMM_WORLD_{name.upper()}" for name in ("rank", "size", "local_rank")}
 
@@ -62,7 +61,8 @@ class Origin:
 
 @dataclass(frozen=True)
 class RankOutcome:
-    """How a rank that lived to tell it has ended: `status` as above, and what went wrong if anything did.
+    """How a rank that lived to tell it has ended: `status`, of `slurm.processes.ends`, and what went wrong if anything
+    did.
 
     Of one that was stopped: the `signal` that asked for it, and whether it had come any further.
     """

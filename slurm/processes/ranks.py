@@ -17,7 +17,8 @@ from typing import Any
 
 from jobs.run.folder import JOB
 from slurm.processes import inherited
-from slurm.processes.rank import DONE, OUTCOME, STOPPED, TOLD, RankOutcome
+from slurm.processes.ends import DONE, STOPPED, cause
+from slurm.processes.rank import OUTCOME, TOLD, RankOutcome
 from slurm.processes.session import Session
 from slurm.processes.starters import Starter
 
@@ -77,7 +78,7 @@ class Ranks:
 
     @property
     def status(self) -> int | None:
-        """How they ended, as in `slurm.processes.rank`, or the starter's status; negative if a signal did it; None
+        """How they ended, as in `slurm.processes.ends`, or the starter's status; negative if a signal did it; None
         while they run."""
         code = self._process.poll()
         return None if code is None else self._starter.status(code, self._outcomes())
@@ -126,7 +127,7 @@ class Ranks:
             if outcome.message:
                 return outcome.message
         said = self._starter.complaint(self._said.decode(errors="replace"))
-        return self._lost or said or f"the job {_cause(-status if status < 0 else 0)}"
+        return self._lost or said or f"the job {cause(-status if status < 0 else 0)}"
 
     @property
     def has_lost_node(self) -> bool:
@@ -163,7 +164,7 @@ class Ranks:
         outcomes = self._known()
         for rank, how in ended.items():
             if rank not in outcomes:
-                self._lost = f"rank {rank} {_cause(how & 0x7F)}"
+                self._lost = f"rank {rank} {cause(how & 0x7F)}"
             elif outcomes[rank].status in (DONE, STOPPED):
                 continue
             self.kill()
@@ -227,14 +228,6 @@ def _ranks_of(mpirun: int, variable: str) -> dict[int, int]:
             if place and state and int(state[1]) == mpirun:
                 found[int(place[1])] = process
     return found
-
-
-def _cause(number: int) -> str:
-    """What a signal's number says about an end that came without a word."""
-    if number not in set(signal.Signals):
-        return "ended without a word (killed? out of memory?)"
-    name = signal.Signals(number).name
-    return f"was killed by {name}" + (" (out of memory?)" if name == "SIGKILL" else "")
 
 
 def _end_of(process: int | None) -> int | None:

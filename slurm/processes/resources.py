@@ -1,4 +1,4 @@
-"""What this machine has to give: cores, memory, GPUs; and how a pool of workers shares it."""
+"""What this machine has to give: memory, GPUs; and how a pool of workers shares it."""
 
 from __future__ import annotations
 
@@ -7,19 +7,11 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from ecgan.cores import cores
+
 #: The variable with the number of threads of a process, which Jittor's libraries heed.
 THREADS = "OMP_NUM_THREADS"
-_CGROUP_CPU = Path("/sys/fs/cgroup/cpu.max")
 _CGROUPS, _MY_CGROUPS = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")
-
-
-def cores() -> int:
-    """CPU cores that this process may use, also in a container with a quota."""
-    count = len(os.sched_getaffinity(0))
-    with contextlib.suppress(OSError, ValueError):
-        quota, period = map(int, _CGROUP_CPU.read_text().split())  # "max 100000" where there is none
-        count = min(count, max(1, quota // period))
-    return count
 
 
 def available_memory() -> int:

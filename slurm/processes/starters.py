@@ -5,17 +5,16 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
-import sys
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import ClassVar
 
 from ecgan.errors import UserError
+from ecgan.runtime import mpi
 from ecgan.runtime.programs import ask, first_line
 from ecgan.runtime.requirements import REINSTALL, Finding
-from slurm.processes.rank import DONE, STOPPED, Origin, RankOutcome
+from slurm.processes.ends import DONE, STOPPED
+from slurm.processes.rank import Origin, RankOutcome
 from slurm.processes.session import Session
 
 #: Seconds that mpirun waits after SIGCONT, at which ranks stop (`slurm.processes.rank`), and again after SIGTERM before
@@ -61,7 +60,7 @@ class Starter(ABC):
         return {}
 
     def status(self, code: int, outcomes: Sequence[RankOutcome]) -> int:
-        """How the ranks ended (as in `slurm.processes.rank`), by the exit code of what we started and what they
+        """How the ranks ended (as in `slurm.processes.ends`), by the exit code of what we started and what they
         left to read."""
         all_told = len(outcomes) == self.count and len({outcome.status for outcome in outcomes}) == 1
         if all_told and outcomes[0].status in (DONE, STOPPED):  # whatever ended the starter: the work is done, or saved
@@ -95,7 +94,7 @@ class Alone(Starter):
 
 
 def check_mpirun() -> Finding:
-    path = find_mpi("mpirun")
+    path = mpi.find_program("mpirun")
     if path is None:
         return Finding("none", OPEN_MPI)
     works, answer = ask([path, "--version"])
@@ -144,7 +143,7 @@ def here(count: int) -> Starter:
 def mpirun(count: int) -> list[str]:
     """The words that start `count` ranks: here, or in an allocation on its nodes. Raises UserError if there is no
     mpirun."""
-    path = find_mpi("mpirun")
+    path = mpi.find_program("mpirun")
     if path is None:
         fact = "no mpirun: install this project with pip, which brings Open MPI"
         raise UserError(fact, hint="or use <ranks=1>")
@@ -158,8 +157,3 @@ def mpirun_complaint(log: str) -> str | None:
     framed = re.findall(r"^-{20,}\n(.+?)\n-{20,}$", log, re.MULTILINE | re.DOTALL)
     told = next((text for text in framed if not text.startswith(_OF_RANKS)), None)
     return f"mpirun: {' '.join(told.split())}"[:_LONGEST] if told else None
-
-
-def find_mpi(program: str) -> str | None:
-    """mpirun or mpicc: the environment's own, since it need not be activated; else the PATH's."""
-    return shutil.which(str(Path(sys.prefix) / "bin" / program)) or shutil.which(program)

@@ -185,8 +185,8 @@ def test_what_a_kill_leaves_is_cleared_and_what_is_being_written_is_not(tmp_path
         path.touch()
     folder.mkdir()
     (folder / "G.safetensors").touch()
-    write = "import sys, time; from pathlib import Path; from ecgan.files import *; file = open(sys.argv[1], 'wb'); "
-    write += "hold(file.fileno()); print('held', flush=True); time.sleep(600)"
+    write = "import sys, time; from ecgan.files import _hold; file = open(sys.argv[1], 'wb'); "
+    write += "_hold(file.fileno()); print('held', flush=True); time.sleep(600)"
     living = tmp_path / ".fedcba9876543210.part"
     writer = subprocess.Popen([sys.executable, "-c", write, living], cwd=ROOT, stdout=subprocess.PIPE)
     assert writer.stdout is not None and writer.stdout.readline() == b"held\n"

@@ -15,7 +15,7 @@ import pytest
 from conftest import wait_until
 
 from slurm.processes import ranks as module
-from slurm.processes.rank import DONE, STOPPED
+from slurm.processes.ends import DONE, STOPPED
 from slurm.processes.ranks import Ranks
 from slurm.processes.session import Session
 from slurm.processes.starters import here

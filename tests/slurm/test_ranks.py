@@ -11,7 +11,8 @@ import pytest
 from conftest import commands, wait_until, write_pairs
 
 from ecgan.errors import UserError
-from slurm.processes.rank import DONE, FAILED, STOPPED, Origin, in_a_line
+from slurm.processes.ends import DONE, FAILED, STOPPED
+from slurm.processes.rank import Origin, in_a_line
 from slurm.processes.ranks import Ranks
 from slurm.processes.starters import Starter, here
 from slurm.starters import Allocation, in_allocation

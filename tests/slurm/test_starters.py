@@ -5,10 +5,11 @@ from __future__ import annotations
 import pytest
 
 from ecgan.errors import UserError
+from ecgan.runtime import mpi
 from jobs.options import in_words
 from slurm import script
-from slurm.processes import starters
-from slurm.processes.rank import DONE, FAILED, STOPPED, RankOutcome
+from slurm.processes.ends import DONE, FAILED, STOPPED
+from slurm.processes.rank import RankOutcome
 from slurm.processes.starters import Starter, here
 from slurm.site import Site
 from slurm.starters import LAUNCHERS, Allocation, in_allocation
@@ -49,7 +50,7 @@ def test_mpirun_starts_so_many_here() -> None:
 
 
 def test_without_mpirun_one_rank_is_advised(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(starters, "find_mpi", lambda program: None)
+    monkeypatch.setattr(mpi, "find_program", lambda name: None)
     with pytest.raises(UserError) as caught:
         _ = here(2).command
     assert in_words(caught.value).endswith("or use --ranks 1")

@@ -15,7 +15,8 @@ from PIL import Image
 
 from ecgan.config import ModelConfig
 from ecgan.data import images, testset
-from ecgan.data.testset import Fault, check_pictures, find_test_set, squeezed
+from ecgan.data.faults import Fault
+from ecgan.data.testset import check_pictures, find_test_set, squeezed
 
 MODEL = ModelConfig()
 

@@ -17,7 +17,7 @@ from conftest import draw_photo
 from PIL import Image
 
 from ecgan.config import ModelConfig
-from ecgan.data.testset import Fault
+from ecgan.data.faults import Fault
 from ecgan.errors import UserError
 from ecgan.files import sha256_of
 from jobs.generate import manifest, merge, outcomes, replacing, strays, work

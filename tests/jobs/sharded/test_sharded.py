@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from ecgan.data.testset import Fault
+from ecgan.data.faults import Fault
 from ecgan.errors import UserError
 from jobs import faults, stop
 from jobs.run import attempts

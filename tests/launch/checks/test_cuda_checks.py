@@ -69,7 +69,9 @@ def test_pieces_of_cuda_are_told_one_by_one(made_up_cuda: Path, monkeypatch: pyt
     assert "cuDNN 9 dropped functions" in rows_of_cuda()["standing in"].found
 
 
-def test_cuda_that_does_not_go_with_the_rest(made_up_cuda: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_cuda_that_does_not_go_with_the_rest(
+    made_up_cuda: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     nvcc(made_up_cuda / "bin").write_text("#!/bin/sh\necho 'Cuda compilation tools, release 13.1, V13.1.115'\n")
     toolkit(made_up_cuda / "include", made_up_cuda / "lib64", 13)
     assert checks.nvcc(cuda.find()).state == "ok"
@@ -77,6 +79,10 @@ def test_cuda_that_does_not_go_with_the_rest(made_up_cuda: Path, monkeypatch: py
     (made_up_cuda / "include/crt/host_config.h").write_text("#if __GNUC__ > 5\n")
     row = checks.nvcc(cuda.find())
     assert row.state == "note" and "g++ up to 5" in row.how and "cc_path" in row.how
+    program(tmp_path, "clang++", 'test "$1" = -dumpversion && echo 17')
+    with monkeypatch.context() as patch:
+        patch.setenv("cc_path", str(tmp_path / "clang++"))
+        assert checks.nvcc(cuda.find()).state == "ok"
     monkeypatch.setattr(devices, "gpu_archs", lambda: [86])
     monkeypatch.setattr(checks, "_driver_version", lambda: (12, 4))
     assert "driver is older than CUDA 13" in checks.nvcc(cuda.find()).how

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from ecgan.runtime import mpi as open_mpi
 from launch.checks import mpi
-from slurm.processes import resources
 
 
 def test_a_check_that_fails_keeps_the_name_of_its_row(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -14,7 +14,7 @@ def test_a_check_that_fails_keeps_the_name_of_its_row(monkeypatch: pytest.Monkey
 
     monkeypatch.setattr(mpi, "ask", lambda command: (True, "made up"))  # starts nothing
     names = [row.name for row in mpi.check.rows()]
-    for module, name in ((resources, "cores"), (mpi, "find_mpi"), (mpi, "installed")):
+    for module, name in ((mpi, "cores"), (open_mpi, "find_program"), (mpi, "installed")):
         monkeypatch.setattr(module, name, fail)
     monkeypatch.delenv("mpicc_path", raising=False)
     failed = mpi.check.rows()
