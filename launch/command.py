@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import inspect
 import itertools
 import os
 import re
@@ -137,8 +138,11 @@ def _add_options(
     parser: _Parser, cls: type, choices: Mapping[str, Sequence[str]], shared: dict[str, Any] | None = None
 ) -> None:
     """`shared`: options by name that another class may have, too; those of this one join them."""
-    hints = typing.get_type_hints(cls)
-    for field in (field for field in dataclasses.fields(cls) if field.metadata):
+    hints, own = typing.get_type_hints(cls), inspect.get_annotations(cls)
+    # What all work has comes after what this one is about.
+    for field in sorted(dataclasses.fields(cls), key=lambda field: field.name not in own):
+        if not field.metadata:
+            continue
         if shared and field.name in shared:
             shared[field.name].help += f"; {field.metadata['help']}"
             continue

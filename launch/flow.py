@@ -9,10 +9,10 @@ import contextlib
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 from ecgan.errors import UserError
-from ecgan.runtime.devices import Device, DeviceChoice
+from ecgan.runtime.devices import Device
 from jobs.run import lock, record
 from jobs.run.attempts import MERGE, shard_unit
 from jobs.run.find import is_run
@@ -21,25 +21,12 @@ from jobs.run.kind import Kind
 from jobs.run.state import State
 from jobs.run.submission import Submission
 from jobs.sharded.finish import FinishJob
+from jobs.sharded.settings import ShardedSettings
 from jobs.sharded.work import Remark, Request, Work
 from launch import on_cluster, on_this_machine, snapshot
-from launch.cluster_options import Settings, SubmitOptions, cluster_for
+from launch.cluster_options import SubmitOptions, cluster_for
 from launch.command import DONE, SOME_FAILED, parse_both, use_cache, use_threads
 from slurm.scheduler import Batch, Cluster
-
-
-class ShardedSettings(Settings, Protocol):
-    """What the flow asks of the options of any sharded work: a dataclass that also has what the work is to be."""
-
-    @property
-    def device(self) -> DeviceChoice: ...
-    @property
-    def workers(self) -> int | None: ...
-    @property
-    def threads(self) -> int | None: ...
-    @property
-    def cache_dir(self) -> str | None: ...
-
 
 SettingsT = TypeVar("SettingsT", bound=ShardedSettings)
 RequestT = TypeVar("RequestT", bound=Request)

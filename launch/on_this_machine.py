@@ -72,7 +72,7 @@ def carry_out(work: Work, asked: int | None, environment: Mapping[str, str], hel
 def _make(work: Work, workers: Sequence[Mapping[str, str]], held: int) -> list[JobOutcome]:
     """Runs every shard, with one bar over all; raises what interrupts it, workers ended."""
     pool = LocalPool(workers, work.run.logs, keep_open=[held])
-    with progress_bar(work.total, work.kind.doing, "picture", initial=work.done) as bar:
+    with progress_bar(work.total, work.kind.doing, work.kind.unit, initial=work.done) as bar:
 
         def tick() -> None:
             known = read_shards(work.run.shards)

@@ -42,19 +42,19 @@ def train(request: TrainRequest, environment: Mapping[str, str], held: int) -> i
 
 def _watch(request: TrainRequest, ranks: Ranks) -> None:
     """One bar over all steps, from the record that rank 0 updates."""
-    plan, first = request.plan, request.before["step"]
+    plan, first = request.plan, request.before["done"]
     with progress_bar(plan.steps, Kind.TRAINING.doing, Kind.TRAINING.unit, initial=first) as bar:
         while not ranks.wait(_TICK):
             told = record.read(request.run)
-            if not told.state.is_at_work or told.step is None:
+            if not told.state.is_at_work or told.done is None:
                 bar.unpause()  # loading and compiling are not training: rate and ETA leave them out
                 continue
             shown = [f"{told.images_per_second:.2f} pictures/s"] if told.images_per_second else []
             shown += [f"{name} {value:.3g}" for name, value in (told.losses or {}).items()]
             bar.set_postfix_str(", ".join(shown), refresh=False)
-            if told.step > bar.n:
+            if told.done > bar.n:
                 bar.total = told.total
-                bar.update(told.step - bar.n)
+                bar.update(told.done - bar.n)
 
 
 def _stop(request: TrainRequest, ranks: Ranks, by_user: bool) -> int:
@@ -78,14 +78,14 @@ def _report(run_dir: RunDir, ranks: Ranks, use: str) -> int:
     """Says how it ended; returns the exit status."""
     told = record.read(run_dir)
     if ranks.status == ends.DONE:
-        print(f"done: {told.last_state}; {use} {run_dir.path}")
+        print(f"done: {told.last_checkpoint}; {use} {run_dir.path}")
         return DONE
     if ranks.status == ends.STOPPED:
-        print(f"stopped after step {told.step}; the same command goes on from there", file=sys.stderr)
+        print(f"stopped after step {told.done}; the same command goes on from there", file=sys.stderr)
         return STOPPED
     trouble = ranks.trouble() or "unknown"
     print(f"error: {trouble} (logs in {run_dir.logs})", file=sys.stderr)
     record.update(run_dir, State.FAILED, error=trouble, log=str(run_dir.logs))
-    if told.last_state:
-        print(f"the last state is {told.last_state}: the same command goes on from there", file=sys.stderr)
+    if told.last_checkpoint:
+        print(f"the last state is {told.last_checkpoint}: the same command goes on from there", file=sys.stderr)
     return SOME_FAILED

@@ -10,6 +10,8 @@ from typing import Literal, NamedTuple, get_args
 import cv2
 import numpy as np
 
+from ecgan.scoring.reading import Reading
+
 Variant = Literal["rgb", "hsv", "hue"]
 VARIANTS: tuple[Variant, ...] = get_args(Variant)
 #: The one that counts in the total: it sees everything of a colour.
@@ -32,33 +34,21 @@ _HISTOGRAMS: dict[Variant, _Histogram] = {
 }
 
 
-class Style(NamedTuple):
-    """`correlation` in -1..1; None where it is undefined, which `reason` explains and which counts as 0."""
-
-    correlation: float | None
-    reason: str = ""
-
-
-def compare(picture: np.ndarray, reference: np.ndarray) -> dict[Variant, Style]:
-    """Every variant, of two pictures (H, W, 3) uint8 RGB, whose sizes may differ."""
+def compare(picture: np.ndarray, reference: np.ndarray) -> dict[Variant, Reading]:
+    """Every variant, in -1..1, of two pictures (H, W, 3) uint8 RGB, whose sizes may differ."""
     return {variant: _compare(picture, reference, variant) for variant in VARIANTS}
 
 
-def mean(styles: list[dict[Variant, Style]]) -> dict[Variant, float]:
-    """Over all pictures, of which there must be one at least; undefined ones count as 0."""
-    return {variant: float(np.mean([each[variant].correlation or 0.0 for each in styles])) for variant in VARIANTS}
-
-
-def _compare(picture: np.ndarray, reference: np.ndarray, variant: Variant) -> Style:
+def _compare(picture: np.ndarray, reference: np.ndarray, variant: Variant) -> Reading:
     for name, image in (("the picture", picture), ("the reference", reference)):
         if (image == image[:1, :1]).all():
-            return Style(None, f"{name} is of a single colour")
+            return Reading(None, f"{name} is of a single colour")
         if variant == "hue" and (image == image[..., :1]).all():
-            return Style(None, f"{name} is grey and has no hue")
+            return Reading(None, f"{name} is grey and has no hue")
     one, other = (_histogram(image, _HISTOGRAMS[variant]) for image in (picture, reference))
     if not one.std() or not other.std():  # OpenCV would say 1
-        return Style(None, "every colour is equally frequent")
-    return Style(float(cv2.compareHist(one, other, cv2.HISTCMP_CORREL)))
+        return Reading(None, "every colour is equally frequent")
+    return Reading(float(cv2.compareHist(one, other, cv2.HISTCMP_CORREL)))
 
 
 def _histogram(image: np.ndarray, form: _Histogram) -> np.ndarray:

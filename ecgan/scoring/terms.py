@@ -15,6 +15,7 @@ import numpy as np
 from ecgan.scoring import style, total
 from ecgan.scoring.aesthetic import Scorer
 from ecgan.scoring.agreement import Agreement
+from ecgan.scoring.reading import Reading
 
 #: Networks that a term may need.
 Judge = Literal["inception", "segmenter", "aesthetic"]
@@ -32,13 +33,6 @@ class Seen(NamedTuple):
     reference: np.ndarray
     agreement: Agreement | None = None
     aesthetic: Scorer | None = None
-
-
-class Reading(NamedTuple):
-    """A number of one picture; None where it is undefined, which `reason` explains."""
-
-    value: float | None
-    reason: str = ""
 
 
 class Number(NamedTuple):
@@ -87,7 +81,7 @@ class Term:
 
 
 def _style(seen: Seen) -> list[Reading]:
-    return [Reading(*found) for found in style.compare(seen.picture, seen.reference).values()]
+    return list(style.compare(seen.picture, seen.reference).values())
 
 
 def _mask_accuracy(seen: Seen) -> list[Reading]:

@@ -9,15 +9,15 @@ from ecgan.colour import ColourTransfer
 from ecgan.config import Spade, Upsampling
 from ecgan.data.images import ENCODINGS, Format, Size
 from ecgan.errors import UserError
-from ecgan.runtime.devices import DeviceChoice
-from jobs.bounds import at_least, between, insist_on_bounds
+from jobs.bounds import at_least, between
 from jobs.options import option, parse_size
+from jobs.sharded.settings import ShardedSettings
 
 _WITH_QUALITY = " and ".join(encoding.name for encoding in ENCODINGS.values() if encoding.has_quality)
 
 
 @dataclass(frozen=True)
-class GenerateSettings:
+class GenerateSettings(ShardedSettings):
     input_path: str = option("data/test", "test set: folder with label_to_img.json and the masks' folder", path=True)
     img_path: str = option("data/train/imgs", "folder of the reference photos", path=True)
     checkpoint: str | None = option(
@@ -28,14 +28,6 @@ class GenerateSettings:
     )
     output_path: str = option("results", "folder that gets the pictures, all of them or none", path=True)
     shards: int = option(1, "parts into which the masks are split", at_least(1))
-    workers: int | None = option(
-        None, "processes on this machine; by default what GPUs, cores and memory allow", at_least(1), here=True
-    )
-    threads: int | None = option(
-        None, "CPU threads of each of them; by default OMP_NUM_THREADS, else its share of the cores", at_least(1)
-    )
-    cluster: str = option("auto", "where to run")
-    device: DeviceChoice = option("auto", "what to compute on")
     batch: int = option(1, "pictures that go through the network together on a GPU; on the CPU always one", at_least(1))
     seed: int = option(0, "seed of the noise in the styles")
     spade: Spade = option("exact-sparse", "compute what the mask decides once for all like pixels, or at each")
@@ -50,15 +42,13 @@ class GenerateSettings:
     network_size: str | None = option(None, "WIDTHxHEIGHT of an original's network that has no opt.txt")
     num_upsampling_layers: Upsampling | None = option(None, "upsampling layers of an original that has no opt.txt")
     on_bad_input: Literal["stop", "skip"] = option("stop", "bad input: stop before any work, or finish without it")
-    cache_dir: str | None = option(None, "folder of compiled code; by default ECGAN_CACHE or ~/.cache/ecgan", path=True)
     overwrite: bool = option(
         False, "replace results and unfinished runs that are not of these settings and masks, or changed since"
     )
     retry_failed: bool = option(False, "make only the pictures that failed in the last run")
-    dry_run: bool = option(False, "print the plan and do nothing")
 
     def __post_init__(self) -> None:
-        insist_on_bounds(self)
+        super().__post_init__()
         if not ENCODINGS[self.format].has_quality and self.quality != GenerateSettings.quality:
             raise UserError(f"--quality is {_WITH_QUALITY}'s: --format {self.format} has none")
         self.picture_size, self.network  # noqa: B018  # raise now if they are malformed

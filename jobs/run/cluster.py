@@ -59,8 +59,10 @@ def _state(submission: Submission, said: State, last: dict[str, Details]) -> Sta
         return State.CANCELLED
     if not last:
         return State.SUBMITTED
+    if said.is_own and any(known.outcome is None for known in last.values()):
+        return said
     if TRAINING in last:
-        return last[TRAINING].outcome or (said if said.is_at_work else State.STARTING)
+        return last[TRAINING].outcome or State.STARTING
     if MERGE in last:
         return last[MERGE].outcome or State.MERGING
     waits = all(known.outcome and known.outcome.goes_on for known in last.values())

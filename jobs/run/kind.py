@@ -13,12 +13,14 @@ from enum import Enum
 class About:
     """`doing`: what a bar says; by default the kind's name. `unit`: what it makes so many of.
 
+    `plan`: a key that its plan has and that of no other kind, by which a run is known that does not say what it is.
     `suffix`: of its folder's name, where that lies by default beside the results folder that it is of; None: below
     runs/.
     """
 
     doing: str = ""
     unit: str = "picture"
+    plan: str | None = None
     suffix: str | None = None
 
 
@@ -29,14 +31,15 @@ class Kind(str, Enum):
     """Equal to its name in files. See `About` for the attributes. One that this version does not know, as a later one's
     record may have it, is called by its name."""
 
-    TRAINING = "training", About(unit="step")
-    GENERATION = "generation", About("generating", suffix=".run")
-    SCORING = "scoring", About(suffix=".score")
+    TRAINING = "training", About(unit="step", plan="pairs")
+    GENERATION = "generation", About("generating", plan="painting", suffix=".run")
+    SCORING = "scoring", About(plan="judges", suffix=".score")
     #: Compiling on a node, for the doctor.
     WARMING = "warming", _NOTHING
 
     doing: str
     unit: str
+    plan: str | None
     suffix: str | None
 
     def __new__(cls, name: str, about: About = _NOTHING) -> Kind:

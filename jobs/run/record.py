@@ -19,17 +19,26 @@ from jobs.run.folder import RunDir
 from jobs.run.kind import Kind
 from jobs.run.state import State
 
-#: What tells a plan's kind, where the record does not.
-_PLANS = {"painting": Kind.GENERATION, "judges": Kind.SCORING, "pairs": Kind.TRAINING}
+#: What records of before have beside or instead of a field. There `done` of a training was pictures, and `step` steps.
+_FORMER = {"step": "done", "last_state": "last_checkpoint"}
+_UNKNOWN = Kind("run")
 
 
 @dataclass(frozen=True, kw_only=True)
 class RunRecord:
     """What a run says of itself; None: not known (yet).
 
-    `total`: its steps if it is a training, else its pictures, of which `done` and `failed` are so many, `before` of
-    those done when it was begun, and `missing` at its end. `step`: as `done`, of a training, whose records of before
-    counted pictures there.
+    `kind`, `state`: what it is, and how it stands. `total`: its steps if it is a training, else its pictures (`unit`).
+    `done`, `failed`: how many of them are made and can't be. `missing`: how many were neither at its end.
+    `before`: how many were done when it was begun.
+
+    `epoch`: of a training, which it is in, of so many `epochs`. `images_per_second`: its speed, in pictures.
+    `eta_seconds`: how long it will still take at that. `losses`: of its last step, by name.
+    `ranks`: how many processes it has. `device`: what they compute on. `hosts`: on which machines.
+    `last_checkpoint`: path of the last state that was saved.
+
+    `warning`: what went wrong without ending it. `error`: what ended it. `log`: where more is said of that.
+    `updated`: when all this was written.
     """
 
     kind: Kind
@@ -39,7 +48,6 @@ class RunRecord:
     failed: int | None = None
     missing: int | None = None
     before: int | None = None
-    step: int | None = None
     epoch: int | None = None
     epochs: int | None = None
     images_per_second: float | None = None
@@ -48,7 +56,7 @@ class RunRecord:
     ranks: int | None = None
     device: str | None = None
     hosts: tuple[str, ...] = ()
-    last_state: str | None = None
+    last_checkpoint: str | None = None
     warning: str | None = None
     error: str | None = None
     log: str | None = None
@@ -80,24 +88,29 @@ def update(run: RunDir, state: State | None = None, **changes: Any) -> RunRecord
 def read(run: RunDir) -> RunRecord:
     """What the run has said: PLANNED if nothing yet, UNREADABLE if it can't be understood."""
     try:
-        known = {"kind": _kind(run)} | values.fitting(RunRecord, values.read_object(run.status))
+        said = values.read_object(run.status)
+        said |= {name: said[former] for former, name in _FORMER.items() if former in said}
+        known = values.fitting(RunRecord, said)
+        if "kind" not in known:
+            known["kind"] = _kind(run)
         return RunRecord(**known)
     except FileNotFoundError:
         return RunRecord(kind=_kind(run), state=State.PLANNED)
     except (OSError, ValueError, TypeError):
         fault = f"{run.status} can't be read as a run's status"
-        return RunRecord(kind=Kind("run"), state=State.UNREADABLE, error=fault)
+        return RunRecord(kind=_UNKNOWN, state=State.UNREADABLE, error=fault)
 
 
 def kind_of(run: RunDir) -> Kind | None:
-    """What the run in this folder is, from what it says of itself, else from its plan; None if that is not known."""
+    """What the run in this folder is, from what it says of itself, else from its plan: "run" if that is of no kind that
+    this version knows. None if there is neither, or nothing that can be understood."""
     with contextlib.suppress(OSError, ValueError):
         found = values.read_object(run.status).get("kind")
         if isinstance(found, str):
             return Kind(found)
     with contextlib.suppress(OSError, ValueError):
-        plan = values.read_object(run.plan)
-        return next((kind for key, kind in _PLANS.items() if key in plan), None)
+        if plan := values.read_object(run.plan):
+            return next((kind for kind in Kind if kind.plan in plan), _UNKNOWN)
     return None
 
 
@@ -118,5 +131,5 @@ def _write(run: RunDir, record: RunRecord) -> RunRecord:
 
 
 def _kind(run: RunDir) -> Kind:
-    """What a run that has not said it is, by its folders."""
-    return Kind.TRAINING if run.states.is_dir() else Kind.GENERATION
+    """What a run that has not said it is: by its plan, else by its folders, as they were before kinds were said."""
+    return kind_of(run) or (Kind.TRAINING if run.states.is_dir() else Kind.GENERATION)

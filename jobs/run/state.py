@@ -18,6 +18,7 @@ class Meaning:
     `goes_on`: it may change by itself; what does not is over until somebody runs it again.
     `ends_unsaid`: a kill ends it without a word, so whether it still holds must be seen from elsewhere.
     `is_settled`: a run that has written this has come to its end, and no scheduler can add to it.
+    `is_own`: while a job lives, the run's own word for this stands before what follows from its having begun.
     `begins_again`: something is left to do; if the run is held nonetheless, somebody has begun again.
 
     `prepares`: what takes time is not yet the work, so rates and times to go leave it out.
@@ -33,6 +34,7 @@ class Meaning:
     goes_on: bool = False
     ends_unsaid: bool = False
     is_settled: bool = False
+    is_own: bool = False
     begins_again: bool = False
     prepares: bool = False
     is_at_work: bool = False
@@ -49,8 +51,8 @@ class State(str, Enum):
     PLANNED = "planned", Meaning("not begun", goes_on=True)
     SUBMITTED = "submitted", Meaning("submitted: no job of it has begun yet", goes_on=True)
     STARTING = "starting", Meaning(goes_on=True, ends_unsaid=True, prepares=True)
-    RUNNING = "running", Meaning(goes_on=True, ends_unsaid=True, is_at_work=True)
-    REQUEUED = "requeued", Meaning("back in the queue; it goes on when Slurm starts it again", goes_on=True)
+    RUNNING = "running", Meaning(goes_on=True, ends_unsaid=True, is_own=True, is_at_work=True)
+    REQUEUED = "requeued", Meaning("back in the queue; it goes on when the scheduler starts it again", goes_on=True)
     MERGING = "merging", Meaning("all shards have ended; the results are being verified", goes_on=True)
     STOPPING = "stopping", Meaning("stopping: its processes are ending", goes_on=True, is_ending=True)
     SILENT = (
@@ -64,7 +66,7 @@ class State(str, Enum):
     DONE = "done", Meaning(is_settled=True, is_success=True)
     INCOMPLETE = (
         "incomplete",
-        Meaning("incomplete: pictures are missing; the same command makes them", is_settled=True, begins_again=True),
+        Meaning("incomplete: some are missing; the same command makes them", is_settled=True, begins_again=True),
     )
     FAILED = (
         "failed",
@@ -82,6 +84,7 @@ class State(str, Enum):
     goes_on: bool
     ends_unsaid: bool
     is_settled: bool
+    is_own: bool
     begins_again: bool
     prepares: bool
     is_at_work: bool

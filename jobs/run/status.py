@@ -43,9 +43,12 @@ class Status(RunRecord):
         return not self.state.goes_on
 
     def to_json(self) -> dict[str, Any]:
-        """Everything, for json.dumps; losses that are not finite as words that float() reads."""
+        """Everything, for json.dumps; losses that are not finite as words that float() reads. `step` and `last_state`:
+        for scripts of before, what the record has under other names."""
         losses = {name: to_json(value) for name, value in (self.losses or {}).items()}
-        return asdict(self) | {"losses": losses, "is_over": self.is_over}
+        step = self.done if self.kind is Kind.TRAINING else None
+        former = {"step": step, "last_state": self.last_checkpoint}
+        return asdict(self) | former | {"losses": losses, "is_over": self.is_over}
 
 
 def read_status(path: Path, now: datetime | None = None) -> Status:
@@ -98,7 +101,7 @@ def _completed(run: RunDir, status: Status, shards: list[Shard], tries: Tries) -
     logs = str(run.logs) if run.logs.is_dir() and any(run.logs.iterdir()) else None
     status = replace(status, log=status.log or logs)
     if status.kind is Kind.TRAINING:
-        return replace(status, done=status.step, requeues=max(0, len(tries.get(TRAINING, [])) - 1))
+        return replace(status, requeues=max(0, len(tries.get(TRAINING, [])) - 1))
     return _sharded(run, status, shards)
 
 

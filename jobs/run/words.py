@@ -34,9 +34,9 @@ def _rows(status: Status, now: datetime) -> Iterable[tuple[str, str]]:
     if status.jobs:
         yield "jobs", ", ".join(status.jobs) + _requeued(status.requeues)
     for line in status.scheduler:
-        yield "slurm", line
-    if status.last_state:
-        yield "saved", _with_age(Path(status.path), status.last_state, now)
+        yield "queue", line
+    if status.last_checkpoint:
+        yield "saved", _with_age(Path(status.path), status.last_checkpoint, now)
     for shard in status.shards:
         yield f"shard {shard.number}", _shard(shard)
     if status.warning:
@@ -55,7 +55,7 @@ def _progress(status: Status) -> str:
         text += f" ({math.floor(100 * (status.done or 0) / status.total)} %)"
     if status.epoch is not None:
         text += f", epoch {status.epoch}" + (f" of {status.epochs}" if status.epochs is not None else "")
-    return text + _failed(status.failed)
+    return text + _failed(status.failed) + (f", {status.missing} missing" if status.missing else "")
 
 
 def _failed(count: int | None) -> str:

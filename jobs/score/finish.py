@@ -15,7 +15,7 @@ import ecgan
 from ecgan.errors import UserError
 from ecgan.files import write_atomically, write_json
 from ecgan.palette import class_name
-from ecgan.scoring import frechet, terms, total
+from ecgan.scoring import frechet, reading, terms, total
 from ecgan.scoring.agreement import Agreement
 from ecgan.scoring.frechet import Gaussian, Moments
 from ecgan.scoring.terms import Term
@@ -123,9 +123,7 @@ class _Whole:
 
     def _mean(self, term: Term) -> dict[str, Any]:
         readings = {number: [row[number.column] for row in self.rows] for number in term.numbers}
-        entry: dict[str, Any] = {
-            number.key: float(np.mean([value or 0.0 for value in values])) for number, values in readings.items()
-        }
+        entry: dict[str, Any] = {number.key: reading.mean(values) for number, values in readings.items()}
         undefined = {number: values.count(None) for number, values in readings.items()}
         for number, count in undefined.items():
             if count:

@@ -36,7 +36,7 @@ class Report:
         self._samples: list[LoadedSample] = []
         self._unprinted: list[Mapping[str, float]] = []  # losses of the steps since the last line
         self._record_written = time.monotonic()
-        self.last_state: str | None = None
+        self.last_checkpoint: str | None = None
 
     def begin(self) -> None:
         """The networks are there; how far they have come is still to be seen."""
@@ -46,8 +46,8 @@ class Report:
                 self._run,
                 Kind.TRAINING,
                 State.STARTING,
-                step=before.step or 0,  # as the launcher or an earlier attempt had it
-                last_state=before.last_state,
+                done=before.done or 0,  # as the launcher or an earlier attempt had it
+                last_checkpoint=before.last_checkpoint,
                 total=self._plan.steps,
                 epochs=self._plan.settings.schedule.epochs,
                 ranks=self._world.size,
@@ -66,11 +66,11 @@ class Report:
             self._samples = samples.choose(plan.pairs, plan.settings.samples, plan.settings.model)
         hosts = ", ".join(dict.fromkeys(world.hosts))
         self.say(
-            f"{f'going on after step {step}' if self.last_state else 'beginning'}: {len(plan.pairs)} pairs, "
+            f"{f'going on after step {step}' if self.last_checkpoint else 'beginning'}: {len(plan.pairs)} pairs, "
             f"{plan.steps} steps in all, batch {plan.settings.batch_size} on {world.size} rank(s) "
             f"({plan.device}, {hosts}; gradients through {world.transport})"
         )
-        self.enter(State.STARTING, step=step)
+        self.enter(State.STARTING, done=step)
 
     def note(self, step: Step) -> None:
         """Takes note of a step that has ended."""
@@ -95,12 +95,12 @@ class Report:
         self.say(f"step {found.step}: {words} on {found.pairs} pairs held out")
 
     def saved(self, step: Step, path: str) -> None:
-        self.last_state = path
+        self.last_checkpoint = path
         self.say(f"saved {path}")
         self.enter(State.RUNNING, warning=None, **self._progress(step))
 
     def not_saved(self, message: str) -> None:
-        self.say(f"{message}: going on; the last one is {self.last_state or 'none'}")
+        self.say(f"{message}: going on; the last one is {self.last_checkpoint or 'none'}")
         self.enter(State.RUNNING, warning=message)
 
     def diverged(self, error: Diverged) -> str:
@@ -110,14 +110,14 @@ class Report:
                 for name in error.names:
                     failures.append(self._run.failures, Failure(name=name, reason=str(error), step=error.step))
         return (
-            f"the training diverged in {error}; the last good state is {self.last_state or 'none'}; "
+            f"the training diverged in {error}; the last good state is {self.last_checkpoint or 'none'}; "
             f"the batch's names are in {self._run.failures}. A lower --lr may help"
         )
 
     def enter(self, state: State, **changes: Any) -> None:
         """Updates the run's record."""
         if self._world.is_first:
-            record.update(self._run, state, last_state=self.last_state, **changes)
+            record.update(self._run, state, last_checkpoint=self.last_checkpoint, **changes)
             self._record_written = time.monotonic()
 
     def close(self) -> None:
@@ -144,10 +144,9 @@ class Report:
 
     def _progress(self, step: Step) -> dict[str, Any]:
         return {
-            "step": step.taken,
+            "done": step.taken,
             "total": self._clock.expected_steps(step.taken),
             "epoch": step.epoch,
-            "done": step.taken,
             "images_per_second": self._clock.images_per_second,
             "eta_seconds": self._clock.seconds_to_go(step.taken),
             "losses": step.losses,

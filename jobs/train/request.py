@@ -43,7 +43,7 @@ class TrainRequest:
     def before(self) -> dict[str, Any]:
         """What the run's record says from the start: how many steps have been taken, and where the last state is."""
         found = self.resumption
-        return {"step": found.step, "last_state": str(found.path)} if found else {"step": 0}
+        return {"done": found.step, "last_checkpoint": str(found.path)} if found else {"done": 0}
 
 
 def check(settings: TrainSettings, elsewhere: tuple[Device, int] | None = None) -> TrainRequest:

@@ -74,7 +74,7 @@ def compare_with_state(plan: TrainPlan, run: RunDir) -> Resumption | None:
 def insist_on_beginning(run: RunDir, damaged: Sequence[str] = ()) -> None:
     """For who has found no whole state: raises UserError if there has been one, which beginning anew would lose."""
     state.insist_on_none(run.states, damaged)
-    last = record.read(run).last_state
+    last = record.read(run).last_checkpoint
     if last is not None:
         raise UserError(
             f"{run.path} holds a training whose states are gone; the last was {last}",

@@ -122,7 +122,7 @@ class Training:
     def _load(self, found: state.SavedState) -> Standing:
         found.load_into(self.trainee)
         standing = standing_of(found)
-        self._report.last_state = str(found.path)
+        self._report.last_checkpoint = str(found.path)
         self._best.go_on(standing.best)
         self._began = standing.began
         return standing

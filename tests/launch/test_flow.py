@@ -31,6 +31,7 @@ from jobs.run.state import State
 from jobs.run.status import read_status
 from jobs.sharded import numbering
 from jobs.sharded.finish import Finish
+from jobs.sharded.settings import ShardedSettings
 from jobs.sharded.shard import Share
 from jobs.sharded.work import Remark, Request, Work
 from launch import flow
@@ -45,15 +46,11 @@ from slurm.schedulers import SCHEDULERS
 
 
 @dataclass(frozen=True)
-class PixelSettings:
+class PixelSettings(ShardedSettings):
     pictures: str = option("pictures", "folder of the pictures")
     shards: int = option(1, "parts into which they are split")
-    workers: int | None = option(None, "processes on this machine")
-    threads: int | None = option(None, "CPU threads of each")
     cluster: str = option("local", "where to run")
     device: DeviceChoice = option("cpu", "what to compute on")
-    cache_dir: str | None = option(None, "folder of compiled code")
-    dry_run: bool = option(False, "print the plan and do nothing")
 
 
 @dataclass(frozen=True)

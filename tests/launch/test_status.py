@@ -24,8 +24,8 @@ STATUS = ROOT / "launch" / "status.py"
 HOLD = (
     "import sys; from pathlib import Path; from jobs.run import lock, record; from jobs.run.folder import RunDir\n"
     "from jobs.run.state import State; run = RunDir(Path(sys.argv[1])); lock.take(run)\n"
-    "record.begin(run, 'training', State.RUNNING, step=1, total=9); print('held', flush=True); sys.stdin.read()\n"
-    "record.update(run, State.DONE, step=9)\n"
+    "record.begin(run, 'training', State.RUNNING, done=1, total=9); print('held', flush=True); sys.stdin.read()\n"
+    "record.update(run, State.DONE, done=9)\n"
 )
 
 
@@ -43,7 +43,7 @@ def entries(folder: Path, *options: object) -> list[dict[str, Any]]:
 def made(path: Path, state: State = State.DONE) -> RunDir:
     run = RunDir(path)
     run.create()
-    record.begin(run, Kind.TRAINING, state, step=5, total=10)
+    record.begin(run, Kind.TRAINING, state, done=5, total=10)
     return run
 
 
@@ -106,6 +106,7 @@ def test_json(tmp_path: Path) -> None:
     (entry,) = entries(tmp_path)
     assert (entry["path"], entry["kind"], entry["state"]) == ("runs/a", "training", "done")
     assert (entry["done"], entry["total"], entry["is_over"]) == (5, 10, True)
+    assert entry["step"] == 5 and entry["last_state"] is None  # as they were called
 
 
 def test_options_from_a_file(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import pytest
 import scipy.linalg
 from conftest import draw_photo
 
-from ecgan.scoring import agreement, frechet, style
+from ecgan.scoring import agreement, frechet, reading, style
 from ecgan.scoring.total import total, without
 
 
@@ -22,10 +22,10 @@ def test_style_is_what_opencv_says() -> None:
     of_hue = [cv2.calcHist([image], [0], None, [180], [0, 180]) for image in hsv]
     for variant, histograms in zip(style.VARIANTS, (of_rgb, of_hsv, of_hue), strict=True):
         flat = [histogram.ravel() for histogram in histograms]
-        assert found[variant].correlation == cv2.compareHist(*flat, cv2.HISTCMP_CORREL)
-        assert found[variant].correlation == pytest.approx(np.corrcoef(*flat)[0, 1])
-        assert -1 <= found[variant].correlation < 0.99
-    assert all(each.correlation == pytest.approx(1.0) for each in style.compare(picture, picture).values())
+        assert found[variant].value == cv2.compareHist(*flat, cv2.HISTCMP_CORREL)
+        assert found[variant].value == pytest.approx(np.corrcoef(*flat)[0, 1])
+        assert -1 <= found[variant].value < 0.99
+    assert all(each.value == pytest.approx(1.0) for each in style.compare(picture, picture).values())
 
 
 def test_style_by_hand() -> None:
@@ -35,17 +35,17 @@ def test_style_by_hand() -> None:
     halves[:2], quarter[:3] = 255, 255
     a, b = np.zeros(4096), np.zeros(4096)
     a[0], a[-1], b[0], b[-1] = 8, 8, 4, 12
-    assert style.compare(halves, quarter)["rgb"].correlation == pytest.approx(np.corrcoef(a, b)[0, 1])
+    assert style.compare(halves, quarter)["rgb"].value == pytest.approx(np.corrcoef(a, b)[0, 1])
 
 
 def test_style_that_is_undefined_counts_as_nothing() -> None:
     photo = draw_photo(1, (64, 48))
     grey, constant = np.repeat(photo[..., :1], 3, axis=2), np.full((48, 64, 3), 90, np.uint8)
     of_grey, of_constant = style.compare(grey, photo), style.compare(photo, constant)
-    assert of_grey["hue"] == (None, "the picture is grey and has no hue") and of_grey["rgb"].correlation is not None
+    assert of_grey["hue"] == (None, "the picture is grey and has no hue") and of_grey["rgb"].value is not None
     assert set(of_constant.values()) == {(None, "the reference is of a single colour")}
-    mean = style.mean([of_grey, of_constant])
-    assert mean["hue"] == 0.0 and mean["rgb"] == of_grey["rgb"].correlation / 2
+    mean = {variant: reading.mean([of_grey[variant].value, of_constant[variant].value]) for variant in style.VARIANTS}
+    assert mean["hue"] == 0.0 and mean["rgb"] == of_grey["rgb"].value / 2
 
 
 def test_distance_of_known_gaussians() -> None:

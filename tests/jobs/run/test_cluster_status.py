@@ -30,7 +30,9 @@ class Run:
         self.submission = Submission((SubmittedJob("10", "training"),) if training else sharded)
         self.submission.save(self.dir.submission)
         kind = Kind.TRAINING if training else Kind.GENERATION
-        record.begin(self.dir, kind, State.SUBMITTED, total=10, done=2, before=2, step=0)
+        record.begin(
+            self.dir, kind, State.SUBMITTED, total=10, **({"done": 0} if training else {"done": 2, "before": 2})
+        )
 
     def attempt(self, unit: str, job: str, **details: Any) -> attempts.Attempt:
         return attempts.begin(self.dir.attempts, unit, job=job, log=f"/logs/{unit}", **details)
@@ -102,7 +104,7 @@ def test_attempts_of_an_earlier_submission_do_not_count(training: Run) -> None:
 def test_a_training_that_is_requeued_and_fails(training: Run) -> None:
     first = training.attempt(TRAINING, "10")
     assert training.status().state == "starting"
-    record.update(training.dir, State.RUNNING, step=4)
+    record.update(training.dir, State.RUNNING, done=4)
     assert (training.status().state, training.status().done) == ("running", 4)
     first.note(outcome=State.STOPPED, signal="SIGTERM")
     assert training.status().state == "stopped"
@@ -115,5 +117,20 @@ def test_cancelled_unless_it_was_done_before(training: Run) -> None:
     training.attempt(TRAINING, "10").note(outcome=State.STOPPED)
     Submission(training.submission.jobs, cancelled=now()).save(training.dir.submission)
     assert training.status().state == "cancelled" and training.status().is_over
-    record.update(training.dir, State.DONE, step=10)
+    record.update(training.dir, State.DONE, done=10)
     assert training.status().state == "done"
+
+
+@pytest.mark.parametrize("is_training, unit", [(True, TRAINING), (False, shard_unit(0))])
+def test_what_a_run_says_stands_while_its_job_lives(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_training: bool, unit: str
+) -> None:
+    """Whatever the state, if its line says so: nothing else needs to know it."""
+    run = Run(tmp_path / "run", is_training)
+    attempt = run.attempt(unit, "10")
+    record.update(run.dir, State.STOPPING)
+    seen = run.status().state
+    monkeypatch.setitem(vars(State.STOPPING), "is_own", True)
+    assert (seen, run.status().state) == (State.STARTING if is_training else State.RUNNING, State.STOPPING)
+    attempt.note(outcome=State.REQUEUED)
+    assert run.status().state is State.REQUEUED

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
+import re
 from pathlib import Path
 
 import pytest
 
+from ecgan.errors import UserError
+from jobs.generate.plan import GeneratePlan
 from jobs.run import record
 from jobs.run.find import run_of, runs_here
 from jobs.run.folder import RunDir, run_beside
@@ -14,6 +18,8 @@ from jobs.run.kind import Kind
 from jobs.run.state import State
 from jobs.run.status import read_status
 from jobs.run.words import describe
+from jobs.score.plan import ScorePlan
+from jobs.train.plan import TrainPlan
 
 
 @pytest.mark.parametrize("kind", Kind)
@@ -36,3 +42,23 @@ def test_a_kind_of_a_later_version_is_shown_by_its_name(tmp_path: Path) -> None:
     status = read_status(tmp_path)
     assert (status.kind, status.unit, status.to_json()["kind"]) == ("dreaming", "picture", "dreaming")
     assert describe(status)[0] == f"{tmp_path}: dreaming, done"
+
+
+@pytest.mark.parametrize("plan, kind", [(GeneratePlan, "generation"), (ScorePlan, "scoring"), (TrainPlan, "training")])
+def test_a_plan_tells_its_kind(tmp_path: Path, plan: type, kind: str) -> None:
+    run = RunDir(tmp_path)
+    run.plan.write_text(json.dumps(dict.fromkeys(field.name for field in dataclasses.fields(plan))))
+    assert record.kind_of(run) == record.read(run).kind == kind
+    run.status.write_text("{")
+    assert record.update(run, State.FAILED).kind == kind
+
+
+@pytest.mark.parametrize("damaged", [None, "{", "[1]"])
+def test_a_kind_of_a_later_version_is_not_written_over(tmp_path: Path, damaged: str | None) -> None:
+    run = RunDir(tmp_path)
+    run.plan.write_text('{"dreams": []}')
+    if damaged:
+        run.status.write_text(damaged)
+    for kind in Kind:
+        with pytest.raises(UserError, match=re.escape(str(tmp_path))):
+            record.insist_on_kind(run, kind)

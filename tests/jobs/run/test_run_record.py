@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import subprocess
 import sys
@@ -39,23 +40,23 @@ def test_what_is_not_told_stays(run: RunDir) -> None:
 
 
 def test_what_is_forgotten_is_gone(run: RunDir) -> None:
-    record.begin(run, TRAINING, State.RUNNING, step=3, warning="no room", hosts=("n1", "n2"))
+    record.begin(run, TRAINING, State.RUNNING, done=3, warning="no room", hosts=("n1", "n2"))
     record.update(run, warning=None)
     assert record.read(run) == record.update(run) and record.read(run).warning is None
     assert record.read(run).hosts == ("n1", "n2")
     record.begin(run, TRAINING, State.STARTING)
     told = record.read(run)
-    assert (told.step, told.hosts, told.unit) == (None, (), "step")
+    assert (told.done, told.hosts, told.unit) == (None, (), "step")
 
 
-def test_the_file_is_one_that_older_readers_know(run: RunDir) -> None:
-    record.begin(run, TRAINING, State.RUNNING, step=3, total=9, losses={"GAN": 0.5}, hosts=("n1",), epoch=1)
+def test_the_file_has_what_was_told_alone(run: RunDir) -> None:
+    record.begin(run, TRAINING, State.RUNNING, done=3, total=9, losses={"GAN": 0.5}, hosts=("n1",), epoch=1)
     values = json.loads(run.status.read_text())
     assert values.pop("updated")
     assert values == {
         "kind": "training",
         "state": "running",
-        "step": 3,
+        "done": 3,
         "total": 9,
         "losses": {"GAN": 0.5},
         "hosts": ["n1"],
@@ -69,9 +70,12 @@ def test_files_of_before_there_were_records(run: RunDir) -> None:
     assert told == RunRecord(
         kind=Kind.GENERATION, state=State.DONE, total=3, done=3, updated="2026-11-20T10:00:00+00:00"
     )
-    run.status.write_text('{"state": "running", "kind": "training", "step": 2, "warning": null, "later": [1]}')
+    former = {"done": 16, "step": 2, "last_state": "states/step-2", "warning": None, "later": [1]}  # 16 pictures
+    run.status.write_text(json.dumps({"state": "running", "kind": "training"} | former))
     told = record.read(run)
-    assert (told.kind, told.step, told.warning, told.hosts) == ("training", 2, None, ())
+    assert (told.kind, told.done, told.last_checkpoint) == ("training", 2, "states/step-2")
+    assert (told.warning, told.hosts) == (None, ())
+    assert record.update(run) == record.read(run) == dataclasses.replace(told, updated=record.read(run).updated)
 
 
 def test_nothing_said_yet(run: RunDir) -> None:

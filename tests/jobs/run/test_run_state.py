@@ -17,7 +17,7 @@ def test_meanings_do_not_contradict_each_other(state: State) -> None:
     assert not (state.goes_on and (state.is_settled or state.begins_again))
     assert state.goes_on or not (state.ends_unsaid or state.prepares or state.is_at_work)
     assert not state.goes_on or not (state.is_success or state.is_stop or state.is_failure)
-    assert not (state.is_success and state.begins_again)
+    assert not (state.is_success and state.begins_again) and not (state.is_own and not state.goes_on)
     assert sum((state.prepares, state.is_at_work, state.is_success, state.is_stop, state.is_failure)) <= 1
     assert state.words.split(":")[0].split(";")[0]
 

@@ -30,11 +30,10 @@ HOLD = (
 )
 TRAINING: dict[str, Any] = {
     "kind": "training",
-    "step": 1200,
     "total": 5000,
     "epoch": 3,
     "epochs": 20,
-    "done": 9600,
+    "done": 1200,
     "images_per_second": 4.125,
     "eta_seconds": 4350.0,
     "losses": {"GAN": 0.5, "VGG": 8.25},
@@ -74,7 +73,7 @@ def holder(run: RunDir) -> Iterator[subprocess.Popen[str]]:
 def test_running_training(run: RunDir, holder: subprocess.Popen[str]) -> None:
     saved = run.states / "step-00001000"
     saved.mkdir()
-    write(run, "running", **TRAINING, last_state=str(saved))
+    write(run, "running", **TRAINING, last_checkpoint=str(saved))
     status = read_status(run.path)
     assert (status.kind, status.state, status.is_over) == ("training", "running", False)
     assert (status.done, status.total, status.epoch, status.hosts) == (1200, 5000, 3, ("node1", "node2"))
@@ -154,7 +153,7 @@ def test_failure_names_its_log(run: RunDir) -> None:
 
 
 def test_warning_and_state_that_is_gone(run: RunDir) -> None:
-    write(run, "done", **TRAINING, warning="could not be saved", last_state=str(run.states / "step-1"))
+    write(run, "done", **TRAINING, warning="could not be saved", last_checkpoint=str(run.states / "step-1"))
     lines = describe(read_status(run.path))
     assert "  warning   could not be saved" in lines
     assert "  saved     states/step-1, which is no longer there" in lines
@@ -200,6 +199,7 @@ def test_generation_says_what_failed(tmp_path: Path) -> None:
     run.failures.write_text('{"name": "a", "reason": "no"}\n{"name": "b", "reason": "unreadable"}\n')
     (run.logs / "worker-0.log").touch()
     lines = describe(read_status(run.path))
+    assert "  pictures  0 of 150 (0 %), 2 failed, 2 missing" in lines
     assert f"  error     b: unreadable (2 such in {run.failures})" in lines and f"  log       {run.logs}" in lines
     Progress(run.shards, 1, 50).enter(State.FAILED, "no space left")
     assert "  error     shard 1: no space left" in describe(read_status(run.path))
@@ -214,9 +214,9 @@ def test_broken_status_is_said(run: RunDir, text: str) -> None:
 
 def test_values_of_wrong_types_are_left_out(run: RunDir) -> None:
     odd = dict.fromkeys(TRAINING, "odd") | {"kind": "training", "losses": {"GAN": math.nan, "VGG": math.inf}}
-    run.status.write_text(json.dumps(odd | {"state": "done", "last_state": 7}))
+    run.status.write_text(json.dumps(odd | {"state": "done", "last_checkpoint": 7}))
     status = read_status(run.path)
-    assert status.total is None and status.last_state is None and status.images_per_second is None
+    assert status.total is None and status.last_checkpoint is None and status.images_per_second is None
     assert describe(status)
     assert json.loads(json.dumps(status.to_json(), allow_nan=False))["losses"] == {
         "GAN": "NaN",

@@ -14,7 +14,8 @@ from ecgan.errors import UserError
 from ecgan.files import sha256_of, write_json
 from ecgan.runtime import starting
 from ecgan.scoring import terms
-from ecgan.scoring.terms import Reading, Seen, Term
+from ecgan.scoring.reading import Reading
+from ecgan.scoring.terms import Seen, Term
 from jobs.generate.manifest import MANIFEST
 from jobs.results.numbers import read_numbers
 from jobs.run import attempts, record

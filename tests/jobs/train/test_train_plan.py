@@ -174,7 +174,7 @@ def test_what_has_been_trained_is_not_begun_anew_without_a_word(tmp_path: Path) 
         compare_with_state(planned(), run)
     shutil.rmtree(run.states)
     assert compare_with_state(planned(), run) is None
-    record.begin(run, Kind.TRAINING, State.FAILED, last_state="there")
+    record.begin(run, Kind.TRAINING, State.FAILED, last_checkpoint="there")
     with pytest.raises(UserError, match="there.*resume=False"):
         compare_with_state(planned(), run)
 
