@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -108,49 +106,3 @@ class SegformerShape:
     heads: tuple[int, ...] = (1, 2, 5, 8)
     reductions: tuple[int, ...] = (8, 4, 2, 1)
     decoder: int = 256
-
-    @classmethod
-    def of(cls, shapes: Mapping[str, tuple[int, ...]]) -> SegformerShape:
-        """What tensors of these shapes belong to. Raises KeyError if that is no SegFormer of any size."""
-        encoder, stages = "segformer.encoder", range(len(cls.heads))
-        return cls(
-            classes=shapes["decode_head.classifier.weight"][0],
-            widths=tuple(shapes[f"{encoder}.patch_embeddings.{i}.proj.weight"][0] for i in stages),
-            depths=tuple(
-                len([name for name in shapes if re.fullmatch(rf"{encoder}\.block\.{i}\.\d+\.layer_norm_1\.bias", name)])
-                for i in stages
-            ),
-            reductions=tuple(shapes.get(f"{encoder}.block.{i}.0.attention.self.sr.weight", (1,))[-1] for i in stages),
-            decoder=shapes["decode_head.linear_fuse.weight"][0],
-        )
-
-    @property
-    def tensors(self) -> dict[str, tuple[int, ...]]:
-        """Names and shapes of all tensors that the network needs."""
-        encoder, decoder = "segformer.encoder", self.decoder
-        layers: dict[str, tuple[int, ...]] = {}  # shapes of their weights
-        for i, (fin, width) in enumerate(zip((3, *self.widths), self.widths, strict=False)):
-            kernel = 3 if i else 7
-            layers |= {f"{encoder}.patch_embeddings.{i}.proj": (width, fin, kernel, kernel)}
-            layers |= {f"{encoder}.patch_embeddings.{i}.layer_norm": (width,), f"{encoder}.layer_norm.{i}": (width,)}
-            layers |= {f"decode_head.linear_c.{i}.proj": (decoder, width)}
-            for j in range(self.depths[i]):
-                parts = _block_of(width, self.reductions[i])
-                layers |= {f"{encoder}.block.{i}.{j}.{part}": shape for part, shape in parts.items()}
-        layers |= {"decode_head.batch_norm": (decoder,), "decode_head.classifier": (self.classes, decoder, 1, 1)}
-        found = {f"{layer}.weight": shape for layer, shape in layers.items()}
-        found |= {f"{layer}.bias": shape[:1] for layer, shape in layers.items()}
-        found |= {f"decode_head.batch_norm.running_{kind}": (decoder,) for kind in ("mean", "var")}
-        return found | {"decode_head.linear_fuse.weight": (decoder, len(self.widths) * decoder, 1, 1)}
-
-
-def _block_of(width: int, reduction: int) -> dict[str, tuple[int, ...]]:
-    """Layers of a block with the shapes of their weights."""
-    square = ("attention.self.query", "attention.self.key", "attention.self.value", "attention.output.dense")
-    found: dict[str, tuple[int, ...]] = dict.fromkeys(square, (width, width))
-    found |= dict.fromkeys(("layer_norm_1", "layer_norm_2"), (width,))
-    found |= {"mlp.dense1": (4 * width, width), "mlp.dense2": (width, 4 * width)}
-    found |= {"mlp.dwconv.dwconv": (4 * width, 1, 3, 3)}
-    if reduction > 1:
-        found |= {"attention.self.sr": (width, width, reduction, reduction), "attention.self.layer_norm": (width,)}
-    return found

@@ -11,8 +11,6 @@ _BASE = 350 << 20
 _FLOAT = 4
 #: Bytes at the peak of measuring pictures on the CPU, with both networks loaded.
 SCORING_MEMORY = 1300 << 20
-#: Bytes of a state of the segmentation network: 3.7 M numbers and two moments of each.
-SEGMENTER_STATE = 3 * 3_800_000 * _FLOAT
 
 
 def pictures_together(device: Device, asked: int, most: int) -> int:
@@ -41,6 +39,15 @@ def state_size(model: ModelConfig, moving_average: bool) -> int:
     return _FLOAT * (3 * sum(counts.values()) + (counts["G"] if moving_average else 0))
 
 
+def segmenter_state_size(model: ModelConfig) -> int:
+    """Bytes of a state of the segmentation network that is trained: itself, and two moments of each number."""
+    return _FLOAT * 3 * _trained("S", model)
+
+
 def parameter_counts(model: ModelConfig) -> dict[str, int]:
     """Trained numbers of G, E and D."""
-    return {name: tensors.count(tensors.trained(tensors.of_file(name, model) or {})) for name in ("G", "E", "D")}
+    return {name: _trained(name, model) for name in ("G", "E", "D")}
+
+
+def _trained(name: str, model: ModelConfig) -> int:
+    return tensors.count(tensors.trained(tensors.of_file(name, model) or {}))

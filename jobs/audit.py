@@ -11,7 +11,7 @@ from typing import get_args
 import numpy as np
 
 from ecgan.config import ModelConfig
-from ecgan.data.audit import Finding, Kind, Limits, examine_all, find_duplicates
+from ecgan.data.audit import AuditFinding, AuditKind, Limits, examine_all, find_duplicates
 from ecgan.data.exclusion import list_of, no_effect, read_exclude_list
 from ecgan.data.trainset import find_training_set
 from ecgan.errors import UserError, reason
@@ -23,9 +23,9 @@ from jobs.bounds import CLASSES, at_least, between, insist_on_bounds
 from jobs.options import option, parse_size
 
 #: What can't be trained on is always left out, and what is no pair can't be; of the rest the user chooses.
-_ALWAYS: tuple[Kind, ...] = ("unreadable", "classes")
-_NEVER: tuple[Kind, ...] = ("unpaired",)
-_CHOICE = tuple(kind for kind in get_args(Kind) if kind not in (*_ALWAYS, *_NEVER))
+_ALWAYS: tuple[AuditKind, ...] = ("unreadable", "classes")
+_NEVER: tuple[AuditKind, ...] = ("unpaired",)
+_CHOICE = tuple(kind for kind in get_args(AuditKind) if kind not in (*_ALWAYS, *_NEVER))
 REPORT, SUMMARY, EXCLUDE = "report.json", "report.txt", "exclude.txt"
 
 
@@ -73,7 +73,7 @@ class Audit:
     the list that was given which fit a pair, and which do not. `pixels`, `pictures`: of each class, over all masks."""
 
     pairs: int
-    findings: tuple[Finding, ...]
+    findings: tuple[AuditFinding, ...]
     excluded: dict[str, list[str]]
     photos: dict[str, str]
     known: tuple[str, ...]
@@ -92,7 +92,7 @@ def audit(settings: AuditSettings) -> Audit:
     path = Path(settings.input_path).expanduser().absolute()
     given = read_exclude_list(Path(settings.exclude_list).expanduser()) if settings.exclude_list else ()
     found = find_training_set(path, given)
-    findings = [Finding(fault.name or "", "unpaired", fault.reason) for fault in found.faults]
+    findings = [AuditFinding(fault.name or "", "unpaired", fault.reason) for fault in found.faults]
     if not found.pairs:
         reasons = "; ".join(finding.detail for finding in findings[:5]) or "there are no pairs of photo and mask"
         raise UserError(f"--input_path {path}: {reasons}")
@@ -141,7 +141,7 @@ def summary(result: Audit) -> list[str]:
         lines[0] += f", and {len(result.known)} line(s) of the one that was given"
     if result.unknown:
         lines.append(no_effect(result.unknown))
-    lines += ["", *(f"{kind.replace('_', ' '):<16}{found[kind]:>7}" for kind in get_args(Kind))]
+    lines += ["", *(f"{kind.replace('_', ' '):<16}{found[kind]:>7}" for kind in get_args(AuditKind))]
     return [*lines, "", f"{'class':<24}{'pixels':>8}{'pictures':>10}", *_histogram(result)]
 
 

@@ -17,7 +17,7 @@ from jobs.run.state import State
 from jobs.sharded.work import Work
 from launch.command import DONE, SOME_FAILED, Terminated
 from slurm.processes import resources
-from slurm.processes.pool import LocalPool, Outcome
+from slurm.processes.pool import JobOutcome, LocalPool
 
 
 def workers(work: Work, asked: int | None) -> list[dict[str, str]]:
@@ -69,7 +69,7 @@ def carry_out(work: Work, asked: int | None, environment: Mapping[str, str], hel
         raise
 
 
-def _make(work: Work, workers: Sequence[Mapping[str, str]], held: int) -> list[Outcome]:
+def _make(work: Work, workers: Sequence[Mapping[str, str]], held: int) -> list[JobOutcome]:
     """Runs every shard, with one bar over all; raises what interrupts it, workers ended."""
     pool = LocalPool(workers, work.run.logs, keep_open=[held])
     with progress_bar(work.total, work.kind.doing, work.kind.unit, initial=work.done) as bar:

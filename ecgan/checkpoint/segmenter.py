@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ecgan.checkpoint import STATES, list_states, native
-from ecgan.checkpoint.tensors import insist_on_fit
+from ecgan.checkpoint.tensors import insist_on_fit, of_segformer, segformer_of
 from ecgan.checkpoint.weights import insist_on_finite, read_weights
 from ecgan.config import SegformerShape
 from ecgan.data.images import Size
@@ -108,10 +108,10 @@ def _shape(path: Path, arrays: dict[str, np.ndarray]) -> SegformerShape:
     insist_on_finite(path, arrays)
     shapes = {name: array.shape for name, array in arrays.items()}
     try:
-        shape = SegformerShape.of(shapes)
+        shape = segformer_of(shapes)
     except KeyError as name:
         raise UserError(f"{path} holds no SegFormer by transformers' names: {name} is missing") from None
     except IndexError:
         raise UserError(f"{path} holds no SegFormer: a tensor by one of its names is a mere number") from None
-    insist_on_fit(str(path), shape.tensors, shapes, "a SegFormer")
+    insist_on_fit(str(path), of_segformer(shape), shapes, "a SegFormer")
     return shape

@@ -6,6 +6,7 @@ docs/specification.md, section 2, has the networks; a test holds this against wh
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 
 from ecgan.config import ModelConfig, SegformerShape
@@ -17,6 +18,8 @@ Shapes = dict[str, tuple[int, ...]]
 NOT_TRAINED = (".weight_u", ".weight_v", ".running_mean", ".running_var")
 #: Begins the names of the files of a state that hold an optimiser's moments; then come the networks it trains.
 OPTIMISER = "adam_"
+#: Begins the names of the tensors of SegFormer's encoder.
+_SEGFORMER = "segformer.encoder"
 #: How many misfits a message names.
 _SHOWN = 5
 
@@ -32,6 +35,40 @@ def of_file(name: str, model: ModelConfig) -> Shapes | None:
         return found or None
     networks = {"G": _generator, "G_ema": _generator, "E": _encoder, "D": _discriminator, "S": _segmenter}
     return networks[name](model) if name in networks else None
+
+
+def of_segformer(shape: SegformerShape) -> Shapes:
+    """Names and shapes of all tensors that the network needs."""
+    encoder, decoder = _SEGFORMER, shape.decoder
+    layers: Shapes = {}  # shapes of their weights
+    for i, (fin, width) in enumerate(zip((3, *shape.widths), shape.widths, strict=False)):
+        kernel = 3 if i else 7
+        layers |= {f"{encoder}.patch_embeddings.{i}.proj": (width, fin, kernel, kernel)}
+        layers |= {f"{encoder}.patch_embeddings.{i}.layer_norm": (width,), f"{encoder}.layer_norm.{i}": (width,)}
+        layers |= {f"decode_head.linear_c.{i}.proj": (decoder, width)}
+        for j in range(shape.depths[i]):
+            parts = _segformer_block(width, shape.reductions[i])
+            layers |= {f"{encoder}.block.{i}.{j}.{part}": of_part for part, of_part in parts.items()}
+    layers |= {"decode_head.batch_norm": (decoder,), "decode_head.classifier": (shape.classes, decoder, 1, 1)}
+    found = {f"{layer}.weight": of_layer for layer, of_layer in layers.items()}
+    found |= {f"{layer}.bias": of_layer[:1] for layer, of_layer in layers.items()}
+    found |= {f"decode_head.batch_norm.running_{kind}": (decoder,) for kind in ("mean", "var")}
+    return found | {"decode_head.linear_fuse.weight": (decoder, len(shape.widths) * decoder, 1, 1)}
+
+
+def segformer_of(shapes: Mapping[str, tuple[int, ...]]) -> SegformerShape:
+    """What tensors of these shapes belong to. Raises KeyError if that is no SegFormer of any size."""
+    encoder, stages = _SEGFORMER, range(len(SegformerShape.heads))
+    return SegformerShape(
+        classes=shapes["decode_head.classifier.weight"][0],
+        widths=tuple(shapes[f"{encoder}.patch_embeddings.{i}.proj.weight"][0] for i in stages),
+        depths=tuple(
+            len([name for name in shapes if re.fullmatch(rf"{encoder}\.block\.{i}\.\d+\.layer_norm_1\.bias", name)])
+            for i in stages
+        ),
+        reductions=tuple(shapes.get(f"{encoder}.block.{i}.0.attention.self.sr.weight", (1,))[-1] for i in stages),
+        decoder=shapes["decode_head.linear_fuse.weight"][0],
+    )
 
 
 def trained(shapes: Mapping[str, tuple[int, ...]]) -> Shapes:
@@ -119,7 +156,19 @@ def _discriminator(model: ModelConfig) -> Shapes:
 
 
 def _segmenter(model: ModelConfig) -> Shapes:
-    return SegformerShape(model.label_nc).tensors
+    return of_segformer(SegformerShape(model.label_nc))
+
+
+def _segformer_block(width: int, reduction: int) -> Shapes:
+    """Layers of a block with the shapes of their weights."""
+    square = ("attention.self.query", "attention.self.key", "attention.self.value", "attention.output.dense")
+    found: Shapes = dict.fromkeys(square, (width, width))
+    found |= dict.fromkeys(("layer_norm_1", "layer_norm_2"), (width,))
+    found |= {"mlp.dense1": (4 * width, width), "mlp.dense2": (width, 4 * width)}
+    found |= {"mlp.dwconv.dwconv": (4 * width, 1, 3, 3)}
+    if reduction > 1:
+        found |= {"attention.self.sr": (width, width, reduction, reduction), "attention.self.layer_norm": (width,)}
+    return found
 
 
 def _layer(name: str, *shape: int) -> Shapes:

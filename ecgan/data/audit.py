@@ -15,7 +15,7 @@ from ecgan.data.images import BadImage, Size, WrongClasses, read_bytes, read_mas
 from ecgan.data.trainset import Pair
 from ecgan.threads import in_threads
 
-Kind = Literal["unreadable", "classes", "unpaired", "size", "grey", "border", "duplicate", "near_duplicate"]
+AuditKind = Literal["unreadable", "classes", "unpaired", "size", "grey", "border", "duplicate", "near_duplicate"]
 
 #: A photo is looked at this small where colours are measured.
 _THUMBNAIL = (128, 96)
@@ -48,11 +48,11 @@ class Limits:
 
 
 @dataclass(frozen=True)
-class Finding:
+class AuditFinding:
     """A fault of the pair `name`, with the file and what was measured in `detail`."""
 
     name: str
-    kind: Kind
+    kind: AuditKind
     detail: str
 
 
@@ -61,7 +61,7 @@ class Examined:
     """What was seen of one pair. `pixels`: of each class in the mask; `content`, `look`: hashes of the photo's bytes
     and of its appearance (8 bytes), None if it can't be read."""
 
-    findings: tuple[Finding, ...]
+    findings: tuple[AuditFinding, ...]
     name: str
     pixels: np.ndarray
     content: str | None = None
@@ -76,26 +76,26 @@ def examine_all(
 
 
 def examine(pair: Pair, model: ModelConfig, limits: Limits) -> Examined:
-    findings: list[Finding] = []
+    findings: list[AuditFinding] = []
     pixels = np.zeros(model.semantic_nc, np.int64)
     mask_size: Size | None = None
     try:
         labels = read_mask(pair.mask, model)
         pixels, mask_size = np.bincount(labels.ravel(), minlength=model.semantic_nc), (labels.shape[1], labels.shape[0])
     except BadImage as error:
-        kind: Kind = "classes" if isinstance(error, WrongClasses) else "unreadable"
-        findings.append(Finding(pair.name, kind, str(error)))
+        kind: AuditKind = "classes" if isinstance(error, WrongClasses) else "unreadable"
+        findings.append(AuditFinding(pair.name, kind, str(error)))
     try:
         content = read_bytes(pair.photo)
         photo = read_photo(pair.photo, content)
     except BadImage as error:
-        return Examined((*findings, Finding(pair.name, "unreadable", str(error))), pair.name, pixels)
+        return Examined((*findings, AuditFinding(pair.name, "unreadable", str(error))), pair.name, pixels)
     findings += _sizes(pair, (photo.shape[1], photo.shape[0]), mask_size, limits)
     findings += _colours(pair, photo, limits)
     return Examined(tuple(findings), pair.name, pixels, hashlib.sha256(content).hexdigest(), _look(photo))
 
 
-def find_duplicates(examined: Iterable[Examined], limits: Limits) -> list[Finding]:
+def find_duplicates(examined: Iterable[Examined], limits: Limits) -> list[AuditFinding]:
     """For each photo that is the same as, or hardly differs from, one before it by name. The first is no fault."""
     seen = [(one.name, one.content, one.look) for one in examined if one.content is not None and one.look is not None]
     findings = []
@@ -104,13 +104,13 @@ def find_duplicates(examined: Iterable[Examined], limits: Limits) -> list[Findin
     for name, content, look in seen:
         first = first_with.setdefault(content, name)
         if first != name:
-            findings.append(Finding(name, "duplicate", f"the same file as {first}"))
+            findings.append(AuditFinding(name, "duplicate", f"the same file as {first}"))
         else:
             different.append((name, look))
     return findings + _near_duplicates(different, limits)
 
 
-def _near_duplicates(photos: Sequence[tuple[str, bytes]], limits: Limits) -> list[Finding]:
+def _near_duplicates(photos: Sequence[tuple[str, bytes]], limits: Limits) -> list[AuditFinding]:
     if not photos:
         return []
     looks = np.frombuffer(b"".join(look for _, look in photos), np.uint8).reshape(len(photos), 8)
@@ -121,12 +121,12 @@ def _near_duplicates(photos: Sequence[tuple[str, bytes]], limits: Limits) -> lis
             if column < start + row:
                 like.setdefault(start + int(row), (int(column), int(apart[row, column])))
     return [
-        Finding(photos[later][0], "near_duplicate", f"looks like {photos[first][0]} ({bits} of 64 bits differ)")
+        AuditFinding(photos[later][0], "near_duplicate", f"looks like {photos[first][0]} ({bits} of 64 bits differ)")
         for later, (first, bits) in sorted(like.items())
     ]
 
 
-def _sizes(pair: Pair, photo: Size, mask: Size | None, limits: Limits) -> list[Finding]:
+def _sizes(pair: Pair, photo: Size, mask: Size | None, limits: Limits) -> list[AuditFinding]:
     """Another size is resized in training; another aspect is distorted by that."""
     findings = []
     for path, size in ((pair.photo, photo), (pair.mask, mask)):
@@ -135,21 +135,25 @@ def _sizes(pair: Pair, photo: Size, mask: Size | None, limits: Limits) -> list[F
         ratio = size[0] / size[1] / (limits.size[0] / limits.size[1])
         if max(ratio, 1 / ratio) > 1 + limits.aspect:
             wanted = f"{limits.size[0]}x{limits.size[1]}"
-            findings.append(Finding(pair.name, "size", f"{path}: {size[0]}x{size[1]}, another aspect than {wanted}"))
+            findings.append(
+                AuditFinding(pair.name, "size", f"{path}: {size[0]}x{size[1]}, another aspect than {wanted}")
+            )
     return findings
 
 
-def _colours(pair: Pair, photo: np.ndarray, limits: Limits) -> list[Finding]:
+def _colours(pair: Pair, photo: np.ndarray, limits: Limits) -> list[AuditFinding]:
     findings = []
     small = np.asarray(Image.fromarray(photo).resize(_THUMBNAIL, Image.Resampling.BOX)).astype(np.int16)
     chroma = float(np.percentile(small.max(axis=2) - small.min(axis=2), 95))
     if chroma < limits.chroma:
-        findings.append(Finding(pair.name, "grey", f"{pair.photo}: channels differ by {chroma:.0f} of 255"))
+        findings.append(AuditFinding(pair.name, "grey", f"{pair.photo}: channels differ by {chroma:.0f} of 255"))
     sides = {"top": photo, "bottom": photo[::-1], "left": photo.swapaxes(0, 1), "right": photo.swapaxes(0, 1)[::-1]}
     for side, lines in sides.items():
         share = _solid_lines(lines) / len(lines)
         if share >= limits.border:
-            findings.append(Finding(pair.name, "border", f"{pair.photo}: {share:.0%} at the {side} is of one colour"))
+            findings.append(
+                AuditFinding(pair.name, "border", f"{pair.photo}: {share:.0%} at the {side} is of one colour")
+            )
     return findings
 
 

@@ -18,7 +18,7 @@ from ecgan.runtime.cache import log_dir
 from ecgan.runtime.compiling import run_compiling
 from ecgan.runtime.devices import Device
 from ecgan.runtime.stamps import once
-from ecgan.training.recipe import LossWeights, Recipe
+from ecgan.training.recipe import Recipe, alike
 
 
 def warm_painting(model: ModelConfig, device: Device, batch: int = 1, spade: Spade = "exact-sparse") -> None:
@@ -31,23 +31,12 @@ def warm_training(model: ModelConfig, recipe: Recipe, batch: int, device: Device
 
     The few operators that only several ranks need are left to their first step.
     """
-    # Operators depend on what is computed, not on its numbers, and on whether there is one sample or more.
-    weights = recipe.weights
-    switches = {name: float(bool(value)) for name, value in vars(weights).items() if name != "gan_mode"}
-    plain = Recipe(
-        LossWeights(weights.gan_mode, **switches),
-        ema_decay=0.9 if recipe.ema_decay else 0.0,
-        spade=recipe.spade,
-        reuse_fakes=recipe.reuse_fakes,
-    )
-    warm_trainee("ecgan.training.learner", "training", model, plain, batch, device, paints)
+    warm_trainee("ecgan.training.learner", "training", model, recipe, batch, device, paints)
 
 
 def warm_segmenter(model: ModelConfig, recipe: Recipe, batch: int, device: Device) -> None:
     """For training the segmentation network, likewise, and for finding classes with it."""
-    warm_trainee(
-        "ecgan.training.segmenter", "segmentation", model, Recipe(adam=recipe.adam), batch, device, paints=True
-    )
+    warm_trainee("ecgan.training.segmenter", "segmentation", model, recipe, batch, device, paints=True)
 
 
 def warm_trainee(
@@ -55,10 +44,10 @@ def warm_trainee(
 ) -> None:
     """The same for any network that can be trained: `module` has it `untrained` (`ecgan.training.trainee`).
 
-    `what` is told of it. `recipe`: plain, that is alike for all recipes that compute alike. `paints`: what it makes of
-    samples, too.
+    `what` is told of it. `paints`: what it makes of samples, too.
     """
-    asked = {"model": model.to_dict(), "recipe": dataclasses.asdict(recipe), "batch": min(batch, 2)}
+    # Operators depend on whether there is one sample or more, not on how many.
+    asked = {"model": model.to_dict(), "recipe": dataclasses.asdict(alike(recipe)), "batch": min(batch, 2)}
     _warm("training", asked | {"trainee": module, "paints": paints}, device, what)
 
 

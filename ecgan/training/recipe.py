@@ -1,14 +1,41 @@
-"""How to learn, as plain numbers: loss weights, Adam, moving average. Needs no Jittor."""
+"""How to learn, as plain numbers: loss weights, Adam, moving average. Needs no Jittor.
+
+Beside each stands whether it decides which operators are computed, so that they can be compiled before ranks start.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from collections.abc import Callable
+from dataclasses import dataclass, field, fields
+from typing import Any, Literal, TypeVar
 
 from ecgan.config import Spade
 
 GanMode = Literal["hinge", "ls", "original", "w"]
 InitType = Literal["xavier", "normal", "kaiming", "orthogonal"]
+Numbers = TypeVar("Numbers", "LossWeights", "Recipe")
+#: What a value can be exchanged for, and the operators stay the same; None: for any other.
+Mark = Callable[[Any], Any] | None
+
+
+def _field(default: Any, mark: Mark) -> Any:
+    return field(default=default, metadata={"mark": mark})
+
+
+def _decides(value: Any) -> Any:
+    """It decides by itself."""
+    return value
+
+
+def _decides_if_any(value: float, any_other: float = 1.0) -> float:
+    """Only whether it is 0 does."""
+    return any_other if value else 0.0
+
+
+def alike(numbers: Numbers) -> Numbers:
+    """One for all that need the same operators: these depend on what is computed, not on its numbers."""
+    marks: dict[str, Mark] = {each.name: each.metadata["mark"] for each in fields(numbers)}
+    return type(numbers)(**{name: mark(getattr(numbers, name)) for name, mark in marks.items() if mark is not None})
 
 
 @dataclass(frozen=True)
@@ -19,14 +46,14 @@ class LossWeights:
     the original does not have.
     """
 
-    gan_mode: GanMode = "hinge"
-    lambda_feat: float = 10.0
-    lambda_kld: float = 0.05
-    lambda_vgg: float = 10.0
-    lambda_l1: float = 0.0
-    image: float = 1.0
-    edge: float = 1.0
-    image2: float = 2.0
+    gan_mode: GanMode = _field("hinge", _decides)
+    lambda_feat: float = _field(10.0, _decides_if_any)
+    lambda_kld: float = _field(0.05, _decides_if_any)
+    lambda_vgg: float = _field(10.0, _decides_if_any)
+    lambda_l1: float = _field(0.0, _decides_if_any)
+    image: float = _field(1.0, _decides_if_any)
+    edge: float = _field(1.0, _decides_if_any)
+    image2: float = _field(2.0, _decides_if_any)
 
 
 @dataclass(frozen=True)
@@ -50,13 +77,13 @@ class Recipe:
     from the pictures that G has just learned from, where the original paints new ones with the new G.
     """
 
-    weights: LossWeights = field(default_factory=LossWeights)
-    adam: AdamSettings = field(default_factory=AdamSettings)
-    d_steps_per_g: int = 1
-    ema_decay: float = 0.0
-    micro_batch: int | None = None
-    spade: Spade = "exact-sparse"
-    reuse_fakes: bool = False
+    weights: LossWeights = _field(LossWeights(), alike)
+    adam: AdamSettings = _field(AdamSettings(), None)
+    d_steps_per_g: int = _field(1, None)
+    ema_decay: float = _field(0.0, lambda decay: _decides_if_any(decay, 0.9))
+    micro_batch: int | None = _field(None, None)
+    spade: Spade = _field("exact-sparse", _decides)
+    reuse_fakes: bool = _field(False, _decides)
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Recipe:

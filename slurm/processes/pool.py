@@ -32,7 +32,7 @@ Job = Callable[[], Any]
 
 
 @dataclass(frozen=True)
-class Outcome:
+class JobOutcome:
     """How a job ended; `message` says why, if not as it should.
 
     "hopeless": an error that no other job would escape; "lost": its workers died, `ATTEMPTS` times.
@@ -61,13 +61,13 @@ class LocalPool:
         self._workers: dict[int, _Worker] = {}
         self._deaths = 0
 
-    def run(self, jobs: Sequence[Job], tick: Callable[[], None]) -> list[Outcome]:
+    def run(self, jobs: Sequence[Job], tick: Callable[[], None]) -> list[JobOutcome]:
         """Runs all `jobs`; returns their outcomes in the same order. `tick` is called a few times a second.
 
         A job whose worker dies is given to a new one. One hopeless job stops all. Whatever `tick` or
         a signal raises here (KeyboardInterrupt, say) ends all workers within seconds and goes on up.
         """
-        outcomes: dict[int, Outcome] = {}
+        outcomes: dict[int, JobOutcome] = {}
         queue, attempts = deque(range(len(jobs))), [0] * len(jobs)
         try:
             while len(outcomes) < len(jobs):
@@ -79,7 +79,7 @@ class LocalPool:
                 tick()
         finally:
             self._end_workers()
-        return [outcomes.get(number, Outcome("stopped")) for number in range(len(jobs))]
+        return [outcomes.get(number, JobOutcome("stopped")) for number in range(len(jobs))]
 
     def _hand_out(self, jobs: Sequence[Job], queue: deque[int], attempts: list[int]) -> None:
         for number in range(len(self._environments)):
@@ -113,10 +113,12 @@ class LocalPool:
         ready = wait([worker.connection for worker in self._workers.values()], _TICK)
         return [worker for worker in self._workers.values() if worker.connection in ready]
 
-    def _receive(self, worker: _Worker, queue: deque[int], attempts: list[int], outcomes: dict[int, Outcome]) -> None:
+    def _receive(
+        self, worker: _Worker, queue: deque[int], attempts: list[int], outcomes: dict[int, JobOutcome]
+    ) -> None:
         job = worker.job
         try:
-            outcome: Outcome = worker.connection.recv()
+            outcome: JobOutcome = worker.connection.recv()
         except (EOFError, OSError):
             del self._workers[worker.number]
             worker.connection.close()
@@ -138,15 +140,15 @@ class LocalPool:
         outcomes[job] = outcome
 
     def _give_again(
-        self, job: int, reason: str, queue: deque[int], attempts: list[int], outcomes: dict[int, Outcome]
+        self, job: int, reason: str, queue: deque[int], attempts: list[int], outcomes: dict[int, JobOutcome]
     ) -> None:
         self._deaths += 1
         if self._deaths > _DEATHS:
-            outcomes[job] = Outcome("hopeless", message=f"{reason}; {self._deaths} workers in a row ended so")
+            outcomes[job] = JobOutcome("hopeless", message=f"{reason}; {self._deaths} workers in a row ended so")
         elif attempts[job] < ATTEMPTS:
             queue.appendleft(job)
         else:
-            outcomes[job] = Outcome("lost", message=f"{reason}, {ATTEMPTS} times")
+            outcomes[job] = JobOutcome("lost", message=f"{reason}, {ATTEMPTS} times")
 
     def _end_workers(self) -> None:
         """Asks every worker to stop, kills those that have not after the grace, with all their children."""

@@ -22,7 +22,7 @@ from ecgan.errors import UserError, told
 from jobs import stop
 from jobs.options import in_words
 from slurm.processes import streams
-from slurm.processes.pool import Job, Outcome
+from slurm.processes.pool import Job, JobOutcome
 
 #: Seconds a running job has to stop once the launcher is gone.
 _GRACE = 3
@@ -39,20 +39,20 @@ def main(descriptor: int, folder: Path) -> None:
         connection.send(_run(job, folder.parent))
 
 
-def _run(job: Job, folder: Path) -> Outcome:
+def _run(job: Job, folder: Path) -> JobOutcome:
     """`folder`: where the job writes; told if it is full."""
     try:
         job()
-        return Outcome("done")
+        return JobOutcome("done")
     except stop.Stopped:
-        return Outcome("stopped")
+        return JobOutcome("stopped")
     except UserError as error:
         print(in_words(error), flush=True)
-        return Outcome("hopeless", in_words(error))
+        return JobOutcome("hopeless", in_words(error))
     except Exception as error:
         traceback.print_exc()
         message = told(error, folder) if isinstance(error, OSError) else f"{type(error).__name__}: {error}"
-        return Outcome("failed", message)
+        return JobOutcome("failed", message)
 
 
 def _receive(connection: Connection) -> Job:

@@ -11,7 +11,7 @@ import numpy as np
 from ecgan.checkpoint.segmenter import SEGMENTER, open_segmenter
 from ecgan.config import ModelConfig, SegformerShape
 from ecgan.errors import UserError
-from ecgan.memory import SEGMENTER_STATE
+from ecgan.memory import segmenter_state_size
 from ecgan.runtime.warming import warm_segmenter
 from ecgan.training.recipe import AdamSettings, Recipe
 from jobs.train.files import Files
@@ -58,7 +58,7 @@ class SegmentationNetwork(Trainable["SegmenterLearner"]):
         return Files(init=str(found.path.absolute()))
 
     def state_size(self, settings: TrainSettings) -> int:
-        return SEGMENTER_STATE
+        return segmenter_state_size(settings.model)
 
     def compile(self, plan: TrainPlan) -> None:
         warm_segmenter(plan.settings.model, plan.settings.recipe, plan.at_once, plan.device)

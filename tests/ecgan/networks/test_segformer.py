@@ -12,6 +12,7 @@ from safetensors.numpy import save_file
 
 from ecgan.checkpoint import native
 from ecgan.checkpoint.segmenter import open_segmenter
+from ecgan.checkpoint.tensors import of_segformer, segformer_of
 from ecgan.config import ModelConfig, SegformerShape
 from ecgan.errors import UserError
 
@@ -28,7 +29,7 @@ def test_outputs_are_those_of_transformers(size: str) -> None:
     from ecgan.synthesis import to_network
 
     arrays, wanted = segformer_weights(size), SEGFORMER[size]
-    network = Segformer(SegformerShape.of({name: array.shape for name, array in arrays.items()}))
+    network = Segformer(segformer_of(shapes(arrays)))
     load_arrays(network, arrays, size)
     network.eval()
     with jt.no_grad():
@@ -90,7 +91,7 @@ def test_what_is_no_segmenter_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"other\.safetensors.*decode_head\.classifier\.weight"):
         open_segmenter(tmp_path / "other.safetensors")
     weights = segformer_weights("b1")
-    assert SegformerShape.of({name: array.shape for name, array in weights.items()}).tensors == shapes(weights)
+    assert of_segformer(segformer_of(shapes(weights))) == shapes(weights)
     del weights["segformer.encoder.block.1.1.attention.self.sr.bias"]
     save_file(weights, tmp_path / "holes.safetensors")
     with pytest.raises(UserError, match=r"holes\.safetensors.*block\.1\.1\.attention\.self\.sr\.bias"):
