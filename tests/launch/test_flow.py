@@ -20,6 +20,7 @@ from PIL import Image
 from ecgan.data.images import BadImage, read_photo
 from ecgan.errors import UserError
 from ecgan.files import write_json
+from ecgan.progress import progress_bar
 from ecgan.runtime.devices import DeviceChoice
 from ecgan.runtime.requirements import Finding
 from jobs.options import in_words, option
@@ -34,13 +35,14 @@ from jobs.sharded.finish import Finish
 from jobs.sharded.settings import ShardedSettings
 from jobs.sharded.shard import Share
 from jobs.sharded.work import Remark, Request, Work
-from launch import flow
+from launch import flow, on_this_machine
 from launch.cancel import cancel
 from launch.checks import schedulers
 from launch.cluster_options import ClusterOptions
 from launch.command import DONE, SOME_FAILED
 from launch.scheduler import with_scheduler
 from slurm.processes import resources
+from slurm.processes.pool import LocalPool
 from slurm.scheduler import Batch, Cluster, JobState, Scheduler
 from slurm.schedulers import SCHEDULERS
 
@@ -182,6 +184,20 @@ def test_a_third_kind_runs_in_the_pool(pictures: Path, capsys: pytest.CaptureFix
     Image.fromarray(np.zeros((9, 9, 3), np.uint8)).save(pictures / "5.png")
     assert count(pictures, "--shards", 3) == DONE and total(pictures) == 5 * 6 + 81
     assert "6: 5 counted already" in capsys.readouterr().out
+
+
+def test_the_bar_counts_what_the_kind_makes(pictures: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    units = []
+
+    def bar(total: int, title: str, unit: str, initial: int) -> Any:
+        units.append(unit)
+        return progress_bar(total, title, unit, initial=initial)
+
+    monkeypatch.setattr(on_this_machine, "progress_bar", bar)
+    monkeypatch.setattr(LocalPool, "run", lambda pool, jobs, tick: [])
+    monkeypatch.setitem(vars(Counting.kind), "unit", "pixel")
+    count(pictures, "--no_snapshot")
+    assert units == ["pixel"]
 
 
 @pytest.mark.parametrize(
