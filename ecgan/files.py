@@ -146,6 +146,17 @@ def append_line(path: Path, value: Any) -> None:
             raise
 
 
+def read_lines(path: Path) -> Iterator[tuple[str, dict[str, Any] | None]]:
+    """The lines of a file that `append_line` adds to, blank ones aside, and the object in each: None if there is none
+    that can be understood, since a kill cut the line short, say. Raises OSError."""
+    for line in read_bytes(path).decode(errors="replace").split("\n"):
+        if line.strip():
+            found = None
+            with contextlib.suppress(ValueError):
+                found = any_json(line)
+            yield line, found if isinstance(found, dict) else None
+
+
 def open_file(path: Path) -> BinaryIO:
     """Opens a file for reading. Raises OSError, also if it is none: a FIFO would be waited for, a device has no end."""
     try:
@@ -200,6 +211,12 @@ def read_json(path: Path, cls: type[Record], what: str) -> Record:
         raise UserError(f"can't read {path}: {reason(error)}") from None
     except (ValueError, TypeError) as error:
         raise UserError(f"{path} is not {what} that this version can read ({error})") from None
+
+
+def fitted(value: Any, cls: type[Record]) -> Record:
+    """The same from what `any_json` has read, numbers that are not finite and odd names of files too. Raises ValueError
+    or TypeError."""
+    return msgspec.convert(value, cls, dec_hook=_from_text)
 
 
 def _shallow(text: str) -> str:

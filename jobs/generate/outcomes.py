@@ -7,13 +7,14 @@ line costs that picture again, never a wrong one.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from ecgan.files import append_line, sha256_of, write_atomically
+from ecgan.files import append_line, fitted, read_lines, sha256_of, write_atomically
 from ecgan.threads import in_threads
 from jobs.generate.plan import GeneratePlan, Task
 from jobs.run import failures
@@ -91,9 +92,7 @@ def write_failures(
 
 def _read(path: Path) -> list[TaskOutcome]:
     outcomes = []
-    for line in path.read_text(encoding="utf-8", errors="replace").split("\n"):
-        try:
-            outcomes.append(TaskOutcome(**json.loads(line)))
-        except (ValueError, TypeError):
-            continue  # the line that a kill cut short; its picture is made again
+    for _, entry in read_lines(path):
+        with contextlib.suppress(ValueError, TypeError):  # the line that a kill cut short; its picture is made again
+            outcomes.append(fitted(entry, TaskOutcome))
     return outcomes

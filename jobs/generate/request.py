@@ -11,7 +11,7 @@ from ecgan.config import ModelConfig
 from ecgan.data.faults import Fault
 from ecgan.data.folders import printable
 from ecgan.data.images import Size
-from ecgan.data.testset import check_pictures, find_test_set, squeezed
+from ecgan.data.testset import squeezed
 from ecgan.errors import UserError
 from ecgan.runtime.compiling import usable_device
 from ecgan.runtime.devices import Device, choose_device
@@ -25,6 +25,7 @@ from jobs.run import record
 from jobs.run.folder import RunDir, run_beside
 from jobs.run.kind import Kind
 from jobs.sharded.work import Request
+from jobs.testset import open_test_set
 
 _CHECKPOINT_ROOTS = ("runs", "checkpoints")
 
@@ -117,13 +118,8 @@ def _find_tasks(
 ) -> tuple[tuple[Task, ...], tuple[Fault, ...], tuple[str, ...]]:
     """All pictures, what is wrong with the input (which raises unless bad input is to be skipped), and what is to be
     remarked of the rest."""
-    found = find_test_set(Path(settings.input_path).expanduser(), Path(settings.img_path).expanduser())
-    items = found.items[: settings.how_many]
-    broken = {fault.name for fault in found.faults}  # of these the pictures need not be opened
-    checked = check_pictures([item for item in items if item.name not in broken], checkpoint.model)
-    skipped = (*found.faults, *checked.faults)
-    if not items and not skipped:
-        raise UserError(f"--input_path {settings.input_path}: there are no masks")
+    opened = open_test_set(settings.input_path, settings.img_path, checkpoint.model, settings.how_many)
+    items, skipped, checked = opened.items, opened.faults, opened.checked
     broken = {fault.name for fault in skipped}
     if skipped and (settings.on_bad_input == "stop" or not items):
         usable = sum(item.name not in broken for item in items)

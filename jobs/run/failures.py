@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ecgan.errors import UserError, reason
-from ecgan.files import append_line, read_bytes, write_atomically
+from ecgan.files import append_line, read_lines, write_atomically
 from jobs.run import values
 
 
@@ -44,15 +44,15 @@ def read(path: Path) -> tuple[list[Failure], int]:
     """What failed, and how many lines can't be understood; nothing if there is no such file. Raises UserError if it
     can't be read."""
     try:
-        lines = read_bytes(path).decode(errors="replace").split("\n")
+        lines = list(read_lines(path))
     except FileNotFoundError:
         return [], 0
     except OSError as error:
         raise UserError(f"can't read {path}: {reason(error)}") from None
     found, damaged = [], 0
-    for line in filter(str.strip, lines):
+    for _, entry in lines:
         try:
-            found.append(Failure(**values.fitting(Failure, values.object_in(line))))
-        except (ValueError, TypeError):  # cut short, or none of ours
+            found.append(Failure(**values.fitting(Failure, entry or {})))
+        except TypeError:  # cut short, or none of ours
             damaged += 1
     return found, damaged

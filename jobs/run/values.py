@@ -11,20 +11,12 @@ from typing import Any
 
 import msgspec
 
-from ecgan.files import any_json, read_any_json
+from ecgan.files import read_any_json
 
 
 def read_object(path: Path) -> dict[str, Any]:
     """The object in a JSON file. Raises OSError, and ValueError if there is none in it."""
-    return _object(read_any_json(path))
-
-
-def object_in(text: str) -> dict[str, Any]:
-    """The object in a line of JSON. Raises ValueError if there is none in it."""
-    return _object(any_json(text))
-
-
-def _object(values: Any) -> dict[str, Any]:
+    values = read_any_json(path)
     if not isinstance(values, dict):
         raise ValueError("no JSON object")
     return values

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from ecgan.errors import UserError
-from ecgan.files import read_any_json, write_json
+from ecgan.files import fitted, read_any_json, write_json
 from ecgan.runtime.devices import Device
 from ecgan.scoring import terms
 from ecgan.scoring.terms import Judge, Term
@@ -134,18 +134,8 @@ class ScorePlan:
     def load(cls, path: Path) -> ScorePlan:
         """Raises UserError if `path` is no plan of this version."""
         try:
-            values = read_any_json(path)
-            parts = tuple(
-                ScorePart(**part | {"subjects": tuple(Subject(**each) for each in part["subjects"])})
-                for part in values["parts"]
-            )
-            missing = tuple((name, reason) for name, reason in values["missing"])
-            hashes = tuple((name, digest) for name, digest in values["judges"]["hashes"])
-            seen = values["judges"]["segmenter_size"]
-            judges = Judges(**values["judges"] | {"hashes": hashes, "segmenter_size": tuple(seen) if seen else None})
-            changed = {"judges": judges, "parts": parts, "size": tuple(values["size"]), "missing": missing}
-            return cls(**values | changed)
-        except (OSError, ValueError, KeyError, TypeError):
+            return fitted(read_any_json(path), cls)
+        except (OSError, ValueError, TypeError):
             raise UserError(f"{path} is not a plan that this version can read") from None
 
 

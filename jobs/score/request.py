@@ -14,7 +14,7 @@ from ecgan.config import ModelConfig
 from ecgan.data.faults import Fault
 from ecgan.data.folders import find_pictures
 from ecgan.data.images import BadImage, Size, size_of
-from ecgan.data.testset import Item, check_pictures, find_test_set
+from ecgan.data.testset import Item
 from ecgan.errors import UserError
 from ecgan.files import sha256_of
 from ecgan.runtime.compiling import usable_device
@@ -32,6 +32,7 @@ from jobs.score.plan import Judges, ScorePlan, in_parts
 from jobs.score.settings import ScoreSettings
 from jobs.score.subjects import find_photos, subject_of
 from jobs.sharded.work import Request
+from jobs.testset import open_test_set
 
 #: Where `configs/segmenter.yaml` trains.
 SEGMENTER = Path("runs/segmenter")
@@ -145,10 +146,8 @@ def _find_items(
     input is to be skipped)."""
     if not results.is_dir():
         raise UserError(f"--results {results}: no such folder; launch/generate.py makes one")
-    found = find_test_set(Path(settings.input_path).expanduser(), Path(settings.img_path).expanduser())
     model = ModelConfig(label_nc=settings.label_nc, contain_dontcare_label=settings.contain_dontcare_label)
-    broken = {fault.name for fault in found.faults}
-    checked = check_pictures([item for item in found.items if item.name not in broken], model)
+    found = open_test_set(settings.input_path, settings.img_path, model)
     pictures = find_pictures(results)
     files = {item.name: pictures.get(item.name) for item in found.items}
     manifest = read_manifest(results)
@@ -157,11 +156,9 @@ def _find_items(
     absent |= {gap.name: f"{gap.name}: launch/generate.py left it out: {gap.reason}" for gap in left_out(manifest)}
     reasons = in_threads(lambda item: _fault(files[item.name], absent[item.name], size), found.items)
     of_results = (Fault(item.name, reason) for item, reason in zip(found.items, reasons, strict=True) if reason)
-    skipped = (*found.faults, *checked.faults, *of_results)
+    skipped = (*found.faults, *of_results)
     broken = {fault.name for fault in skipped}
     usable = [(item, path) for item in found.items if item.name not in broken and (path := files[item.name])]
-    if not found.items and not skipped:
-        raise UserError(f"--input_path {settings.input_path}: there are no masks")
     if skipped and (settings.on_bad_input == "stop" or not usable):
         go_on = f"to score the other {len(usable)} pictures" if usable else ""
         raise UserError(faults.report(skipped, "the input", "scored", go_on))

@@ -1,4 +1,4 @@
-"""Work in shards, whatever is made of it: one shape, which `launch/flow.py` carries out here or on Slurm.
+"""Work in shards, whatever is made of it: one shape, which `launch/flow.py` carries out here or on a cluster.
 
     settings -> check -> Request -> examine -> Work -> lay out -> a ShardJob for each allocation -> Finish
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from ecgan.data.images import Size
 
@@ -28,10 +27,3 @@ class Files:
     def judges(self) -> list[Path]:
         """The networks that measure."""
         return [Path(path) for path in (self.segmenter, self.inception) if path]
-
-    @classmethod
-    def taken_from(cls, values: dict[str, Any]) -> Files:
-        """Of `dataclasses.asdict`, as JSON gives it back, among other values, which stay. Raises KeyError."""
-        found = {field.name: values.pop(field.name) for field in fields(cls)}
-        size = found["segmenter_size"]
-        return cls(**found | {"segmenter_size": None if size is None else (int(size[0]), int(size[1]))})

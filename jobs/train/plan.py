@@ -9,13 +9,13 @@ from pathlib import Path
 
 from ecgan.data.trainset import Pair
 from ecgan.errors import UserError
-from ecgan.files import read_any_json, write_json
+from ecgan.files import fitted, read_any_json, write_json
 from ecgan.runtime.devices import Device
 from ecgan.training.sampler import Sampler
 from jobs.train.files import Files
 from jobs.train.settings import TrainSettings
 
-_PAIRS = ("pairs", "held_out")
+_PAIRS, _PAIR = ("pairs", "held_out"), ("name", "photo", "mask")
 
 
 @dataclass(frozen=True)
@@ -74,10 +74,15 @@ class TrainPlan:
         """Raises UserError if `path` is no plan of this version."""
         try:
             values = read_any_json(path)
-            files = Files.taken_from(values)
+            values["files"] = {field.name: values.pop(field.name) for field in dataclasses.fields(Files)}
             for kind in _PAIRS:
-                values[kind] = tuple(Pair(name, Path(photo), Path(mask)) for name, photo, mask in values[kind])
-            settings = TrainSettings(**values.pop("settings"))
-            return cls(settings, files=files, **values)
-        except (OSError, ValueError, KeyError, TypeError, AttributeError, IndexError):
+                values[kind] = [dict(zip(_PAIR, pair, strict=True)) for pair in values[kind]]
+            settings = values["settings"]
+            if settings.get("init_type") == "kaiming":  # plans of before have a gain here, which had no effect
+                settings.pop("init_variance", None)
+            for said, whole in ((values, cls), (settings, TrainSettings)):
+                if said.keys() - {field.name for field in dataclasses.fields(whole)}:
+                    raise ValueError("of another version")
+            return fitted(values, cls)
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
             raise UserError(f"{path} is not a plan that this version can read") from None

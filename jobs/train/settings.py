@@ -70,7 +70,7 @@ class TrainSettings:
         False, FIXED, "real spectral normalisation, which the original only seems to have", of="ecgan"
     )
     init_type: InitType = option("xavier", BEGINNING, "how weights are first drawn")
-    init_variance: float = option(0.02, BEGINNING, "gain of that", above(0))
+    init_variance: float = option(0.02, BEGINNING, "gain of that; kaiming has none", above(0))
     init_checkpoint: str | None = option(
         None, BEGINNING, "start from the weights of a checkpoint, of ours or the original's", path=True
     )
@@ -167,6 +167,8 @@ class TrainSettings:
             raise UserError("--niter and --niter_decay are both 0: there is nothing to train")
         if not self.image_weight + self.edge_weight + self.image2_weight:
             raise UserError("--image_weight, --edge_weight and --image2_weight are all 0: G would learn from nothing")
+        if self.init_type == "kaiming" and self.init_variance != TrainSettings.init_variance:
+            raise UserError("--init_variance is a gain, and weights that --init_type kaiming draws have none")
         if self.which_epoch is not None and self.init_checkpoint is None:
             raise UserError("--which_epoch belongs to --init_checkpoint, which is not given")
         halvings = self.num_D - 1 + self.n_layers_D - 1

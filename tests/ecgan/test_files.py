@@ -24,6 +24,7 @@ from ecgan.files import (
     read_any_json,
     read_bytes,
     read_json,
+    read_lines,
     read_text,
     sha256_of,
     write_json,
@@ -64,6 +65,16 @@ def test_a_line_that_a_kill_cut_short_does_not_swallow_the_next(tmp_path: Path) 
     append_line(file, {"name": "c"})
     append_line(file, {"name": "d"})
     assert file.read_bytes() == whole + b'{"name": "b\n{"name": "c"}\n{"name": "d"}\n'
+
+
+def test_lines_are_read_whatever_has_become_of_some(tmp_path: Path) -> None:
+    file = tmp_path / "lines.jsonl"
+    file.write_bytes(b'{"a": 1}\n\n \n[1]\n7\n\xff\n' + b'{"a":' * 100_000 + b'\n{"a": "\xff"}\r\n{"a": 2')
+    found = list(read_lines(file))
+    assert [entry for _, entry in found] == [{"a": 1}, None, None, None, None, {"a": "\ufffd"}, None]
+    assert (found[0][0], found[-1][0]) == ('{"a": 1}', '{"a": 2')
+    with pytest.raises(FileNotFoundError):
+        list(read_lines(tmp_path / "none"))
 
 
 def test_a_line_is_written_whole_or_not_at_all(tmp_path: Path) -> None:

@@ -215,7 +215,7 @@ def test_ctrl_c_at_every_stage_loses_nothing(data_folder: Folder) -> None:
     """In the order in which a command comes to them, so that each finds what the one before has left."""
     data = data_folder(4)
     for moment in (
-        "jobs.generate.request:check_pictures",
+        "jobs.testset:check_pictures",
         "jobs.generate.replacing:restore",
         "jobs.generate.replacing:insist_on_renames",
         "jobs.generate.outcomes:compact",

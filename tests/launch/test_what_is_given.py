@@ -188,6 +188,7 @@ def test_networks_that_can_not_be_built(words: str, line: str) -> None:
         (TrainSettings, "--vgg_weights vgg19.pkl --lambda_vgg 0"),
         (TrainSettings, "--samples 8 --display_every_steps 0"),
         (TrainSettings, "--which_epoch 3"),
+        (TrainSettings, "--init_variance 0.5 --init_type kaiming"),
         (TrainSettings, "--ngf 8 --network segmenter"),
         (GenerateSettings, "--quality 80 --format png"),
         (ScoreSettings, "--aesthetic_weights w"),

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
-from ecgan.files import write_atomically
+from ecgan.files import read_bytes, read_lines, write_atomically
+from jobs.run import values
 
 #: Keys of a line that are no losses.
 _OTHERS = ("step", "epoch", "time", "lr", "images_per_second")
@@ -28,8 +29,8 @@ class Line:
 def read(path: Path, until: int) -> Iterator[Line]:
     """The lines up to step `until`; what a kill cut short is passed over."""
     if path.is_file():
-        for text in path.read_text(encoding="utf-8", errors="replace").split("\n"):
-            line = _parse(text)
+        for _, entry in read_lines(path):
+            line = _line(entry)
             if line and line.step <= until:
                 yield line
 
@@ -38,19 +39,19 @@ def cut(path: Path, until: int) -> None:
     """Rewrites the file without the lines of steps later than `until` and those that are broken. Raises OSError."""
     if not path.is_file():
         return
-    before = path.read_text(encoding="utf-8", errors="replace")
-    lines = ((text, _parse(text)) for text in before.split("\n"))
-    after = "".join(f"{text}\n" for text, line in lines if line and line.step <= until)
-    if after != before:
+    lines = ((text, _line(entry)) for text, entry in read_lines(path))
+    after = "".join(f"{text}\n" for text, line in lines if line and line.step <= until).encode()
+    if after != read_bytes(path):
         write_atomically(path, after)
 
 
-def _parse(text: str) -> Line | None:
+def _line(entry: dict[str, Any] | None) -> Line | None:
+    if entry is None:
+        return None
     try:
-        entry = json.loads(text)
         losses = {name: float(value) for name, value in entry.items() if name not in _OTHERS}
-        return Line(int(entry["step"]), int(entry["epoch"]), losses)
-    except (ValueError, TypeError, KeyError, AttributeError):
+        return Line(**values.fitting(Line, entry) | {"losses": losses})
+    except (ValueError, TypeError, OverflowError):
         return None
 
 

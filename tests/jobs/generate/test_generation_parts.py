@@ -510,3 +510,17 @@ def test_results_that_no_rename_can_replace_are_refused_before(
     finally:
         for folder in (results, tmp_path / "merged"):
             subprocess.run(["umount", "--lazy", folder], capture_output=True)
+
+
+@pytest.mark.parametrize(
+    "line",
+    ['{"name": 1, "inputs": "i", "shard": 0, "sha256": 3}', '{"name": "t0"}', "[" * 100_000, "[1]", '{"name": "t'],
+)
+def test_a_line_that_is_no_outcome_counts_for_nothing(tmp_path: Path, line: str) -> None:
+    run = RunDir(tmp_path)
+    run.create(run.shards)
+    made = TaskOutcome("t0", "i", 0, "sha", 0.5)
+    outcomes.append(outcomes.shard_file(run, 0), made)
+    with open(outcomes.shard_file(run, 0), "a") as file:
+        file.write(f"{line}\n")
+    assert outcomes.gather(run) == {"t0": made}

@@ -48,6 +48,14 @@ def test_a_plan_is_read_as_it_was_written(tmp_path: Path) -> None:
     assert TrainPlan.load(tmp_path / "plan.json") == plan
 
 
+def test_a_gain_that_had_no_effect_is_not_held_against_a_plan(tmp_path: Path) -> None:
+    values = json.loads((OLD / "plan.json").read_text())
+    assert values["settings"]["init_type"] == "kaiming"
+    values["settings"]["init_variance"] = 0.5
+    (tmp_path / "plan.json").write_text(json.dumps(values))
+    assert TrainPlan.load(tmp_path / "plan.json") == TrainPlan.load(OLD / "plan.json")
+
+
 def test_a_plan_of_an_older_version_is_read() -> None:
     plan = TrainPlan.load(OLD / "plan.json")
     assert plan.settings.init_type == "kaiming" and plan.settings.reuse_fakes and plan.files == Files()
@@ -63,6 +71,13 @@ def test_a_plan_of_an_older_version_is_read() -> None:
         {"settings": {"network": "ecgan", "unknown": 1}},
         {"segmenter_size": [1]},
         {"unheard_of": 1},
+        {"ranks": "2"},
+        {"device": "auto"},
+        {"vgg": 5},
+        {"settings": {"lr": "fast"}},
+        {"settings": {"network": "another"}},
+        {"pairs": [["p0", 1, "p0.png"]]},
+        {"pairs": [["p0", "p0.jpg"]]},
         None,
     ],
 )

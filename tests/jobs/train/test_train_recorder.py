@@ -314,3 +314,21 @@ def test_sheets_of_real_photos(run: RunDir, landscape_mini: Path) -> None:
     tile = np.asarray(sheet)[30:170, 10:220].astype(float)
     wanted = np.asarray(Image.fromarray(photos[0]).resize((228, 171)))[10:150, 4:214].astype(float)
     assert np.abs(tile.mean((0, 1)) - wanted.mean((0, 1))).max() < 5
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "[" * 100_000,
+        '{"step": "x", "epoch": 1}',
+        '{"step": Infinity, "epoch": 1}',
+        '{"step": 2, "epoch": 1, "GAN": [1]}',
+    ],
+)
+def test_a_line_that_is_none_of_ours_is_passed_over(run: RunDir, line: str) -> None:
+    record(run, 1, 3)
+    before = run.metrics.read_bytes()
+    run.metrics.write_bytes(before + f"{line}\n".encode())
+    assert [each.step for each in metrics.read(run.metrics, until=9)] == [1, 2, 3]
+    metrics.cut(run.metrics, until=9)
+    assert run.metrics.read_bytes() == before
