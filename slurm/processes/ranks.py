@@ -219,7 +219,7 @@ def _in_session(leader: int) -> Iterator[int]:
 
 
 def _ranks_of(mpirun: int, variable: str) -> dict[int, int]:
-    """The processes that it has started here, by rank, which `variable` tells them."""
+    """Its children here, by rank, which `variable` tells them."""
     found, telling = {}, rf"(?:^|\0){variable}=(\d+)\0".encode()
     for process in _in_session(mpirun):
         with contextlib.suppress(OSError):

@@ -36,8 +36,10 @@ class Starter(ABC):
     """A way to start `count` ranks. Whatever it starts passes SIGUSR2 on to all of them.
 
     `name`: what its own log is called. `origin`: what a rank must know of it. `is_here`: whether all ranks
-    are processes of this machine, in the session of the one that we start. `is_warned`: whether the scheduler itself
-    tells the ranks that the time limit is near. `check`: whether it can be used, for the doctor.
+    are processes of this machine, in the session of the one that we start and its own children: a rank below a proxy,
+    as hydra has one, would not be known for one, and its death not be seen before the starter's end. `is_warned`:
+    whether the scheduler itself tells the ranks that the time limit is near. `check`: whether it can be used, for the
+    doctor.
     """
 
     name: ClassVar[str]
