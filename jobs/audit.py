@@ -34,7 +34,7 @@ class AuditSettings:
     input_path: str = option("data/train", "training set: folder with imgs/ and labels/", path=True)
     output_path: str = option("audit", "folder that gets the report and the exclusion list", path=True)
     exclude_list: str | None = option(None, "text file with the names of photos that are left out already", path=True)
-    exclude: str = option(",".join(_CHOICE), f"faults to list: any of {', '.join(_CHOICE)}")
+    exclude: str = option(",".join(_CHOICE), f"faults to list: any of {', '.join(_CHOICE)}; or none")
     size: str = option("512x384", "WIDTHxHEIGHT that photos and masks should have the aspect of")
     chroma: float = option(Limits.chroma, "a photo is grey if its channels differ by less, of 255", between(0, 256))
     border: float = option(Limits.border, "share of a side from which on a border of one colour counts", between(0, 1))
@@ -54,7 +54,7 @@ class AuditSettings:
 
     @property
     def excluded(self) -> set[str]:
-        return {kind.strip() for kind in self.exclude.split(",") if kind.strip()}
+        return {kind.strip() for kind in self.exclude.split(",") if kind.strip()} if self.exclude != "none" else set()
 
     @property
     def model(self) -> ModelConfig:

@@ -165,7 +165,7 @@ def test_the_command_that_is_printed_runs(faulty: Path, tmp_path: Path, options:
 
 @pytest.mark.process
 def test_a_set_without_strays_needs_no_more_words(tmp_path: Path) -> None:
-    job = audit(write_pairs(tmp_path / "set", 4), tmp_path / "audit", "--exclude", "")
+    job = audit(write_pairs(tmp_path / "set", 4), tmp_path / "audit", "--exclude", "none")
     assert command_in(job.stdout)[2:] == [
         "--input_path", str(tmp_path / "set"), "--exclude_list", str(tmp_path / "audit/exclude.txt"),
     ]  # fmt: skip

@@ -103,7 +103,7 @@ def the_time_limit_costs_nothing(stage: Stage) -> None:
     stage.wait_for_steps("limited", int(at[1]) + 2)
     steps = stage.steps("limited")
     assert steps == list(range(1, len(steps) + 1))
-    assert stage.status("limited")["requeues"] == 1
+    assert stage.status("limited")["requeues"] >= 1  # on a busy machine the limit may have come again
     assert stage.launch("cancel", stage.folder / "limited").returncode == 0
     stage.wait_until_gone(*stage.jobs("limited"))
 
