@@ -70,7 +70,7 @@ def whole_folder(path: Path) -> Iterator[Path]:
     Raises OSError, also if something is there by then; whatever is raised, no temporary is left.
     """
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}{TEMPORARY_SUFFIX}")
-    temporary.mkdir()
+    temporary.mkdir(parents=True)
     held = os.open(temporary, os.O_RDONLY)
     try:
         _hold(held)

@@ -119,7 +119,7 @@ def test_killed_and_resumed_on_two_ranks_it_ends_the_same(trained: SegmenterFold
         (SegmenterFolder, ("--ngf", 8), ["--ngf ", "--network segmenter"]),
         (SegmenterFolder, ("--held_out", 4), ["--held_out 4 "]),  # of four
         (TrainFolder, ("--inception_weights", "nowhere.pth"), ["--held_out"]),
-        (TrainFolder, ("--inception_weights", "nowhere.pth", "--held_out", 1), ["--inception_weights", "--held_out 1"]),
+        (TrainFolder, ("--inception_weights", "nowhere.pth", "--held_out", 1), ["--inception_weights", "--held_out 2"]),
         (
             TrainFolder,
             ("--inception_weights", "nowhere.pth", "--held_out", 2, "--batch_size", 1),
