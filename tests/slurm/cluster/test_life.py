@@ -67,22 +67,25 @@ def preempted_training_goes_on(stage: Stage) -> None:
     job = stage.train("preempted", *TWO, "--cluster_config", site, "--cpus_per_task", 4)
     assert job.returncode == 0, job.stderr
     stage.wait_for_steps("preempted", 3)
-    preempt(stage, stage.jobs("preempted")[0])
+    wait_until_run(stage, preempt(stage, stage.jobs("preempted")[0]))
     ends_as_undisturbed(stage, "preempted")
     first, *_ = stage.attempts("preempted")
     assert (first["outcome"], first["signal"]) == ("stopped", "SIGTERM")
     assert stage.status("preempted")["requeues"] >= 1
 
 
-def preempt(stage: Stage, job: str) -> None:
-    """Sends a job of higher priority to the nodes of `job`, and waits until it has run."""
+def preempt(stage: Stage, job: str) -> str:
+    """Sends a job of higher priority to the nodes of `job`, and returns its id."""
     nodes = stage.slurm("squeue", "--noheader", "--format=%N", f"--jobs={job}")
     assert nodes
-    high = stage.slurm(
+    return stage.slurm(
         *("sbatch", "--parsable", "--partition=high", f"--nodelist={nodes}", "--cpus-per-task=4", "--time=5"),
         *("--output=/dev/null", "--wrap", "sleep 2"),
     )
-    wait_until(lambda: stage.state(high) == "COMPLETED", 200)
+
+
+def wait_until_run(stage: Stage, job: str) -> None:
+    wait_until(lambda: stage.state(job) == "COMPLETED", 200)
 
 
 @play.scene
@@ -190,9 +193,18 @@ def preempted_shards_go_on(stage: Stage) -> None:
     assert job.returncode == 0, job.stderr
     array = stage.jobs("many.run")[0]
     records = [stage.folder / f"many.run/shards/{shard}.jsonl" for shard in range(2)]
-    wait_until(lambda: all(path.exists() and path.read_text().count("\n") >= 3 for path in records), 300)
-    stage.slurm("scancel", "--signal=USR2", f"{array}_1")
-    preempt(stage, f"{array}_0")
+    begun = lambda path: path.exists() and path.read_text().count("\n") >= 3  # noqa: E731
+    ask = {0: lambda: preempt(stage, f"{array}_0"), 1: lambda: stage.slurm("scancel", "--signal=USR2", f"{array}_1")}
+    asked: dict[int, str] = {}
+
+    def have_been_asked() -> bool:  # each as soon as it is at work: the other may begin when it is done
+        for shard in ask:
+            if shard not in asked and begun(records[shard]):
+                asked[shard] = ask[shard]()
+        return len(asked) == len(ask)
+
+    wait_until(have_been_asked, 300)
+    wait_until_run(stage, asked[0])
     status = stage.wait_until_over("many.run")
     assert status["state"] == "done" and len(list((stage.folder / "many").glob("*.jpg"))) == 400, status
     requeues = {shard["number"]: shard["requeues"] for shard in status["shards"]}
