@@ -1,0 +1,53 @@
+// Matrix products of one thread, whose every sum runs from the first summand to the last.
+#pragma once
+#include "vectors.h"
+
+namespace ecgan {
+
+//: The second factor is cut into panels of so many columns; each is stored as (inner, its columns), one behind another.
+constexpr int64_t PANEL = LANES == 16 ? 64 : 16;
+//: Rows of the first factor that are multiplied at a time: with a panel's columns, as many sums as registers hold.
+constexpr int ROWS = 6;
+
+static inline int64_t panel_width(int64_t columns, int64_t first) { return std::min(PANEL, columns - first); }
+
+//: sums (HEIGHT, VECTORS * LANES) = a (HEIGHT, inner) * panel (inner, VECTORS * LANES), or added to them if `onto`.
+template <int HEIGHT, int VECTORS>
+static inline void product(const float* a, int64_t a_stride, const float* panel, int64_t inner, float* sums,
+                           int64_t stride, bool onto) {
+    vec sum[HEIGHT][VECTORS] = {};
+    if (onto)
+        for (int r = 0; r < HEIGHT; r++)
+            for (int v = 0; v < VECTORS; v++) sum[r][v] = load(sums + r * stride + v * LANES);
+    for (int64_t k = 0; k < inner; k++, panel += VECTORS * LANES) {
+        vec row[VECTORS];
+        for (int v = 0; v < VECTORS; v++) row[v] = load(panel + v * LANES);
+        for (int r = 0; r < HEIGHT; r++)
+            for (int v = 0; v < VECTORS; v++) sum[r][v] = multiply_add(row[v], a[r * a_stride + k], sum[r][v]);
+    }
+    for (int r = 0; r < HEIGHT; r++)
+        for (int v = 0; v < VECTORS; v++) save(sums + r * stride + v * LANES, sum[r][v]);
+}
+
+template <int VECTORS>
+static void rows_by_panel(int64_t rows, const float* a, int64_t a_stride, const float* panel, int64_t inner,
+                          float* sums, int64_t stride, bool onto) {
+    for (; rows >= ROWS; rows -= ROWS, a += ROWS * a_stride, sums += ROWS * stride)
+        product<ROWS, VECTORS>(a, a_stride, panel, inner, sums, stride, onto);
+    for (; rows >= 2; rows -= 2, a += 2 * a_stride, sums += 2 * stride)
+        product<2, VECTORS>(a, a_stride, panel, inner, sums, stride, onto);
+    if (rows) product<1, VECTORS>(a, a_stride, panel, inner, sums, stride, onto);
+}
+
+//: sums (rows, width) = a (rows, inner) * panel (inner, width), or added to them; width: a multiple of BLOCK.
+static inline void multiply(int64_t rows, const float* a, int64_t a_stride, const float* panel, int64_t width,
+                            int64_t inner, float* sums, int64_t stride, bool onto = false) {
+    switch (width / LANES) {
+        case 1: return rows_by_panel<1>(rows, a, a_stride, panel, inner, sums, stride, onto);
+        case 2: return rows_by_panel<2>(rows, a, a_stride, panel, inner, sums, stride, onto);
+        case 3: return rows_by_panel<3>(rows, a, a_stride, panel, inner, sums, stride, onto);
+        case 4: return rows_by_panel<4>(rows, a, a_stride, panel, inner, sums, stride, onto);
+    }
+}
+
+}  // namespace ecgan
