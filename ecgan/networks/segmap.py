@@ -50,7 +50,12 @@ class Segmap:
         return self._surroundings[size]
 
     def _resized(self, height: int, width: int) -> np.ndarray:
-        _, full_height, full_width = self._labels.shape
-        rows = np.arange(height) * full_height // height
-        columns = np.arange(width) * full_width // width
-        return self._labels[:, rows][:, :, columns]
+        return resize_labels(self._labels, height, width)
+
+
+def resize_labels(labels: np.ndarray, height: int, width: int) -> np.ndarray:
+    """Nearest, as in the original: source row = floor(row * H / height). (N, H, W) -> (N, height, width)."""
+    _, full_height, full_width = labels.shape
+    rows = np.arange(height) * full_height // height
+    columns = np.arange(width) * full_width // width
+    return labels[:, rows][:, :, columns]

@@ -50,4 +50,21 @@ static inline void multiply(int64_t rows, const float* a, int64_t a_stride, cons
     }
 }
 
+//: weights, of which the one for feature f, outer o and inner i is at f * of_feature + o * of_outer + i * of_inner ->
+//: panels of features, each (padded_outer, inner, width), with zeros where features or outer ones are missing.
+static void pack(const float* weights, int64_t features, int64_t of_feature, int64_t outer, int64_t of_outer,
+                 int64_t inner, int64_t of_inner, int64_t padded_features, int64_t padded_outer, float* panels) {
+    #pragma omp parallel for schedule(dynamic)
+    for (int64_t first = 0; first < padded_features; first += PANEL) {
+        const int64_t width = panel_width(padded_features, first);
+        float* to = panels + first * padded_outer * inner;
+        for (int64_t o = 0; o < padded_outer; o++)
+            for (int64_t i = 0; i < inner; i++, to += width)
+                for (int64_t f = 0; f < width; f++) {
+                    const bool missing = o >= outer || first + f >= features;
+                    to[f] = missing ? 0 : weights[(first + f) * of_feature + o * of_outer + i * of_inner];
+                }
+    }
+}
+
 }  // namespace ecgan

@@ -16,16 +16,20 @@ constexpr int64_t LONGEST_STRIP = 32;
 //: Channels whose weights are transformed at a time.
 constexpr int64_t CHANNELS_AT_A_TIME = 64;
 
+//: The points at which polynomials are multiplied: 0, +-NEAR, +-FAR and infinity. That FAR is 1 / NEAR makes factors of
+//: one; the rounding is 2.5 times less than with the usual 1 and 2.
+constexpr float NEAR = 2 / 3.f, FAR = 3 / 2.f, NEAR2 = NEAR * NEAR, FAR2 = FAR * FAR, BOTH2 = NEAR2 + FAR2;
+
 //: B^T d: six values in, `step` apart, six out.
 static inline void transform_in(const vec* d, vec* t, int step) {
-    const vec d0 = d[0], d1 = d[step], d2 = d[2 * step], d3 = d[3 * step], d4 = d[4 * step], d5 = d[5 * step];
-    const vec even = d4 - 4 * d2, odd = d3 - 4 * d1, far = d4 - d2, twice = 2 * (d3 - d1);
-    t[0] = 4 * d0 - 5 * d2 + d4;
+    const vec d1 = d[step], d2 = d[2 * step], d3 = d[3 * step], d4 = d[4 * step];
+    const vec even = d4 - FAR2 * d2, odd = NEAR * d3 - FAR * d1, even_far = d4 - NEAR2 * d2, odd_far = FAR * d3 - NEAR * d1;
+    t[0] = d[0] - BOTH2 * d2 + d4;
     t[step] = even + odd;
     t[2 * step] = even - odd;
-    t[3 * step] = far + twice;
-    t[4 * step] = far - twice;
-    t[5 * step] = 4 * d1 - 5 * d3 + d5;
+    t[3 * step] = even_far + odd_far;
+    t[4 * step] = even_far - odd_far;
+    t[5 * step] = d1 - BOTH2 * d3 + d[5 * step];
 }
 
 //: A^T m: six values in, `step` apart, four out, `to` apart.
@@ -33,19 +37,21 @@ static inline void transform_out(const vec* m, int step, vec* y, int to) {
     const vec near = m[step] + m[2 * step], across = m[step] - m[2 * step];
     const vec far = m[3 * step] + m[4 * step], apart = m[3 * step] - m[4 * step];
     y[0] = m[0] + near + far;
-    y[to] = across + 2 * apart;
-    y[2 * to] = near + 4 * far;
-    y[3 * to] = across + 8 * apart + m[5 * step];
+    y[to] = NEAR * across + FAR * apart;
+    y[2 * to] = NEAR2 * near + FAR2 * far;
+    y[3 * to] = NEAR2 * NEAR * across + FAR2 * FAR * apart + m[5 * step];
 }
 
 //: G g: three weights in, `step` apart, six out, `to` apart.
 static inline void transform_weights(const vec* g, int step, vec* u, int to) {
-    const vec outer = g[0] + g[2 * step], scaled = g[0] * (1 / 24.f) + g[2 * step] * (1 / 6.f);
-    u[0] = g[0] * (1 / 4.f);
-    u[to] = (outer + g[step]) * (-1 / 6.f);
-    u[2 * to] = (outer - g[step]) * (-1 / 6.f);
-    u[3 * to] = scaled + g[step] * (1 / 12.f);
-    u[4 * to] = scaled - g[step] * (1 / 12.f);
+    constexpr float near = .5f / (NEAR2 * (NEAR2 - FAR2)), far = .5f / (FAR2 * (FAR2 - NEAR2));
+    const vec even = near * g[0] + near * NEAR2 * g[2 * step], odd = near * NEAR * g[step];
+    const vec even_far = far * g[0] + far * FAR2 * g[2 * step], odd_far = far * FAR * g[step];
+    u[0] = g[0];
+    u[to] = even + odd;
+    u[2 * to] = even - odd;
+    u[3 * to] = even_far + odd_far;
+    u[4 * to] = even_far - odd_far;
     u[5 * to] = g[2 * step];
 }
 
