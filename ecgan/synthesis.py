@@ -5,13 +5,16 @@ docs/specification.md, section 4.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from ecgan.checkpoint import Checkpoint
 from ecgan.colour import ColourTransfer, transfer_lab
 from ecgan.config import Spade
 from ecgan.data.images import Size, resize_mask, resize_photo
-from ecgan.networks import Encoder, Generator, Segmap, load_arrays
+from ecgan.networks import Encoder, load_arrays
+from ecgan.networks.painting import painting_network
 from ecgan.noise import style_noise
 from ecgan.runtime import jt
 
@@ -24,14 +27,14 @@ class Synthesiser:
     """
 
     def __init__(self, checkpoint: Checkpoint, spade: Spade = "exact-sparse") -> None:
-        self.model, self._sparse = checkpoint.model, spade == "exact-sparse"
-        self.encoder, self.generator = Encoder(self.model), Generator(self.model)
+        self.model = checkpoint.model
+        self.encoder = Encoder(self.model)
         load_arrays(self.encoder, checkpoint.arrays("E"), f"network E of {checkpoint.path}")
-        load_arrays(self.generator, checkpoint.arrays(checkpoint.generator), f"network G of {checkpoint.path}")
         self.encoder.eval()
-        self.generator.eval()
+        arrays = checkpoint.arrays(checkpoint.generator)
+        self.generator, self.mask = painting_network(self.model, arrays, spade, f"network G of {checkpoint.path}")
         #: The masks generated from last, and all that was computed for them: the next may be the same.
-        self._last: tuple[bytes, Segmap] | None = None
+        self._last: tuple[bytes, Any] | None = None
 
     @property
     def size(self) -> Size:
@@ -82,15 +85,12 @@ class Synthesiser:
         mu, logvar = self.encode(references)
         key = masks.tobytes()
         before, self._last = self._last, None  # kept if the picture is finished: what one has begun and left is not
-        segmap = before[1] if before and before[0] == key else self._segmap(masks)
+        mask = before[1] if before and before[0] == key else self.mask(masks)
         with jt.no_grad():
             z = jt.array(mu + np.float32(noise) * np.exp(logvar / 2) * eps)
-            raw = self.generator(z, segmap).image2.numpy()
-        self._last = key, segmap
+            raw = self.generator(z, mask).image2.numpy()
+        self._last = key, mask
         return raw
-
-    def _segmap(self, masks: np.ndarray) -> Segmap:
-        return Segmap(masks, self.model.semantic_nc, self._sparse, weights_stay=True)
 
     @staticmethod
     def finish(raw: np.ndarray, reference: np.ndarray, colour_transfer: ColourTransfer) -> np.ndarray:

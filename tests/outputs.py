@@ -23,7 +23,7 @@ def outputs(checkpoint: Checkpoint, labels: np.ndarray, photos: np.ndarray) -> d
     segmap = Segmap(labels, checkpoint.model.semantic_nc)
     with jt.no_grad():
         mu, logvar = painter.encode(photos)
-        pictures = painter.generator(jt.array(mu), segmap)
+        pictures = painter.generator(jt.array(mu), painter.mask(labels))
         one_hot = segmap.at(*labels.shape[1:])
         judged = [jt.concat([one_hot, seen], dim=1) for seen in (pictures.image2, jt.array(to_network(photos)))]
         scales = critic(jt.concat(judged, dim=0))

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from ecgan import logs
+from ecgan.checkpoint import tensors
 from ecgan.checkpoint.segmenter import open_segmenter
 from ecgan.config import ModelConfig, Spade
 from ecgan.runtime.devices import device_choice
@@ -24,19 +25,19 @@ from ecgan.training.recipe import Recipe
 
 
 def _paint_grey(model: ModelConfig, batch: int, spade: Spade) -> None:
-    from ecgan.networks import Encoder, Generator, Segmap
+    from ecgan.networks import Encoder
+    from ecgan.networks.painting import painting_network
     from ecgan.runtime import jt
 
-    encoder, generator = Encoder(model), Generator(model)
+    encoder = Encoder(model)
     encoder.eval()
-    generator.eval()
+    weights = {name: np.full(shape, 0.01, np.float32) for name, shape in (tensors.of_file("G", model) or {}).items()}
+    generator, mask = painting_network(model, weights, spade)
     with jt.no_grad():
         mu, logvar = encoder(jt.array(np.zeros((1, 3, model.height, model.width), np.float32)))
         codes = jt.array(np.repeat(mu.numpy() + logvar.numpy(), batch, axis=0))
         for labels in _masks(model):
-            generator(
-                codes, Segmap(np.stack([labels] * batch), model.semantic_nc, spade == "exact-sparse")
-            ).image2.numpy()
+            generator(codes, mask(np.stack([labels] * batch))).image2.numpy()
 
 
 def _train_on_grey(trainee: str, model: ModelConfig, recipe: Recipe, batch: int, paints: bool) -> None:

@@ -22,7 +22,7 @@ from ecgan.runtime.devices import Device
 from jobs.sharded import libraries, numbering
 
 #: Grows when the same settings give other pictures than before.
-PICTURES_VERSION = 2
+PICTURES_VERSION = 3
 
 
 @dataclass(frozen=True)

@@ -42,7 +42,6 @@ class Level:
         count, height, width = self._index.shape
         fours = self._index.reshape(count, height // 2, 2, width // 2, 2).transpose(0, 1, 3, 2, 4).reshape(-1, 4)
         alike = (fours == fours[:, :1]).all(axis=1)
-        pixel = np.arange(len(fours))
         one, each = np.flatnonzero(alike), np.flatnonzero(~alike)
         pairs = np.concatenate(
             [np.stack([one, fours[one, 0]], axis=1), np.stack([np.repeat(each, 4), fours[each].reshape(-1)], axis=1)]
@@ -50,7 +49,6 @@ class Level:
         at = np.empty(fours.shape, np.int32)
         at[one] = np.arange(len(one))[:, None]
         at[each] = len(one) + np.arange(4 * len(each)).reshape(-1, 4)
-        assert len(pixel) == count * height * width // 4
         at = at.reshape(count, height // 2, width // 2, 2, 2).transpose(0, 1, 3, 2, 4).reshape(count, height, width)
         return _whole(pairs), _whole(at)
 

@@ -8,22 +8,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-import numpy as np
-
-from ecgan.networks.cpu.sources import source
+from ecgan.networks.cpu.code import nothing, operator
+from ecgan.networks.cpu.weights import Kernel
 from ecgan.networks.layers import LRELU_SLOPE
 from ecgan.runtime import jt
-
-#: As in vectors.h.
-BLOCK = 16
-#: From so many tiles of 4x4 pixels on, transformed weights are worth four times the memory of the weights.
-_TILES_WORTH_IT = 96
-
-_THREADS = "#include <omp.h>\n"
-
-
-def padded(channels: int) -> int:
-    return -(-channels // BLOCK) * BLOCK
 
 
 class Piece(NamedTuple):
@@ -45,29 +33,6 @@ class Rows(NamedTuple):
     at: jt.Var
 
 
-class Kernel:
-    """Weights of a 3x3 convolution, and what Winograd's way makes of them."""
-
-    def __init__(
-        self, weight: np.ndarray, bias: np.ndarray | None, tiles: int, pieces: Sequence[int] | None = None
-    ) -> None:
-        """`weight`: (F, C, 3, 3); `bias`: (F,). `tiles`: of how many its maps are. `pieces`: how many channels each
-        piece of its input has, one piece if not given."""
-        features, channels = weight.shape[:2]
-        if pieces is not None:
-            weight, channels = _spread(weight, pieces), sum(map(padded, pieces))
-        self.channels, self.features = padded(channels), padded(features)
-        self.taps = pack(weight.reshape((features, channels, 9)), outer=1)
-        self.products = _kept(self._transformed()) if tiles >= _TILES_WORTH_IT else _nothing(1)
-        self.bias = filled(np.zeros(features, np.float32) if bias is None else bias)
-
-    def _transformed(self) -> jt.Var:
-        code = "ecgan::transform_all(data[\"channels\"], data[\"features\"], in0_p, out0_p);"
-        size = 36 * self.channels * self.features
-        sizes = {"channels": self.channels, "features": self.features}
-        return _operator([size], [self.taps], code, "winograd", **sizes)
-
-
 def convolve_modulated(
     x: jt.Var, table: jt.Var, index: jt.Var, kernel: Kernel, activated: bool = True, rows: Rows | None = None
 ) -> jt.Var:
@@ -77,7 +42,7 @@ def convolve_modulated(
     """
     count, height, width = index.shape
     values, at = rows or _no_rows()
-    return _operator(
+    return operator(
         [count, height, width, kernel.features],
         [x, table, index, kernel.taps, kernel.products, kernel.bias, values, at],
         """
@@ -107,26 +72,26 @@ def convolve(
 ) -> jt.Var:
     """A convolution of a leaky ReLU of up to three pieces one behind another.
 
-    `gate`: gates the first piece before the ReLU; `factor`: (N, C), multiplies behind it. Of the result, `bounded`: tanh;
-    `gated_by`: a map of the same shape that gates it then.
+    `gate`: gates the first piece before the ReLU; `factor`: (N, C), multiplies behind it. Of the result, `bounded`:
+    tanh; `gated_by`: a map of the same shape that gates it then.
     """
     count, height, width, _ = pieces[0].map.shape
-    none = Piece(_nothing(1, 1, 1, 1), 0, 0)
+    none = Piece(nothing(1, 1, 1, 1), 0, 0)
     three = [*pieces, none, none][:3]
     values, at = rows or _no_rows()
     data = {f"first{i}": each.first for i, each in enumerate([*three, gate or none])}
     data |= {f"channels{i}": each.channels for i, each in enumerate(three)}
-    return _operator(
+    return operator(
         [count, height, width, kernel.features],
         [
             *(each.map for each in [*three, gate or none]),
-            factor if factor is not None else _nothing(1, 1),
+            factor if factor is not None else nothing(1, 1),
             kernel.taps,
             kernel.products,
             kernel.bias,
             values,
             at,
-            gated_by if gated_by is not None else _nothing(1, 1, 1, 1),
+            gated_by if gated_by is not None else nothing(1, 1, 1, 1),
         ],
         """
         const int64_t height = out0_shape1, width = out0_shape2, features = out0_shape3;
@@ -158,7 +123,7 @@ def convolve(
 def multiply_modulated(x: jt.Var, table: jt.Var, pairs: jt.Var, panels: jt.Var, features: int) -> jt.Var:
     """Of pairs (R, 2), a pixel of x (N, h, w, C) and an entry of table (K, 2, C): x * scale + shift times a matrix,
     `panels` of (C, features): (R, features)."""
-    return _operator(
+    return operator(
         [pairs.shape[0], features],
         [x, table, pairs, panels],
         """
@@ -185,7 +150,7 @@ def multiply_modulated(x: jt.Var, table: jt.Var, pairs: jt.Var, panels: jt.Var, 
 
 def multiply(x: jt.Var, panels: jt.Var, bias: jt.Var) -> jt.Var:
     """x (R, C) times `panels` of (C, F), plus bias (F,): (R, F)."""
-    return _operator(
+    return operator(
         [x.shape[0], bias.shape[0]],
         [x, panels, bias],
         """
@@ -207,7 +172,7 @@ def see(labels: jt.Var, weights: jt.Var, bias: jt.Var, cut: bool) -> jt.Var:
 
     weights: (9, classes, F); bias: (F,). And a ReLU if `cut`. (M, F).
     """
-    return _operator(
+    return operator(
         [labels.shape[0], bias.shape[0]],
         [labels, weights, bias],
         'ecgan::see(in0_shape0, in2_shape0, in1_shape1, in0_p, in1_p, in2_p, data["cut"], out0_p);',
@@ -223,7 +188,7 @@ def tabulate(hidden: jt.Var, outer: jt.Var, gamma: jt.Var, beta: jt.Var, constan
     their biases, and the normalisation's rate and mean.
     """
     channels = constants.shape[1]
-    return _operator(
+    return operator(
         [outer.shape[0], 2, channels],
         [hidden, outer, gamma, beta, constants],
         """ecgan::tabulate(in1_shape0, in0_shape0, in0_shape1, in4_shape1, in1_p, in0_p, in2_p, in3_p, in4_p,
@@ -234,7 +199,7 @@ def tabulate(hidden: jt.Var, outer: jt.Var, gamma: jt.Var, beta: jt.Var, constan
 
 def attend(x: jt.Var) -> jt.Var:
     """1 + sigmoid of each channel's mean: (N, H, W, C) -> (N, C)."""
-    return _operator(
+    return operator(
         [x.shape[0], x.shape[3]],
         [x],
         """
@@ -259,55 +224,5 @@ def attend(x: jt.Var) -> jt.Var:
     )
 
 
-def pack(weight: np.ndarray, outer: int = 1) -> jt.Var:
-    """(F, A, B) -> panels of features with rows in the order (a, b) or, if `outer` is 2, (b, a).
-
-    A, the channels, and F are filled up to multiples of `BLOCK`.
-    """
-    features, channels, taps = weight.shape
-    sizes = {"features": padded(features), "channels": padded(channels), "taps_first": outer == 2}
-    code = """
-        const int64_t features = in0_shape0, channels = in0_shape1, taps = in0_shape2, of_feature = channels * taps;
-        const int64_t all_features = data["features"], all_channels = data["channels"];
-        if (data["taps_first"])
-            ecgan::pack(in0_p, features, of_feature, taps, 1, channels, taps, all_features, taps, out0_p);
-        else
-            ecgan::pack(in0_p, features, of_feature, channels, taps, taps, 1, all_features, all_channels, out0_p);
-    """
-    given = jt.array(np.ascontiguousarray(weight, np.float32))
-    return _kept(_operator([padded(features) * padded(channels) * taps], [given], code, "product", **sizes))
-
-
-def filled(values: np.ndarray) -> jt.Var:
-    """(…, C) -> (…, C filled up with zeros)."""
-    missing = padded(values.shape[-1]) - values.shape[-1]
-    return _kept(jt.array(np.pad(values.astype(np.float32), [(0, 0)] * (values.ndim - 1) + [(0, missing)])))
-
-
-def _spread(weight: np.ndarray, pieces: Sequence[int]) -> np.ndarray:
-    """Input channels of (F, C, 3, 3) with zeros behind each piece, up to a multiple of `BLOCK`."""
-    parts = np.split(weight, np.cumsum(pieces)[:-1], axis=1)
-    return np.concatenate(
-        [np.pad(part, ((0, 0), (0, padded(count) - count), (0, 0), (0, 0))) for part, count in zip(parts, pieces)],
-        axis=1,
-    )
-
-
-def _kept(var: jt.Var) -> jt.Var:
-    """Computed now, so that nothing it was computed from is held."""
-    var = var.stop_grad()
-    var.sync()
-    return var
-
-
-def _nothing(*shape: int) -> jt.Var:
-    return jt.zeros(shape).stop_grad()
-
-
 def _no_rows() -> Rows:
-    return Rows(_nothing(1, 1), jt.zeros((1, 1, 1), "int32").stop_grad())
-
-
-def _operator(shape: list[int], inputs: list[jt.Var], code: str, *headers: str, **data: float) -> jt.Var:
-    numbers = {name: float(value) for name, value in data.items()}
-    return jt.code(shape, "float32", inputs, cpu_header=_THREADS + source(*headers), cpu_src=code, data=numbers)
+    return Rows(nothing(1, 1), jt.zeros((1, 1, 1), "int32").stop_grad())

@@ -14,20 +14,17 @@ import numpy as np
 from ecgan.config import ModelConfig
 from ecgan.networks.cpu.mask import Level, Mask
 from ecgan.networks.cpu.operators import (
-    Kernel,
     Piece,
     Rows,
     attend,
     convolve,
     convolve_modulated,
-    filled,
     multiply,
     multiply_modulated,
-    pack,
-    padded,
     see,
     tabulate,
 )
+from ecgan.networks.cpu.weights import Kernel, filled, pack, padded
 from ecgan.networks.generator import Pictures
 from ecgan.runtime import jt
 
