@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from ecgan.checkpoint import tensors
-from ecgan.config import ModelConfig
+from ecgan.config import ModelConfig, Spade
 from ecgan.runtime.devices import Device
 
 #: Python, Jittor and oneDNN without a model.
-_BASE = 350 << 20
+_BASE = 250 << 20
 _FLOAT = 4
 #: Bytes at the peak of measuring pictures on the CPU, with both networks loaded.
 SCORING_MEMORY = 1300 << 20
@@ -21,16 +21,17 @@ def pictures_together(device: Device, asked: int, most: int) -> int:
     return 1 if device == "cpu" else min(asked, most)
 
 
-def painting_memory(model: ModelConfig, batch: int) -> int:
+def painting_memory(model: ModelConfig, batch: int, spade: Spade = "exact-sparse") -> int:
     """Bytes at the peak of generating `batch` pictures at once on the CPU, an estimate from above.
 
-    The largest maps are at full resolution: in the last block (`ngf` to 2 `ngf` channels, several
-    alive at once) and behind `mlp_shared` (128 channels). The factors were fitted to peaks
-    measured at ngf 8 and 64.
+    The weights are there twice, as they are in the file and as the operators take them. The largest maps are at full
+    resolution: in the last block (`ngf` to 2 `ngf` channels), behind `mlp_shared` (128 channels), and of the mask's
+    tables if every pixel has surroundings of its own. The factors were fitted to peaks measured at ngf 8 and 64, with
+    masks of noise.
     """
     weights = _FLOAT * (25_700 * model.ngf**2 + 140_000 * model.ngf)
-    maps = _FLOAT * model.width * model.height * (14 * model.ngf + 5 * 128)
-    return _BASE + 2 * weights + batch * maps
+    channels = 7 * model.ngf + 4 * 128 if spade == "exact-sparse" else 14 * model.ngf + 5 * 128
+    return _BASE + 2 * weights + batch * _FLOAT * model.width * model.height * channels
 
 
 def state_size(model: ModelConfig, moving_average: bool) -> int:

@@ -147,7 +147,7 @@ def examine(request: GenerateRequest) -> Generation:
         done=len(already),
         shards=sharded.shards,
         device=device,
-        memory=painting_memory(plan.painting.model, batch),
+        memory=painting_memory(plan.painting.model, batch, plan.painting.spade),
         request=request,
         plan=dataclasses.replace(sharded, batch=batch),
         already=already,

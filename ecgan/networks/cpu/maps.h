@@ -45,7 +45,7 @@ struct Activated {
         while (within >= piece->channels) within -= (piece++)->channels;
         const int64_t first = (image * height + row) * width + column;
         const float* from = piece->map + first * piece->stride + within;
-        const float* attention = gate.map ? gate.map + first * gate.stride + within : nullptr;
+        const float* attention = gate.map && piece == pieces ? gate.map + first * gate.stride + within : nullptr;
         const vec times = factor ? load(factor + image * channels + channel) : vec{} + 1.f;
         for (int64_t i = 0; i < count; i++) {
             vec value = load(from + i * piece->stride);

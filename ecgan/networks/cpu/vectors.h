@@ -48,7 +48,7 @@ struct Release {
 typedef std::unique_ptr<float[], Release> Buffer;
 
 static inline Buffer buffer(int64_t count) {
-    void* memory = aligned_alloc(64, round_up(count * sizeof(float), 64));
+    void* memory = aligned_alloc(64, round_up(std::max<int64_t>(count, 1) * sizeof(float), 64));
     if (!memory) throw std::bad_alloc();
     return Buffer((float*)memory);
 }
