@@ -1,4 +1,4 @@
-"""Each operator of the CPU's painter against double precision: odd sizes, a pixel, batches, channels that are padded."""
+"""Each operator of the CPU's painter against double precision: odd sizes, a pixel, batches, padded channels."""
 
 from __future__ import annotations
 
