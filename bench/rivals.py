@@ -8,7 +8,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Mapping
 from importlib import metadata, util
-from typing import Any
 
 import numpy as np
 
@@ -59,14 +58,11 @@ def _openvino(precision: str, config: ModelConfig, arrays: Mapping[str, np.ndarr
 
     generator = TorchGenerator(config, arrays)
 
-    class Traced(torch.nn.Module):
-        def forward(self, codes: Any, ids: Any) -> Any:
-            return generator.paint(codes, ids)
-
     example = torch.zeros(1, config.z_dim), torch.zeros(1, config.height, config.width, dtype=torch.int64)
     with torch.no_grad():
-        model = openvino.convert_model(Traced(), example_input=example)
-    model.reshape([list(each.shape) for each in example])  # known beforehand, which is what it is fastest with
+        model = openvino.convert_model(torch.jit.trace(generator.paint, example, check_trace=False))
+    # Shapes that are known beforehand are what it is fastest with.
+    model.reshape({number: openvino.PartialShape(list(each.shape)) for number, each in enumerate(example)})
     asked = {
         "PERFORMANCE_HINT": "LATENCY",
         "INFERENCE_NUM_THREADS": threads,
