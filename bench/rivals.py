@@ -50,7 +50,7 @@ def _pytorch(precision: str, config: ModelConfig, arrays: Mapping[str, np.ndarra
 
 
 def _openvino(precision: str, config: ModelConfig, arrays: Mapping[str, np.ndarray], threads: int) -> Painter:
-    # Its converter reports to its maker that it was used, but goes without what does so.
+    # It reports to its maker that it was used, as soon as it is imported, but goes without what does so.
     sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]
     import openvino
     import torch
