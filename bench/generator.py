@@ -1,4 +1,4 @@
-"""Generation: dense and exact-sparse side by side, by mask and batch; where the time goes; memory.
+"""Generation: dense and exact-sparse side by side, by mask and batch; where the time goes; memory; other engines.
 
 python bench/generator.py [--quick] [--masks FOLDER] [--json FILE]
 """
@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from measure import Times, in_child, masks, matrix_product_peak, options, peak_memory, side_by_side, write
+from beside import beside
+from measure import Times, codes, in_child, masks, matrix_product_peak, options, peak_memory, side_by_side, write
 
 from ecgan.config import ModelConfig
 from ecgan.memory import painting_memory
@@ -39,6 +40,7 @@ def main() -> None:
     figures["batches"] = _by_batch(model, asked.masks, max(2, repeats // 2))
     figures["layers"] = _by_layer(model, asked.masks, repeats, peak)
     figures["memory"] = _memory(model, asked.masks)
+    figures |= beside(model, asked.masks, FORMS, repeats)
     write(figures, asked.json)
 
 
@@ -55,12 +57,12 @@ def painter(generator: Any, labels: np.ndarray, form: str) -> Callable[[], np.nd
     from ecgan.networks import Segmap
     from ecgan.runtime import jt
 
-    codes = np.random.default_rng(0).standard_normal((len(labels), generator.config.z_dim)).astype(np.float32)
+    code = codes(len(labels), generator.config.z_dim)
 
     def paint() -> np.ndarray:
         with jt.no_grad():
             segmap = Segmap(labels, generator.config.semantic_nc, form == "exact-sparse")
-            return np.asarray(generator(jt.array(codes), segmap).image2.numpy())
+            return np.asarray(generator(jt.array(code), segmap).image2.numpy())
 
     return paint
 

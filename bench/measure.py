@@ -36,21 +36,33 @@ class Times:
 ROOT = Path(__file__).resolve().parents[1]
 
 
-def side_by_side(runs: Mapping[str, Callable[[], object]], repeats: int) -> dict[str, Times]:
-    """Times of each, in turns, so that what else the machine does meets all alike. Each runs once before."""
+def elapsed(run: Callable[[], object]) -> float:
+    started = time.perf_counter()
+    run()
+    return time.perf_counter() - started
+
+
+def elapsed_of_process(run: Callable[[], object]) -> float:
+    """Of all threads of this process together, and of it alone: hardly touched by what else the machine does."""
+    started = time.process_time()
+    run()
+    return time.process_time() - started
+
+
+def side_by_side(
+    runs: Mapping[str, Callable[[], Any]], repeats: int, taken: Callable[[Callable[[], Any]], float] = elapsed
+) -> dict[str, Times]:
+    """Times of each, in turns, so that what else the machine does meets all alike. Each runs once before.
+
+    `taken`: runs it, and says how many seconds that took.
+    """
     seconds: dict[str, list[float]] = {name: [] for name in runs}
     for run in runs.values():
         run()
     for _ in range(repeats):
         for name, run in runs.items():
-            seconds[name].append(elapsed(run))
+            seconds[name].append(taken(run))
     return {name: Times.of(each) for name, each in seconds.items()}
-
-
-def elapsed(run: Callable[[], object]) -> float:
-    started = time.perf_counter()
-    run()
-    return time.perf_counter() - started
 
 
 def matrix_product_peak(repeats: int = 5) -> float:
@@ -93,6 +105,11 @@ def masks(folder: Path | None, size: tuple[int, int], count: int) -> list[np.nda
     files = sorted(folder.glob("*.png"))
     chosen = [files[i * len(files) // count] for i in range(count)]
     return [resize_mask(np.asarray(Image.open(file)), size) for file in chosen]
+
+
+def codes(count: int, z_dim: int) -> np.ndarray:
+    """Style codes (count, z_dim), always the same ones."""
+    return np.random.default_rng(0).standard_normal((count, z_dim)).astype(np.float32)
 
 
 def options(description: str | None) -> argparse.ArgumentParser:

@@ -18,7 +18,7 @@ _SLOPE, _EPS = 0.2, 1e-5
 
 
 class TorchGenerator:
-    """G on `device` with `arrays`, the tensors of our G by name; weights in `dtype`."""
+    """G on `device` with `arrays`, the tensors of our G by name; weights and maps in `dtype` and `memory_format`."""
 
     def __init__(
         self,
@@ -26,21 +26,29 @@ class TorchGenerator:
         arrays: Mapping[str, np.ndarray],
         device: str = "cpu",
         dtype: torch.dtype = torch.float32,
+        memory_format: torch.memory_format = torch.contiguous_format,
     ) -> None:
-        self.config, self._device, self._dtype = config, device, dtype
-        self._tensors = {
-            name: torch.from_numpy(np.array(array, np.float32)).to(device, dtype) for name, array in arrays.items()
-        }
+        self.config, self._device, self._dtype, self._format = config, device, dtype, memory_format
+        self._tensors = {name: self._tensor(np.array(array, np.float32)) for name, array in arrays.items()}
+
+    def _tensor(self, array: np.ndarray) -> torch.Tensor:
+        tensor = torch.from_numpy(array).to(self._device, self._dtype)
+        return tensor.to(memory_format=self._format) if tensor.ndim == 4 else tensor
 
     @torch.inference_mode()
     def __call__(self, codes: np.ndarray, labels: np.ndarray) -> torch.Tensor:
         """codes: (N, z_dim) float32; labels: (N, H, W) class ids. Returns image2, (N, 3, H, W)."""
+        return self.paint(torch.from_numpy(codes), torch.from_numpy(labels.astype(np.int64)))
+
+    def paint(self, codes: torch.Tensor, ids: torch.Tensor) -> torch.Tensor:
+        """The same of tensors, `ids` int64: what can be traced."""
         config = self.config
-        ids = torch.from_numpy(labels.astype(np.int64)).to(self._device)
-        one_hot = F.one_hot(ids, config.semantic_nc).permute(0, 3, 1, 2).to(self._dtype).contiguous()
-        z = torch.from_numpy(codes).to(self._device, self._dtype)
+        one_hot = F.one_hot(ids.to(self._device), config.semantic_nc).permute(0, 3, 1, 2).to(self._dtype)
+        one_hot = one_hot.contiguous(memory_format=self._format)
+        z = codes.to(self._device, self._dtype)
         x = F.linear(z, self._tensors["fc.weight"], self._tensors["fc.bias"])
-        x = self._block("head_0", x.reshape(len(codes), 16 * config.ngf, *config.latent_size), one_hot)
+        x = x.reshape(len(codes), 16 * config.ngf, *config.latent_size).contiguous(memory_format=self._format)
+        x = self._block("head_0", x, one_hot)
         x = self._block("G_middle_0", _double(x), one_hot)
         x = self._block("G_middle_1", x if config.num_upsampling_layers == "normal" else _double(x), one_hot)
         for name in ("up_0", "up_1", "up_2", "up_3"):

@@ -1,4 +1,4 @@
-"""A training step: as the specification words it against ours, its parts, its memory; several ranks.
+"""A training step: as the specification words it against ours, on all cores and on one; its parts, memory, ranks.
 
 python bench/training.py [--quick] [--masks FOLDER] [--json FILE]
 """
@@ -11,13 +11,14 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 from unittest import mock
 
 import numpy as np
 import plain_step
-from measure import ROOT, Times, in_child, masks, options, peak_memory, side_by_side, write
+from measure import ROOT, Times, elapsed_of_process, in_child, masks, options, peak_memory, side_by_side, write
 
 from ecgan.checkpoint.vgg import shapes
 from ecgan.config import ModelConfig
@@ -44,6 +45,8 @@ def main() -> None:
     figures: dict[str, Any] = {"device": device, "size": f"{model.width}x{model.height}", "ngf": model.ngf}
     print(f"{device}, {figures['size']}, ngf {model.ngf}, batch 1\n")
     figures["step"] = steps(model, asked.masks, repeats)
+    figures["step_over_plain"] = figures["step"]["over_plain"]["ours"]
+    figures["step_on_one_core"] = in_child(_steps_on_one_core, model, asked.masks)
     figures["parts"] = parts(model, asked.masks, repeats)
     figures["memory"] = {form: in_child(_peak_of_steps, model, asked.masks, form) for form in FORMS}
     peaks = (f"{form} {peak / 2**30:.2f}" for form, peak in figures["memory"].items())
@@ -100,6 +103,21 @@ def steps(model: ModelConfig, folder: Path | None, repeats: int) -> dict[str, An
     for form, each in times.items():
         print(f"{form:<20}{each!s:<32}{over_plain[form]:.2f}")
     print()
+    return {"seconds": times, "over_plain": over_plain}
+
+
+def _steps_on_one_core(model: ModelConfig, folder: Path | None) -> dict[str, Any]:
+    """Process time by one thread, which what else the machine does hardly touches."""
+    starting.start("cpu", threads=1)
+    learner = make_learner(model)
+    (sample,) = make_samples(model, folder, 1)
+    runs = {form: partial(step, learner, sample, form) for form in ("plain", "ours")}
+    for run in runs.values():
+        run()  # the very first step is computed in another way than all that follow
+    times = side_by_side(runs, 1, elapsed_of_process)
+    over_plain = times["plain"].median / times["ours"].median
+    seconds = "; ".join(f"{form} {each.median:.3f} s" for form, each in times.items())
+    print(f"process time of a step on one core: {seconds}; ours over plain: {over_plain:.2f}\n", flush=True)
     return {"seconds": times, "over_plain": over_plain}
 
 

@@ -9,7 +9,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import rivals
+from beside import RATIOS, beside, difference
 from conftest import ROOT, draw_mask
+from measure import codes
 
 from ecgan.config import ModelConfig
 
@@ -69,20 +72,40 @@ def test_part_of_the_gpus_benchmark_that_fails_is_told(tmp_path: Path) -> None:
     assert "failed: limits, fp32" in done.stdout and "no GPU answers" in done.stdout
 
 
-def test_rival_in_pytorch_paints_the_same() -> None:
-    pytest.importorskip("torch", reason="PyTorch is not installed")
-    from torch_generator import TorchGenerator
+@pytest.mark.parametrize("form", rivals.FORMS)
+def test_rival_paints_the_same(form: str) -> None:
+    if lacking := rivals.missing(form):
+        pytest.skip(f"not installed: {' and '.join(lacking)}")
+    from generator import make_generator, painter
 
-    from ecgan.networks import Generator, Segmap, load_arrays
+    from ecgan.networks import load_arrays
     from ecgan.random_model import random_arrays
-    from ecgan.runtime import jt
 
-    generator = Generator(TINY)
-    generator.eval()
+    generator = make_generator(TINY)
     arrays = random_arrays(generator, 1)
     load_arrays(generator, arrays, "G")
-    labels = np.stack([draw_mask(number, (128, 64)) for number in (0, 1)])
-    codes = np.random.default_rng(0).standard_normal((2, TINY.z_dim)).astype(np.float32)
-    with jt.no_grad():
-        ours = generator(jt.array(codes), Segmap(labels, TINY.semantic_nc, True)).image2.numpy()
-    assert np.abs(ours - TorchGenerator(TINY, arrays)(codes, labels).numpy()).max() < 1e-4
+    paint = rivals.painter(form, TINY, arrays, threads=1)
+    for number in (0, 1):
+        labels = draw_mask(number, (128, 64))[None]
+        ours = painter(generator, labels, "exact-sparse")()
+        picture = paint(codes(1, TINY.z_dim), labels)
+        assert picture.shape == ours.shape and picture.dtype == ours.dtype
+        assert difference(form, picture, ours) < ours.std() / 20
+
+
+def test_picture_of_another_mask_is_no_rounding() -> None:
+    pictures = np.random.default_rng(0).uniform(-1, 1, (2, 1, 3, 64, 128)).astype(np.float32)
+    assert difference("dense", pictures[0], pictures[0]) == 0
+    for form in ("OpenVINO float32", "PyTorch bfloat16"):
+        with pytest.raises(ArithmeticError, match=f"{form} paints another picture"):
+            difference(form, *pictures)
+
+
+@pytest.mark.process
+def test_ours_are_measured_without_rivals(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(rivals, "missing", lambda form: ["an engine"])
+    figures = beside(TINY, None, ("dense", "exact-sparse"), repeats=1)
+    assert {key: figures[key] for key in RATIOS} == dict.fromkeys(RATIOS)
+    for clock in ("wall_on_all_cores", "process_time_on_one"):
+        assert all(figures["beside"][clock][form].least > 0 for form in ("dense", "exact-sparse"))
+    assert "OpenVINO bfloat16 is left out: an engine not installed" in capsys.readouterr().out
