@@ -40,8 +40,8 @@ from launch import generate, status
 from launch.flow import taken
 
 COUNTS = (1_000, 10_000, 100_000)
-#: How many files of masks, photos and pictures the names share, and shards each set is split into.
-_MASKS, _PHOTOS, _PICTURES, _SHARDS = 500, 4, 64, 8
+#: How many files of masks, photos and pictures the names share; how many masks a shard has.
+_MASKS, _PHOTOS, _PICTURES, _OF_A_SHARD = 500, 4, 64, 1_000
 _MODEL = ModelConfig(ngf=4, ndf=4)
 #: Seconds since the files were changed: what has just been changed is not remembered.
 _AGE = 3600
@@ -84,7 +84,7 @@ def _timed(step: Callable[..., object], *arguments: object) -> dict[str, float]:
 
 def _write_inputs(folder: Path, chosen: Path | None, count: int) -> None:
     size = (_MODEL.width, _MODEL.height)
-    for name in ("files", "photos", "test/masks"):
+    for name in ("files", "photos", "test/labels"):
         (folder / name).mkdir(parents=True)
     for number in range(_PHOTOS):
         Image.fromarray(draw(number, size)[0]).save(folder / f"photos/{number}.jpg")
@@ -94,7 +94,7 @@ def _write_inputs(folder: Path, chosen: Path | None, count: int) -> None:
         Image.fromarray(labels).save(shared[-1])
     names = {}
     for number in range(count):
-        os.link(shared[number % len(shared)], folder / f"test/masks/{number:07}.png")
+        os.link(shared[number % len(shared)], folder / f"test/labels/{number:07}.png")
         names[f"{number:07}.png"] = f"{number % _PHOTOS}.jpg"
     (folder / "test/label_to_img.json").write_text(json.dumps(names))
     for number in range(_PICTURES):
@@ -111,6 +111,7 @@ def _write_inputs(folder: Path, chosen: Path | None, count: int) -> None:
 
 
 def _arguments(folder: Path) -> dict[str, Any]:
+    count = len(json.loads((folder / "test/label_to_img.json").read_text()))
     return {
         "input_path": str(folder / "test"),
         "img_path": str(folder / "photos"),
@@ -118,7 +119,7 @@ def _arguments(folder: Path) -> dict[str, Any]:
         "output_path": str(folder / "results"),
         "device": "cpu",
         "cluster": "local",
-        "shards": _SHARDS,
+        "shards": max(1, count // _OF_A_SHARD),
     }
 
 
@@ -141,6 +142,7 @@ def _put_in_place(folder: Path) -> None:
     digests = [sha256_of(file) for file in files]
     with taken(request.run, request.run.shards, *request.folders):
         work = examine(request)
+        request.remember()
         work.lay_out()
         lines: dict[int, list[str]] = {}
         for number, task in enumerate(work.plan.tasks):

@@ -147,9 +147,9 @@ def size_of(path: Path) -> Size:
         return image.size
 
 
-def check_picture(path: Path, size: Size) -> None:
+def check_picture(path: Path, size: Size, content: bytes | None = None) -> None:
     """Raises BadImage unless `path` decodes to the last byte and has `size`."""
-    with _decoded(path) as image:
+    with _decoded(path, content) as image:
         if image.size != size:
             raise BadImage(f"{path}: {image.width}x{image.height} instead of {size[0]}x{size[1]}")
 
