@@ -36,9 +36,9 @@ _NO_FILES = {
     stat.S_IFBLK: "a device",
     stat.S_IFDIR: "a folder",
 }
-#: Strings, of which the last may lack its end; and what is no bracket.
+#: Strings, of which the last may lack its end; and bytes that are no bracket.
 _STRINGS = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"?', re.DOTALL)
-_NO_BRACKETS = re.compile(r"[^\[\]{}]+")
+_NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 
 Record = TypeVar("Record")
 
@@ -203,13 +203,13 @@ def _shallow(text: str) -> str:
 
 def _is_deep(text: str) -> bool:
     """Whether more than DEEPEST brackets are open anywhere, but those in strings."""
-    brackets = _NO_BRACKETS.sub("", _STRINGS.sub("", text))
+    brackets = _STRINGS.sub("", text).encode(errors="replace").translate(None, _NO_BRACKETS)
     left = brackets
     for _ in range(DEEPEST):
-        left = left.replace("[]", "").replace("{}", "")
+        left = left.replace(b"[]", b"").replace(b"{}", b"")
     if not left:  # each round takes away what is innermost
         return False
-    depths = accumulate(1 if bracket in "[{" else -1 for bracket in brackets)  # they are not all closed
+    depths = accumulate(1 if bracket in b"[{" else -1 for bracket in brackets)  # they are not all closed
     return max(depths) > DEEPEST
 
 

@@ -57,7 +57,7 @@ def look_at(
 ) -> list[Seen]:
     """What there is to see of each. `notes`, which `notes_on_files` gives, grow by it. `tick` is called once for each,
     in this thread."""
-    stamps = [stamp_of(file.path) for file in files]
+    stamps = in_threads(lambda file: stamp_of(file.path), files, readers())
     seen = [_known(notes, file, stamp) for file, stamp in zip(files, stamps, strict=True)]
     new = [index for index, known in enumerate(seen) if known is None]
     for _ in range(len(files) - len(new)):

@@ -103,9 +103,8 @@ def left_out(manifest: dict[str, Any] | None) -> list[Gap]:
         return []
 
 
-def listed(results: Path, plan: GeneratePlan) -> dict[str, TaskOutcome]:
-    """Outcomes of `plan`'s pictures as the manifest in `results` has them; empty if it is of other settings."""
-    manifest = read_manifest(results)
+def listed(manifest: dict[str, Any] | None, plan: GeneratePlan) -> dict[str, TaskOutcome]:
+    """Outcomes of `plan`'s pictures as a manifest has them; empty if it is of other settings, or there is none."""
     if manifest is None or manifest["fingerprint"] != plan.painting.fingerprint():
         return {}
     entries = ((task.name, manifest["images"].get(task.file(plan.painting.format))) for task in plan.tasks)

@@ -19,7 +19,7 @@ from ecgan.file_notes import FileNotes, stamp_of
 from ecgan.files import sha256_of
 from ecgan.progress import progress_bar
 from ecgan.threads import in_threads, readers
-from jobs.generate.manifest import MANIFEST, Gap, listed
+from jobs.generate.manifest import MANIFEST, Gap, listed, read_manifest
 from jobs.generate.outcomes import TaskOutcome, made
 from jobs.generate.plan import GeneratePlan, Task
 from jobs.run.folder import RunDir
@@ -59,7 +59,7 @@ def verify(run: RunDir, plan: GeneratePlan, outcomes: dict[str, TaskOutcome], ha
 def is_complete(results: Path, plan: GeneratePlan, hash_of: Callable[[Path], str] = sha256_of) -> bool:
     """Whether `results` holds exactly `plan`'s pictures already, undamaged and from the same inputs."""
     return has_names_of(results, plan) and (
-        len(made(results, plan, plan.tasks, listed(results, plan), hash_of)) == len(plan.tasks)
+        len(made(results, plan, plan.tasks, listed(read_manifest(results), plan), hash_of)) == len(plan.tasks)
     )
 
 

@@ -31,10 +31,11 @@ _OCTAL = re.compile(rb"\\([0-7]{3})")
 
 def insist_on_replaceable(
     results: Path, plan: GeneratePlan, overwrite: bool, hash_of: Callable[[Path], str] = sha256_of
-) -> None:
-    """Raises UserError if swapping in `plan`'s pictures would lose something, or needs --overwrite to."""
+) -> dict[str, Any] | None:
+    """Raises UserError if swapping in `plan`'s pictures would lose something, or needs --overwrite to. Returns the
+    manifest of what is there, which may be large; None if there is none that can be read."""
     if not results.exists():
-        return
+        return None
     if _is_mount_point(results):
         raise UserError(f"--output_path {results} is a mount point, which no rename can replace: choose a folder in it")
     if not results.is_dir():
@@ -42,7 +43,7 @@ def insist_on_replaceable(
     manifest = read_manifest(results)
     if manifest is None and os.path.lexists(results / MANIFEST):  # nobody knows what in it is ours: all of it is kept
         if overwrite:
-            return
+            return None
         raise UserError(
             f"{results / MANIFEST} is damaged, so it is not known what {results} holds: --overwrite makes all pictures "
             f"anew and keeps the folder as {results.name}.old, another --output_path leaves it"
@@ -55,7 +56,7 @@ def insist_on_replaceable(
             f"{results} holds {strange[0]} ({len(strange)} such), which would be deleted: choose another --output_path"
         )
     if overwrite or not present:
-        return
+        return manifest
     if manifest is None:
         raise UserError(f"{results} holds pictures without a {MANIFEST}: --overwrite replaces them")
     if manifest["fingerprint"] != plan.painting.fingerprint():
@@ -70,6 +71,7 @@ def insist_on_replaceable(
         )
     if old := [file for file in _of_other_inputs(plan, manifest) if file in present]:
         raise UserError(f"{results}: {some(old)} of another mask or reference than now: --overwrite replaces that")
+    return manifest
 
 
 def altered(folder: Path, manifest: dict[str, Any] | None, hash_of: Callable[[Path], str] = sha256_of) -> list[str]:

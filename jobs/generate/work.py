@@ -130,8 +130,10 @@ def examine(request: GenerateRequest) -> Generation:
     settings, plan, results, run = request.settings, request.plan, request.results, request.run
     published = plan.without(request.faulty)
     hash_of = request.hashes.sha256_of
-    replacing.insist_on_replaceable(results, published, settings.overwrite, hash_of)
-    here, there, remarks = _made_before(run, results, plan, settings.overwrite, hash_of)
+    before = replacing.insist_on_replaceable(results, published, settings.overwrite, hash_of)
+    listed = manifest.listed(before, plan)
+    del before  # of a million pictures it is a gigabyte
+    here, there, remarks = _made_before(run, results, plan, listed, settings.overwrite, hash_of)
     already = here | there
     todo = {task.name for task in plan.tasks} - set(already) - set(request.faulty)
     if settings.retry_failed:
@@ -158,10 +160,15 @@ def examine(request: GenerateRequest) -> Generation:
 
 
 def _made_before(
-    run: RunDir, results: Path, plan: GeneratePlan, overwrite: bool, hash_of: Callable[[Path], str] = sha256_of
+    run: RunDir,
+    results: Path,
+    plan: GeneratePlan,
+    listed: dict[str, TaskOutcome],
+    overwrite: bool,
+    hash_of: Callable[[Path], str] = sha256_of,
 ) -> tuple[dict[str, TaskOutcome], dict[str, TaskOutcome], list[str]]:
-    """Outcomes of the pictures that need not be made again, from an unfinished run where the results folder has
-    them not, and from that; and what is to be remarked of the others.
+    """Outcomes of the pictures that need not be made again, of an unfinished run alone and of the results folder, which
+    has them as `listed`; and what is to be remarked of others.
 
     Raises UserError if an unfinished run holds pictures that this one would drop, unless `overwrite`.
     """
@@ -189,7 +196,6 @@ def _made_before(
             f"{run.path} holds {len(dropped)} finished pictures ({min(dropped)}, …) that are not asked for now: "
             "--overwrite drops them, another --output_path keeps them"
         )
-    listed = manifest.listed(results, plan)
     there = outcomes.made(results, plan, plan.tasks, listed, hash_of)
     here = outcomes.made(run.images, plan, (task for task in plan.tasks if task.name not in there), gathered, hash_of)
     return {name: gathered[name] for name in here}, {name: listed[name] for name in there}, remarks

@@ -152,7 +152,8 @@ def _find_items(
     if not results.is_dir():
         raise UserError(f"--results {results}: no such folder; launch/generate.py makes one")
     model = ModelConfig(label_nc=settings.label_nc, contain_dontcare_label=settings.contain_dontcare_label)
-    found = open_test_set(settings.input_path, settings.img_path, model, run.checked)
+    noted = run.checked if run.checked.exists() else RunDir(run_beside(results, Kind.GENERATION)).checked
+    found = open_test_set(settings.input_path, settings.img_path, model, noted)
     pictures = find_pictures(results)
     files = {item.name: pictures.get(item.name) for item in found.items}
     manifest = read_manifest(results)

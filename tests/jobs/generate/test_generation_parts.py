@@ -262,7 +262,7 @@ def test_pictures_of_a_damaged_plan_are_not_made_again_without_a_word(
 ) -> None:
     run, plan, _ = made_run
     plan.save(run.plan)
-    here = work._made_before(run, tmp_path / "results", plan, False)
+    here = work._made_before(run, tmp_path / "results", plan, {}, False)
     assert here[0].keys() == {"t0", "t1", "t2"} and not any(here[1:])
     if content in ("seed", "model"):  # of a type that it can't be
         saved = json.loads(run.plan.read_text())
@@ -270,10 +270,10 @@ def test_pictures_of_a_damaged_plan_are_not_made_again_without_a_word(
         content = json.dumps(saved)
     run.plan.write_text(content)
     with pytest.raises(UserError, match="plan.json is damaged.*--overwrite"):
-        work._made_before(run, tmp_path / "results", plan, False)
-    assert work._made_before(run, tmp_path / "results", plan, True)[0] == {}
+        work._made_before(run, tmp_path / "results", plan, {}, False)
+    assert work._made_before(run, tmp_path / "results", plan, {}, True)[0] == {}
     run.plan.unlink()  # as a kill leaves it while one plan takes the place of another
-    *again, remarks = work._made_before(run, tmp_path / "results", plan, False)
+    *again, remarks = work._made_before(run, tmp_path / "results", plan, {}, False)
     assert again == [{}, {}] and len(remarks) == 1 and remarks[0].startswith("3 ")
 
 
