@@ -97,7 +97,7 @@ def _write_inputs(folder: Path, chosen: Path | None, count: int) -> None:
         os.link(shared[number % len(shared)], folder / f"test/labels/{number:07}.png")
         names[f"{number:07}.png"] = f"{number % _PHOTOS}.jpg"
     (folder / "test/label_to_img.json").write_text(json.dumps(names))
-    for number in range(_PICTURES):
+    for number in range(min(count, _PICTURES)):
         picture = folder / f"files/{number}.jpg"
         picture.write_bytes(encode(draw(100 + number, size)[0], "jpg", 95))
     then = time.time() - _AGE
@@ -138,7 +138,7 @@ def _run(folder: Path) -> RunDir:
 def _put_in_place(folder: Path) -> None:
     """The run as its shards leave it when they have made everything."""
     request = check(GenerateSettings(**_arguments(folder)))
-    files = [folder / f"files/{number}.jpg" for number in range(_PICTURES)]
+    files = sorted((folder / "files").glob("*.jpg"))
     digests = [sha256_of(file) for file in files]
     with taken(request.run, request.run.shards, *request.folders):
         work = examine(request)
@@ -147,8 +147,9 @@ def _put_in_place(folder: Path) -> None:
         lines: dict[int, list[str]] = {}
         for number, task in enumerate(work.plan.tasks):
             assert task.shard is not None, "nothing is made yet"
-            os.link(files[number % _PICTURES], request.run.images / task.file("jpg"))
-            outcome = TaskOutcome(task.name, task.inputs, task.shard, digests[number % _PICTURES], 1.0)
+            which = number % len(files)
+            os.link(files[which], request.run.images / task.file("jpg"))
+            outcome = TaskOutcome(task.name, task.inputs, task.shard, digests[which], 1.0)
             lines.setdefault(task.shard, []).append(json.dumps(vars(outcome)) + "\n")
         for shard, of_shard in lines.items():
             outcomes.shard_file(request.run, shard).write_text("".join(of_shard))

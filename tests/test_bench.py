@@ -86,3 +86,22 @@ def test_rival_in_pytorch_paints_the_same() -> None:
     with jt.no_grad():
         ours = generator(jt.array(codes), Segmap(labels, TINY.semantic_nc, True)).image2.numpy()
     assert np.abs(ours - TorchGenerator(TINY, arrays)(codes, labels).numpy()).max() < 1e-4
+
+
+@pytest.mark.process
+def test_benchmark_of_growth_goes_through_a_runs_life(tmp_path: Path) -> None:
+    """Each step in a process of its own, which takes some seconds: it knows what shards leave, and might come to
+    differ."""
+    command = [
+        sys.executable,
+        str(ROOT / "bench/growth.py"),
+        "--counts",
+        "12",
+        "--json",
+        str(tmp_path / "figures.json"),
+    ]
+    done = subprocess.run([*command, "--scratch", str(tmp_path)], capture_output=True, text=True, timeout=600)
+    assert done.returncode == 0, done.stdout + done.stderr
+    steps = json.loads((tmp_path / "figures.json").read_text())["12"]
+    assert list(steps) == ["check", "shard", "rerun, not merged", "merge", "rerun, first", "rerun", "status"]
+    assert all(step["peak_bytes"] > 0 and step["s"] > 0 for step in steps.values())

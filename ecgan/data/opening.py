@@ -13,7 +13,6 @@ import hashlib
 import json
 import os
 import queue
-import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -139,7 +138,8 @@ def _children(model: ModelConfig) -> Iterator[Callable[[Sequence[File]], list[Se
 
 
 def _start(model: ModelConfig) -> subprocess.Popen[str]:
-    """It imports what this process would, and nothing that lies in its folder."""
+    """It imports what this process would, and nothing that lies in its folder. Ctrl-C does not reach it: its standard
+    input ends with the command."""
     code = f"import sys; sys.path[:] = {sys.path!r}; from ecgan.data.opening import serve; serve()"
     alone = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
     child = subprocess.Popen(
@@ -148,6 +148,7 @@ def _start(model: ModelConfig) -> subprocess.Popen[str]:
         stdout=subprocess.PIPE,
         text=True,
         env={**os.environ, **alone},
+        start_new_session=True,
     )
     assert child.stdin is not None
     child.stdin.write(json.dumps(dataclasses.asdict(model)) + "\n")
@@ -164,7 +165,6 @@ def _asked(child: subprocess.Popen[str], files: Sequence[File]) -> list[Seen]:
 
 def serve() -> None:
     """A child's work: a line with the model, then lines with files, each answered by a line with what was seen."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the command, which ends this one
     model = ModelConfig(**json.loads(sys.stdin.readline()))
     for line in sys.stdin:
         files = [File(Path(path), kind) for path, kind in json.loads(line)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import re
@@ -275,6 +276,18 @@ def test_pictures_of_a_damaged_plan_are_not_made_again_without_a_word(
     run.plan.unlink()  # as a kill leaves it while one plan takes the place of another
     *again, remarks = work._made_before(run, tmp_path / "results", plan, {}, False)
     assert again == [{}, {}] and len(remarks) == 1 and remarks[0].startswith("3 ")
+
+
+def test_pictures_of_a_plan_of_before_are_kept_and_its_jobs_refused(
+    made_run: tuple[RunDir, GeneratePlan, dict[str, TaskOutcome]], tmp_path: Path
+) -> None:
+    """It had its tasks in the same file."""
+    run, plan, _ = made_run
+    before = {"fingerprint": plan.painting.fingerprint(), **dataclasses.asdict(plan)}
+    run.plan.write_text(json.dumps(before))
+    with pytest.raises(UserError, match=r"plan\.json .*start the run again"):
+        GenerateShare(run, 0)
+    assert work._made_before(run, tmp_path / "results", plan, {}, False)[0].keys() == {"t0", "t1", "t2"}
 
 
 def test_what_failed_is_tried_again_whatever_has_become_of_some_lines(tmp_path: Path) -> None:
