@@ -25,6 +25,8 @@ from ecgan.data.images import BadImage, Size, check_mask, read_bytes, read_photo
 from ecgan.file_notes import FileNotes, stamp_of
 from ecgan.threads import in_threads, readers
 
+#: Grows when a file that could be used before might be refused now.
+_VERSION = 1
 #: Fewer files are opened in the time in which a child starts.
 _MANY = 4000
 #: Files that a child is given at a time, and its threads, since a disk is waited for, too.
@@ -48,7 +50,8 @@ class Seen(NamedTuple):
 
 def notes_on_files(path: Path, model: ModelConfig) -> FileNotes:
     """What is known of files of masks with `model`'s classes, and of photos, from a file of notes that may be there."""
-    return FileNotes.load(path, {"label_nc": model.label_nc, "dontcare": model.contain_dontcare_label})
+    decided_by = {"label_nc": model.label_nc, "dontcare": model.contain_dontcare_label, "version": _VERSION}
+    return FileNotes.load(path, decided_by)
 
 
 def look_at(

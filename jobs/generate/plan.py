@@ -1,5 +1,4 @@
-"""The plan of a generation: which pictures, made how, in which shard. Saved as plan.json and
-items.jsonl."""
+"""The plan of a generation: which pictures, made how, in which shard. Saved as plan.json and items.jsonl."""
 
 from __future__ import annotations
 

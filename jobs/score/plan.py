@@ -1,5 +1,7 @@
-"""The plan of a scoring: what is measured, by which networks, in which parts and shards. Saved as plan.json and
-items.jsonl."""
+"""The plan of a scoring: what is measured, by which networks, in which parts and shards.
+
+Saved as plan.json and items.jsonl.
+"""
 
 from __future__ import annotations
 
