@@ -13,6 +13,7 @@ import secrets
 import shutil
 import stat
 from collections.abc import Callable, Iterator
+from itertools import accumulate
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
 
@@ -35,8 +36,9 @@ _NO_FILES = {
     stat.S_IFBLK: "a device",
     stat.S_IFDIR: "a folder",
 }
-#: A string, which may lack its end, or a bracket.
-_BRACKETS = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"?|([\[{])|([\]}])', re.DOTALL)
+#: Strings, of which the last may lack its end; and bytes that are no bracket.
+_STRINGS = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"?', re.DOTALL)
+_NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 
 Record = TypeVar("Record")
 
@@ -121,40 +123,9 @@ def write_atomically(path: Path, content: bytes | str) -> None:
         file.write(content.encode() if isinstance(content, str) else content)
 
 
-def write_json(path: Path, value: Any) -> None:
-    write_atomically(path, json.dumps(value, indent=1) + "\n")
-
-
-def append_line(path: Path, value: Any) -> None:
-    """Adds `value` as a line of JSON, which a kill of this process no longer takes away.
-
-    What a killed writer left of a line before it stays a line of its own, which readers pass over. Raises OSError, the
-    file is as before then; and ValueError for numbers that are not finite, which JSON has no words for.
-    """
-    line = json.dumps(value, allow_nan=False).encode() + b"\n"
-    with open(path, "a+b", buffering=0) as file:
-        end = file.seek(0, os.SEEK_END)
-        file.seek(max(0, end - 1))
-        if file.read(1) not in (b"", b"\n"):
-            line = b"\n" + line
-        try:
-            while line:
-                line = line[file.write(line) :]
-        except OSError:
-            with contextlib.suppress(OSError):
-                file.truncate(end)  # half a line would spoil the next one
-            raise
-
-
-def read_lines(path: Path) -> Iterator[tuple[str, dict[str, Any] | None]]:
-    """The lines of a file that `append_line` adds to, blank ones aside, and the object in each: None if there is none
-    that can be understood, since a kill cut the line short, say. Raises OSError."""
-    for line in read_bytes(path).decode(errors="replace").split("\n"):
-        if line.strip():
-            found = None
-            with contextlib.suppress(ValueError):
-                found = any_json(line)
-            yield line, found if isinstance(found, dict) else None
+def write_json(path: Path, value: Any, default: Callable[[Any], Any] | None = None) -> None:
+    """`default`: what is written of what JSON does not know."""
+    write_atomically(path, json.dumps(value, indent=1, default=default) + "\n")
 
 
 def open_file(path: Path) -> BinaryIO:
@@ -185,12 +156,17 @@ def read_text(path: Path, most: int = _MOST) -> str:
         raise ValueError(f"not UTF-8: {error.reason} at byte {error.start}") from None
 
 
-def read_any_json(path: Path, object_pairs_hook: Callable[[list[tuple[str, Any]]], Any] | None = None) -> Any:
+def read_any_json(
+    path: Path,
+    object_pairs_hook: Callable[[list[tuple[str, Any]]], Any] | None = None,
+    most: int = _MOST_JSON,
+) -> Any:
     """The value in a JSON file that somebody else may have written, whatever it is.
 
-    Raises OSError, and ValueError if it is no JSON or its objects and lists are nested too deep for what handles them.
+    Raises OSError, also if it is larger than `most` bytes, and ValueError if it is no JSON or its objects and lists are
+    nested too deep for what handles them.
     """
-    return any_json(read_text(path, _MOST_JSON), object_pairs_hook)
+    return any_json(read_text(path, most), object_pairs_hook)
 
 
 def any_json(text: str, object_pairs_hook: Callable[[list[tuple[str, Any]]], Any] | None = None) -> Any:
@@ -204,7 +180,7 @@ def read_json(path: Path, cls: type[Record], what: str) -> Record:
     Keys that are no fields are passed over. Raises FileNotFoundError, and UserError if it is not `what` it should be.
     """
     try:
-        return msgspec.json.decode(_shallow(read_text(path, _MOST_JSON)), type=cls, dec_hook=_from_text)
+        return msgspec.json.decode(_shallow(read_text(path, _MOST_JSON)), type=cls, dec_hook=from_text)
     except FileNotFoundError:
         raise
     except OSError as error:
@@ -216,25 +192,29 @@ def read_json(path: Path, cls: type[Record], what: str) -> Record:
 def fitted(value: Any, cls: type[Record]) -> Record:
     """The same from what `any_json` has read, numbers that are not finite and odd names of files too. Raises ValueError
     or TypeError."""
-    return msgspec.convert(value, cls, dec_hook=_from_text)
+    return msgspec.convert(value, cls, dec_hook=from_text)
 
 
 def _shallow(text: str) -> str:
-    if _depth(text) > DEEPEST:
+    if _is_deep(text):
         raise ValueError(f"nested more than {DEEPEST} deep")
     return text
 
 
-def _depth(text: str) -> int:
-    """How many brackets are open at most, but those in strings."""
-    depth = deepest = 0
-    for found in _BRACKETS.finditer(text):
-        depth += bool(found[1]) - bool(found[2])
-        deepest = max(deepest, depth)
-    return deepest
+def _is_deep(text: str) -> bool:
+    """Whether more than DEEPEST brackets are open anywhere, but those in strings."""
+    brackets = _STRINGS.sub("", text).encode(errors="replace").translate(None, _NO_BRACKETS)
+    left = brackets
+    for _ in range(DEEPEST):
+        left = left.replace(b"[]", b"").replace(b"{}", b"")
+    if not left:  # each round takes away what is innermost
+        return False
+    depths = accumulate(1 if bracket in b"[{" else -1 for bracket in brackets)  # they are not all closed
+    return max(depths) > DEEPEST
 
 
-def _from_text(kind: type, value: Any) -> Any:
+def from_text(kind: type, value: Any) -> Any:
+    """What msgspec is told of paths."""
     if issubclass(kind, Path):
         return kind(value)
     raise TypeError(f"a {kind.__name__} can't be read from JSON")

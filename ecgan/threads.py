@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 from ecgan.cores import cores
+
+#: Items that a thread takes at a time, at most: handing over costs more than a look at a file. Of few items it takes so
+#: few that each thread comes back about so often.
+_CHUNK, _TURNS = 64, 16
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -28,13 +33,23 @@ def in_threads(
     `tick` is called after each, in this thread. What either of them raises, Ctrl-C included, is raised as soon as what
     is in hand is done: items that have not been begun never are.
     """
+    items = list(items)
+    threads = threads or cores()
+    size = max(1, min(_CHUNK, len(items) // (threads * _TURNS)))
+    ended = threading.Event()
     results = []
-    with ThreadPoolExecutor(threads or cores()) as pool:
+
+    def work_off(start: int) -> list[Result]:
+        return [work(item) for item in items[start : start + size] if not ended.is_set()]
+
+    with ThreadPoolExecutor(threads) as pool:
         try:
-            for result in pool.map(work, items):
-                results.append(result)
-                tick()
+            for found in pool.map(work_off, range(0, len(items), size)):
+                for result in found:
+                    results.append(result)
+                    tick()
         except BaseException:  # leaving the pool would work off all that is left
+            ended.set()
             pool.shutdown(wait=False, cancel_futures=True)
             raise
     return results

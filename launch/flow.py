@@ -63,6 +63,8 @@ def run(
     with taken(request.run, request.run.shards, *request.folders) as held:
         request.mend()
         work = examine(request)
+        with contextlib.suppress(OSError):  # it only saves time, and that a disk is full will be said
+            request.remember()
         show(work, where(work, settings, cluster, why))
         if complete := work.complete():
             words, lacking = complete

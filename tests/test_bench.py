@@ -109,3 +109,22 @@ def test_ours_are_measured_without_rivals(monkeypatch: pytest.MonkeyPatch, capsy
     for clock in ("wall_on_all_cores", "process_time_on_one"):
         assert all(figures["beside"][clock][form].least > 0 for form in ("dense", "exact-sparse"))
     assert "OpenVINO bfloat16 is left out: an engine not installed" in capsys.readouterr().out
+
+
+@pytest.mark.process
+def test_benchmark_of_growth_goes_through_a_runs_life(tmp_path: Path) -> None:
+    """Each step in a process of its own, which takes some seconds: it knows what shards leave, and might come to
+    differ."""
+    command = [
+        sys.executable,
+        str(ROOT / "bench/growth.py"),
+        "--counts",
+        "12",
+        "--json",
+        str(tmp_path / "figures.json"),
+    ]
+    done = subprocess.run([*command, "--scratch", str(tmp_path)], capture_output=True, text=True, timeout=600)
+    assert done.returncode == 0, done.stdout + done.stderr
+    steps = json.loads((tmp_path / "figures.json").read_text())["12"]
+    assert list(steps) == ["check", "shard", "rerun, not merged", "merge", "rerun, first", "rerun", "status"]
+    assert all(step["peak_bytes"] > 0 and step["s"] > 0 for step in steps.values())

@@ -6,6 +6,7 @@ with them: what that means is decided here.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -34,13 +35,17 @@ def is_ignored(name: str) -> bool:
 
 def listing(folder: Path) -> list[Path]:
     """What lies in `folder`, in the order of names, without what is ignored. Raises OSError."""
-    return sorted(path for path in folder.iterdir() if not is_ignored(path.name))
+    return [folder / name for name in _names(folder)]
 
 
 def with_suffix(folder: Path, suffixes: Iterable[str]) -> list[Path]:
     """Those of `listing` whose name ends so, in whatever case. Links are not followed: one may lead nowhere."""
-    wanted = tuple(suffixes)
-    return [path for path in listing(folder) if path.suffix.lower() in wanted]
+    wanted = tuple(suffixes)  # of names, since paths are slow to make and to compare
+    return [folder / name for name in _names(folder) if name.lower().endswith(wanted)]
+
+
+def _names(folder: Path) -> list[str]:
+    return sorted(name for name in os.listdir(folder) if not is_ignored(name))
 
 
 def by_stem(paths: Iterable[Path]) -> dict[str, list[Path]]:

@@ -91,20 +91,18 @@ def read_mask(path: Path, model: ModelConfig, content: bytes | None = None) -> n
     a don't-care class 255 becomes class `label_nc`. `content`: the file's bytes, if they are at hand already.
     Raises WrongClasses naming the values out of range, and BadImage.
     """
-    content = read_bytes(path) if content is None else content
-    with _opened(path, content, _MASK_FORMATS, "a mask is a PNG file") as image:
-        stored = [str(tile[3]) for tile in image.tile]  # while they are there: loading takes them away
-        image.load()
-        if image.mode not in _MASK_MODES:
-            raise BadImage(f"{path}: mode {image.mode}; a mask has one channel of class ids (grey or palette)")
-        labels = np.asarray(image).astype(np.int64) // _SPREAD.get(stored[0], 1)
-    dont_care = (labels == DONT_CARE) & model.contain_dontcare_label
-    wrong = np.unique(labels[((labels < 0) | (labels >= model.label_nc)) & ~dont_care])
-    if wrong.size:
-        shown = ", ".join(str(value) for value in wrong[:8]) + (", …" if wrong.size > 8 else "")
-        allowed = f"0..{model.label_nc - 1}" + (" and 255" if model.contain_dontcare_label else "")
-        raise WrongClasses(f"{path}: class {shown} outside {allowed}")
-    return np.where(dont_care, model.label_nc, labels).astype(np.uint8)
+    with _mask(path, model, content) as (image, spread):
+        stored = np.asarray(image)
+    labels = stored if spread == 1 else stored // spread
+    if model.contain_dontcare_label:
+        labels = np.where(labels == DONT_CARE, model.label_nc, labels)
+    return labels.astype(np.uint8)
+
+
+def check_mask(path: Path, model: ModelConfig, content: bytes | None = None) -> Size:
+    """The (width, height) of a mask that `read_mask` reads. Raises like it."""
+    with _mask(path, model, content) as (image, _):
+        return image.size
 
 
 def read_photo(path: Path, content: bytes | None = None) -> np.ndarray:
@@ -149,11 +147,43 @@ def size_of(path: Path) -> Size:
         return image.size
 
 
-def check_picture(path: Path, size: Size) -> None:
+def check_picture(path: Path, size: Size, content: bytes | None = None) -> None:
     """Raises BadImage unless `path` decodes to the last byte and has `size`."""
-    with _decoded(path) as image:
-        if image.size != size:
-            raise BadImage(f"{path}: {image.width}x{image.height} instead of {size[0]}x{size[1]}")
+    with _opened(path, read_bytes(path) if content is None else content) as image:
+        width, height = image.size
+        image.draft("L", (1, 1))  # of a JPEG all bytes are decoded, but an eighth of the picture made of them
+        image.load()
+    if (width, height) != size:
+        raise BadImage(f"{path}: {width}x{height} instead of {size[0]}x{size[1]}")
+
+
+@contextlib.contextmanager
+def _mask(path: Path, model: ModelConfig, content: bytes | None) -> Iterator[tuple[ImageFile.ImageFile, int]]:
+    """A mask, decoded, of whose pixels each has a class, and what its classes are multiplied by."""
+    content = read_bytes(path) if content is None else content
+    with _opened(path, content, _MASK_FORMATS, "a mask is a PNG file") as image:
+        stored = [str(tile[3]) for tile in image.tile]  # while they are there: loading takes them away
+        image.load()
+        if image.mode not in _MASK_MODES:
+            raise BadImage(f"{path}: mode {image.mode}; a mask has one channel of class ids (grey or palette)")
+        spread = _SPREAD.get(stored[0], 1)
+        _insist_on_classes(path, image, spread, model)
+        yield image, spread
+
+
+def _insist_on_classes(path: Path, image: Image.Image, spread: int, model: ModelConfig) -> None:
+    """Of each value that there is, and not of each pixel: that would take longer than decoding."""
+    is_counted = image.mode in ("L", "P")
+    values = np.flatnonzero(image.histogram()) if is_counted else np.unique(np.asarray(image)).astype(np.int64)
+    classes = np.unique(values // spread)
+    is_wrong = (classes < 0) | (classes >= model.label_nc)
+    if model.contain_dontcare_label:
+        is_wrong &= classes != DONT_CARE
+    if is_wrong.any():
+        wrong = classes[is_wrong]
+        shown = ", ".join(str(value) for value in wrong[:8]) + (", …" if wrong.size > 8 else "")
+        allowed = f"0..{model.label_nc - 1}" + (" and 255" if model.contain_dontcare_label else "")
+        raise WrongClasses(f"{path}: class {shown} outside {allowed}")
 
 
 @contextlib.contextmanager

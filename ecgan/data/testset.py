@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -22,18 +22,15 @@ from ecgan.data.folders import (
     rename_it,
     with_suffix,
 )
-from ecgan.data.images import BadImage, Size, read_bytes, read_mask, read_photo
+from ecgan.data.images import Size
+from ecgan.data.opening import File, look_at
 from ecgan.errors import reason
+from ecgan.file_notes import FileNotes
 from ecgan.files import read_any_json
 from ecgan.progress import progress_bar
-from ecgan.threads import in_threads, readers
 
 REFERENCES = "label_to_img.json"
 _MASK_FOLDERS = ("val_B_labels_resized", "labels", "lables")
-#: Threads that check, at most.
-_CHECKERS = 8
-#: Decodes a file whose bytes are at hand; raises BadImage.
-_Reader = Callable[[Path, bytes], object]
 
 
 @dataclass(frozen=True)
@@ -84,16 +81,20 @@ def find_test_set(input_path: Path, img_path: Path) -> TestSet:
         return TestSet((), tuple(faults))
 
     items = []
+    photos: dict[str, Path] = {}  # those that were found: many masks may have one
     for stem, paths in masks.items():
         if amiss := _unusable(stem, paths):
             faults += amiss
             continue
         mask, reference = paths[0], references.get(paths[0].name)
+        photo = photos.get(reference or "") or img_path / (reference or "")
         if reference is None:
             faults.append(Fault(stem, f"{mask}: no reference in {REFERENCES}"))
-        elif not _exists(img_path, reference):
-            faults.append(Fault(stem, f"{img_path / reference}: does not exist (reference of {mask.name})"))
-        items.append(Item(stem, mask, img_path / (reference or "")))
+        elif reference in photos or _exists(photo, reference):
+            photos[reference] = photo
+        else:
+            faults.append(Fault(stem, f"{photo}: does not exist (reference of {mask.name})"))
+        items.append(Item(stem, mask, photo))
     present = {mask.name for paths in masks.values() for mask in paths}
     faults += [
         Fault(None, f"{masks_folder / name}: named in {REFERENCES}, {_why_absent(name)}")
@@ -103,38 +104,24 @@ def find_test_set(input_path: Path, img_path: Path) -> TestSet:
     return TestSet(tuple(items), tuple(faults))
 
 
-def check_pictures(items: Iterable[Item], model: ModelConfig) -> Checked:
-    """Opens every mask and every reference once, in parallel."""
+def check_pictures(items: Iterable[Item], model: ModelConfig, notes: FileNotes) -> Checked:
+    """Opens every mask and every reference once, unless `notes` know it. They are `opening.notes_on_files`."""
     items = list(items)
     by_reference: dict[Path, list[Item]] = {}
     for item in items:
         by_reference.setdefault(item.reference, []).append(item)
-
-    sizes: dict[Path, Size] = {}
-
-    def read_labels(path: Path, content: bytes) -> None:
-        height, width = read_mask(path, model, content).shape
-        sizes[path] = width, height
-
-    files: list[tuple[Path, list[Item], _Reader]] = [
-        *((item.mask, [item], read_labels) for item in items),
-        *((path, of, read_photo) for path, of in by_reference.items()),
-    ]
-
-    def check(file: tuple[Path, list[Item], _Reader]) -> tuple[bytes | None, list[Fault]]:
-        path, of, read = file
-        try:
-            content = read_bytes(path)
-            read(path, content)
-        except BadImage as error:
-            return None, [Fault(item.name, str(error)) for item in of]
-        return hashlib.sha256(content).digest(), []
-
+    files = [*(File(item.mask, "mask") for item in items), *(File(path, "photo") for path in by_reference)]
     with progress_bar(len(files), "checking input", "file") as bar:
-        checked = in_threads(check, files, min(_CHECKERS, readers()), bar.update)
-    faults = tuple(fault for _, found in checked for fault in found)
-    digests = {path: digest for (path, _, _), (digest, _) in zip(files, checked, strict=True) if digest is not None}
-    return Checked(faults, digests, sizes)
+        seen = look_at(files, model, notes, bar.update)
+    faults: list[Fault] = []
+    digests: dict[Path, bytes] = {}
+    for (path, _), of, found in zip(files, chain(([item] for item in items), by_reference.values()), seen, strict=True):
+        if found.fault is None:
+            digests[path] = bytes.fromhex(found.sha256)
+        else:
+            faults += (Fault(item.name, found.fault) for item in of)
+    sizes = {path: found.size for (path, kind), found in zip(files, seen, strict=True) if kind == "mask"}
+    return Checked(tuple(faults), digests, {path: size for path, size in sizes.items() if path in digests})
 
 
 def squeezed(sizes: Mapping[Path, Size], to: Size, tolerance: float = 0.05) -> list[Path]:
@@ -170,8 +157,9 @@ def _why_absent(name: str) -> str:
     return "is hidden by its dot and no input: rename it" if is_ignored(name) else "does not exist"
 
 
-def _exists(folder: Path, name: str) -> bool:
-    return all(is_usable(part) for part in Path(name).parts) and (folder / name).exists()
+def _exists(path: Path, name: str) -> bool:
+    """Whether there is a file that was called `name`."""
+    return all(is_usable(part) for part in name.split("/")) and path.exists()
 
 
 def _has_masks(folder: Path) -> bool:

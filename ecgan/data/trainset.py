@@ -10,14 +10,12 @@ from ecgan.config import ModelConfig
 from ecgan.data.exclusion import Entry, LeftOut, leave_out
 from ecgan.data.faults import Fault
 from ecgan.data.folders import MASK_SUFFIX, PHOTO_SUFFIXES, by_stem, is_usable, rename_it, with_suffix
-from ecgan.data.images import BadImage, read_mask, read_photo
+from ecgan.data.opening import File, look_at
 from ecgan.errors import reason
+from ecgan.file_notes import FileNotes
 from ecgan.progress import progress_bar
-from ecgan.threads import in_threads, readers
 
 PHOTO_FOLDER, MASK_FOLDERS = "imgs", ("labels", "lables")
-#: Threads that check, at most.
-_CHECKERS = 8
 
 
 @dataclass(frozen=True)
@@ -83,18 +81,12 @@ def _unusable(name: str, files: list[Path]) -> list[Fault]:
     return [Fault(name, f"{' and '.join(map(str, files))}: one name with several endings; which is of the pair?")]
 
 
-def check_pairs(pairs: Iterable[Pair], model: ModelConfig) -> list[Fault]:
-    """Opens every photo and mask once, in parallel; returns what can't be used, by pair."""
+def check_pairs(pairs: Iterable[Pair], model: ModelConfig, notes: FileNotes) -> list[Fault]:
+    """Opens every photo and mask once, unless `notes` know it; returns what can't be used, by pair. They are
+    `opening.notes_on_files`."""
     pairs = list(pairs)
-
-    def check(pair: Pair) -> Fault | None:
-        try:
-            read_photo(pair.photo)
-            read_mask(pair.mask, model)
-        except BadImage as error:
-            return Fault(pair.name, str(error))
-        return None
-
-    with progress_bar(len(pairs), "checking input", "pair") as bar:
-        found = in_threads(check, pairs, min(_CHECKERS, readers()), bar.update)
-    return [fault for fault in found if fault]
+    files = [file for pair in pairs for file in (File(pair.photo, "photo"), File(pair.mask, "mask"))]
+    with progress_bar(len(files), "checking input", "file") as bar:
+        seen = iter(look_at(files, model, notes, bar.update))
+    reasons = [photo.fault or mask.fault for photo, mask in zip(seen, seen, strict=True)]
+    return [Fault(pair.name, reason) for pair, reason in zip(pairs, reasons, strict=True) if reason]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import sys
 from collections.abc import Mapping, Sequence
@@ -9,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ecgan.data.faults import Fault
+from ecgan.file_notes import FileNotes
 from jobs.generate import manifest, merge, outcomes, replacing, strays
 from jobs.generate.manifest import Gap
 from jobs.generate.outcomes import TaskOutcome
@@ -41,13 +43,16 @@ class GenerateFinish(Finish):
         replacing.restore(run, self.results)
         gathered = outcomes.gather(run)
         left_out = self.left_out(plan, gathered)
-        if merge.is_complete(self.results, plan.without({gap.name for gap in left_out})):
+        hashes = FileNotes.load(run.hashed)
+        if merge.is_complete(self.results, plan.without({gap.name for gap in left_out}), hashes.sha256_of):
             return self._done(run, plan, left_out)  # started again after it had done its work
         run.clear_temporaries(run.images)  # a worker that was killed may have left one
         strays.set_aside(run, {*plan.files, manifest.MANIFEST})
         failures = self.note_failures()
-        gaps = merge.verify(run, plan, gathered)
+        gaps = merge.verify(run, plan, gathered, hashes)
         attempts.insist_on_newest()  # verifying takes its time
+        with contextlib.suppress(OSError):  # it only saves time
+            hashes.save(run.hashed)
         missing = [*gaps, *self._of_no_picture(plan)]
         if missing:
             run.missing.write_text("".join(f"{gap}\n" for gap in missing), encoding="utf-8")
@@ -56,7 +61,7 @@ class GenerateFinish(Finish):
             made = len(plan.tasks) - len(gaps)
             record.update(run, State.INCOMPLETE, done=made, missing=len(gaps), failed=failures)
             return len(gaps)
-        self._publish(run, plan, gathered, missing)
+        self._publish(run, plan, gathered, missing, hashes)
         return self._done(run, plan, missing)
 
     def lack(self, count: int) -> str:
@@ -90,14 +95,19 @@ class GenerateFinish(Finish):
         return [Gap(fault.name, fault.reason, bad_input=True) for fault in self.skipped if fault.name not in names]
 
     def _publish(
-        self, run: RunDir, plan: GeneratePlan, gathered: dict[str, TaskOutcome], missing: Sequence[Gap]
+        self,
+        run: RunDir,
+        plan: GeneratePlan,
+        gathered: dict[str, TaskOutcome],
+        missing: Sequence[Gap],
+        hashes: FileNotes,
     ) -> None:
         published = plan.without({gap.name for gap in missing})
-        replacing.insist_on_replaceable(self.results, published, self.settings.overwrite)
+        replacing.insist_on_replaceable(self.results, published, self.settings.overwrite, hashes.sha256_of)
         for file in set(plan.files) - set(published.files):  # written, but a kill kept it from being recorded
             (run.images / file).unlink(missing_ok=True)
         manifest.write_manifest(run, published, gathered, dataclasses.asdict(self.settings), missing)
-        replacing.swap_in(run, self.results)
+        replacing.swap_in(run, self.results, hashes.sha256_of)
 
     def _done(self, run: RunDir, plan: GeneratePlan, missing: Sequence[Gap]) -> int:
         """Says that the results are in place."""

@@ -5,6 +5,7 @@ It lies among the pictures. Results are known for ours by it, and their pictures
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,13 +14,15 @@ from pathlib import Path
 from typing import Any
 
 import ecgan
-from ecgan.files import read_any_json, write_json
+from ecgan.files import read_any_json, whole_file
 from jobs.generate.outcomes import TaskOutcome
-from jobs.generate.plan import GeneratePlan
+from jobs.generate.plan import GeneratePlan, Task
 from jobs.run.clock import now
 from jobs.run.folder import RunDir
 
 MANIFEST = "manifest.json"
+#: Bytes of the largest manifest that is read: of more than two million pictures.
+_MOST = 1 << 30
 
 
 @dataclass(frozen=True)
@@ -46,28 +49,35 @@ def write_manifest(
 ) -> None:
     """Puts manifest.json beside the pictures: where each came from, with what all were made, and what is not there."""
     painting = plan.painting
-    pictures = {
-        task.file(painting.format): {
-            "mask": task.mask,
-            "reference": task.reference,
-            "inputs": task.inputs,
-            "seed": painting.seed,
-            "shard": outcomes[task.name].shard,
-            "sha256": outcomes[task.name].sha256,
-            "seconds": outcomes[task.name].seconds,
-        }
-        for task in plan.tasks
-    }
-    manifest = {
+    values = {
         "created": now(),
         "versions": {"ecgan": ecgan.__version__, "jittor": metadata.version("jittor")},
         "checkpoint": {"path": painting.checkpoint, "sha256": painting.checkpoint_hash},
         "config": settings,
         "fingerprint": painting.fingerprint(),
-        "images": pictures,
         "left_out": [{"name": gap.name, "reason": gap.reason} for gap in left_out],
     }
-    write_json(run.images / MANIFEST, manifest)
+    with whole_file(run.images / MANIFEST) as file:  # a line for each picture, however many there are
+        file.write(b"{\n")
+        for name, value in values.items():
+            file.write(f" {json.dumps(name)}: {json.dumps(value)},\n".encode())
+        file.write(b' "images": {')
+        for number, task in enumerate(plan.tasks):
+            picture = json.dumps(_picture(task, outcomes[task.name], painting.seed))
+            file.write(f"{',' if number else ''}\n  {json.dumps(task.file(painting.format))}: {picture}".encode())
+        file.write(b"\n }\n}\n")
+
+
+def _picture(task: Task, outcome: TaskOutcome, seed: int) -> dict[str, Any]:
+    return {
+        "mask": task.mask,
+        "reference": task.reference,
+        "inputs": task.inputs,
+        "seed": seed,
+        "shard": outcome.shard,
+        "sha256": outcome.sha256,
+        "seconds": outcome.seconds,
+    }
 
 
 def has_damaged_manifest(results: Path) -> bool:
@@ -77,7 +87,7 @@ def has_damaged_manifest(results: Path) -> bool:
 def read_manifest(results: Path) -> dict[str, Any] | None:
     """The manifest of a results folder; None if there is none, or it is damaged."""
     try:
-        manifest = read_any_json(results / MANIFEST)
+        manifest = read_any_json(results / MANIFEST, most=_MOST)
         width, height = manifest["fingerprint"]["size"]
         whole = all(isinstance(entry["sha256"], str) for entry in manifest["images"].values())
         return manifest if whole and isinstance(width, int) and isinstance(height, int) else None
@@ -93,9 +103,8 @@ def left_out(manifest: dict[str, Any] | None) -> list[Gap]:
         return []
 
 
-def listed(results: Path, plan: GeneratePlan) -> dict[str, TaskOutcome]:
-    """Outcomes of `plan`'s pictures as the manifest in `results` has them; empty if it is of other settings."""
-    manifest = read_manifest(results)
+def listed(manifest: dict[str, Any] | None, plan: GeneratePlan) -> dict[str, TaskOutcome]:
+    """Outcomes of `plan`'s pictures as a manifest has them; empty if it is of other settings, or there is none."""
     if manifest is None or manifest["fingerprint"] != plan.painting.fingerprint():
         return {}
     entries = ((task.name, manifest["images"].get(task.file(plan.painting.format))) for task in plan.tasks)

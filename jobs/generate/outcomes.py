@@ -7,22 +7,18 @@ line costs that picture again, never a wrong one.
 
 from __future__ import annotations
 
-import contextlib
-import dataclasses
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from ecgan.files import append_line, fitted, read_lines, sha256_of, write_atomically
-from ecgan.threads import in_threads
+from ecgan.files import sha256_of, whole_file
+from ecgan.lines import append_line, read_records
+from ecgan.threads import in_threads, readers
 from jobs.generate.plan import GeneratePlan, Task
 from jobs.run import failures
 from jobs.run.failures import Failure
 from jobs.run.folder import RunDir
-
-#: Threads that look whether pictures are those that were made, or whole.
-READERS = 4
 
 
 @dataclass(frozen=True)
@@ -38,6 +34,10 @@ class TaskOutcome:
     error: str | None = None
     bad_input: bool = False
 
+    def is_of(self, task: Task) -> bool:
+        """Whether it is a picture's, and from the same inputs."""
+        return self.sha256 is not None and self.inputs == task.inputs
+
 
 def shard_file(run: RunDir, shard: int) -> Path:
     return run.shards / f"{shard}.jsonl"
@@ -45,35 +45,45 @@ def shard_file(run: RunDir, shard: int) -> Path:
 
 def append(path: Path, outcome: TaskOutcome) -> None:
     """Raises OSError."""
-    append_line(path, dataclasses.asdict(outcome))
+    append_line(path, vars(outcome))
 
 
 def gather(run: RunDir) -> dict[str, TaskOutcome]:
     """The last outcome of every picture, over all shards of the last run and the runs before it."""
     paths = [run.done, *sorted(run.shards.glob("*.jsonl"))]
-    return {outcome.name: outcome for path in paths if path.is_file() for outcome in _read(path)}
+    return {outcome.name: outcome for path in paths for outcome in _read(path)}
+
+
+def of_shard(run: RunDir, shard: int) -> dict[str, TaskOutcome]:
+    """The same of what one shard of this run has made, however much the others have."""
+    return {outcome.name: outcome for outcome in _read(shard_file(run, shard))}
 
 
 def compact(run: RunDir, outcomes: dict[str, TaskOutcome]) -> None:
     """Makes `outcomes` all there is, and forgets the shards of the last run."""
-    lines = [json.dumps(dataclasses.asdict(outcome)) + "\n" for outcome in outcomes.values()]
-    write_atomically(run.done, "".join(lines))
+    with whole_file(run.done) as file:
+        for outcome in outcomes.values():
+            file.write(json.dumps(vars(outcome)).encode() + b"\n")
     for path in run.shards.iterdir():
         path.unlink()
 
 
-def made(folder: Path, plan: GeneratePlan, tasks: Iterable[Task], outcomes: dict[str, TaskOutcome]) -> set[str]:
-    """Names of those `tasks` whose picture in `folder` is the one recorded, from the same inputs."""
+def made(
+    folder: Path,
+    plan: GeneratePlan,
+    tasks: Iterable[Task],
+    outcomes: dict[str, TaskOutcome],
+    hash_of: Callable[[Path], str] = sha256_of,
+) -> set[str]:
+    """Names of those `tasks` whose picture in `folder` is the one recorded, from the same inputs. `hash_of`: gives the
+    SHA-256 of a picture."""
 
     def is_made(task: Task) -> bool:
-        outcome = outcomes.get(task.name)
-        if outcome is None or outcome.sha256 is None or outcome.inputs != task.inputs:
-            return False
         path = folder / task.file(plan.painting.format)
-        return path.is_file() and sha256_of(path) == outcome.sha256
+        return path.is_file() and hash_of(path) == outcomes[task.name].sha256
 
-    tasks = list(tasks)
-    return {task.name for task, yes in zip(tasks, in_threads(is_made, tasks, READERS), strict=True) if yes}
+    recorded = [task for task in tasks if task.name in outcomes and outcomes[task.name].is_of(task)]
+    return {task.name for task, yes in zip(recorded, in_threads(is_made, recorded, readers()), strict=True) if yes}
 
 
 def write_failures(
@@ -90,9 +100,6 @@ def write_failures(
     return len(found)
 
 
-def _read(path: Path) -> list[TaskOutcome]:
-    outcomes = []
-    for _, entry in read_lines(path):
-        with contextlib.suppress(ValueError, TypeError):  # the line that a kill cut short; its picture is made again
-            outcomes.append(fitted(entry, TaskOutcome))
-    return outcomes
+def _read(path: Path) -> Iterator[TaskOutcome]:
+    """What a kill cut short is none: its picture is made again."""
+    return read_records(path, TaskOutcome) if path.is_file() else iter(())

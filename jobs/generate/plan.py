@@ -1,4 +1,4 @@
-"""The plan of a generation: which pictures, made how, in which shard. Saved as plan.json, read by every job."""
+"""The plan of a generation: which pictures, made how, in which shard. Saved as plan.json and items.jsonl."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from ecgan.colour import ColourTransfer
 from ecgan.config import ModelConfig, Spade
 from ecgan.data.images import ENCODINGS, Format, Size
 from ecgan.errors import UserError
-from ecgan.files import read_any_json, read_json, write_json
+from ecgan.files import read_any_json
 from ecgan.runtime.devices import Device
-from jobs.sharded import libraries, numbering
+from jobs.sharded import items, libraries, numbering
 
 #: Grows when the same settings give other pictures than before.
 PICTURES_VERSION = 3
@@ -98,25 +98,30 @@ class GeneratePlan:
     def without(self, names: Collection[str | None]) -> GeneratePlan:
         return dataclasses.replace(self, tasks=tuple(task for task in self.tasks if task.name not in names))
 
-    def of_shard(self, shard: int) -> list[Task]:
-        return [task for task in self.tasks if task.shard == shard]
-
     def in_shards(self, todo: Collection[str], shards: int) -> GeneratePlan:
         """With the tasks named in `todo` numbered in so many shards, or fewer."""
         numbers = numbering.numbered([task.name in todo for task in self.tasks], shards)
-        tasks = (dataclasses.replace(task, shard=number) for task, number in zip(self.tasks, numbers, strict=True))
+        both = zip(self.tasks, numbers, strict=True)
+        tasks = (task if task.shard == number else dataclasses.replace(task, shard=number) for task, number in both)
         return dataclasses.replace(self, tasks=tuple(tasks))
 
+    def by_shard(self) -> dict[int, list[Task]]:
+        """The tasks of each shard."""
+        found: dict[int, list[Task]] = {}
+        for task in self.tasks:
+            if task.shard is not None:
+                found.setdefault(task.shard, []).append(task)
+        return found
+
     def save(self, path: Path) -> None:
-        write_json(path, {"fingerprint": self.painting.fingerprint(), **dataclasses.asdict(self)})
+        """Its tasks lie in a file of their own beside it."""
+        items.save(path, self, "tasks", {"fingerprint": self.painting.fingerprint()})
 
     @classmethod
-    def load(cls, path: Path) -> GeneratePlan:
-        """Raises UserError if `path` is no plan of this version."""
-        try:
-            return read_json(path, cls, "a plan")
-        except FileNotFoundError:
-            raise UserError(f"{path}: there is no plan") from None
+    def load(cls, path: Path, shard: int | None = None) -> GeneratePlan:
+        """With the tasks of one shard alone, if there is a number. Raises UserError if `path` is no plan of this
+        version."""
+        return items.load(path, cls, "tasks", Task, shard)
 
 
 def saved_fingerprint(path: Path) -> dict[str, Any] | None:

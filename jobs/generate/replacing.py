@@ -12,15 +12,15 @@ import re
 import secrets
 import shutil
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from ecgan.errors import UserError, reason
-from ecgan.files import TEMPORARY_SUFFIX
-from ecgan.threads import in_threads
-from jobs.generate.manifest import MANIFEST, has_damaged_manifest, read_manifest
-from jobs.generate.merge import names_in, sha256_if_any
-from jobs.generate.outcomes import READERS
+from ecgan.files import TEMPORARY_SUFFIX, sha256_of
+from ecgan.threads import in_threads, readers
+from jobs.generate.manifest import MANIFEST, read_manifest
+from jobs.generate.merge import hash_if_any, names_in
 from jobs.generate.plan import GeneratePlan, differences
 from jobs.run.folder import RunDir
 
@@ -29,22 +29,25 @@ _TAKEN = (errno.ENOTEMPTY, errno.EEXIST, errno.EISDIR)
 _OCTAL = re.compile(rb"\\([0-7]{3})")
 
 
-def insist_on_replaceable(results: Path, plan: GeneratePlan, overwrite: bool) -> None:
-    """Raises UserError if swapping in `plan`'s pictures would lose something, or needs --overwrite to."""
+def insist_on_replaceable(
+    results: Path, plan: GeneratePlan, overwrite: bool, hash_of: Callable[[Path], str] = sha256_of
+) -> dict[str, Any] | None:
+    """Raises UserError if swapping in `plan`'s pictures would lose something, or needs --overwrite to. Returns the
+    manifest of what is there, which may be large; None if there is none that can be read."""
     if not results.exists():
-        return
+        return None
     if _is_mount_point(results):
         raise UserError(f"--output_path {results} is a mount point, which no rename can replace: choose a folder in it")
     if not results.is_dir():
         raise UserError(f"{results} is a file; choose another --output_path")
-    if has_damaged_manifest(results):  # nobody can tell what in it is ours, so all of it is kept
+    manifest = read_manifest(results)
+    if manifest is None and os.path.lexists(results / MANIFEST):  # nobody knows what in it is ours: all of it is kept
         if overwrite:
-            return
+            return None
         raise UserError(
             f"{results / MANIFEST} is damaged, so it is not known what {results} holds: --overwrite makes all pictures "
             f"anew and keeps the folder as {results.name}.old, another --output_path leaves it"
         )
-    manifest = read_manifest(results)
     ours = set(manifest["images"]) | {MANIFEST} if manifest else set()
     present = names_in(results)
     strange = sorted(present - ours - set(plan.files))
@@ -53,7 +56,7 @@ def insist_on_replaceable(results: Path, plan: GeneratePlan, overwrite: bool) ->
             f"{results} holds {strange[0]} ({len(strange)} such), which would be deleted: choose another --output_path"
         )
     if overwrite or not present:
-        return
+        return manifest
     if manifest is None:
         raise UserError(f"{results} holds pictures without a {MANIFEST}: --overwrite replaces them")
     if manifest["fingerprint"] != plan.painting.fingerprint():
@@ -61,24 +64,25 @@ def insist_on_replaceable(results: Path, plan: GeneratePlan, overwrite: bool) ->
         raise UserError(f"{results} holds pictures of other settings ({changed} differ): --overwrite replaces them")
     if dropped := sorted((present & set(manifest["images"])) - set(plan.files)):
         raise UserError(f"{results} holds {some(dropped)} more, not asked for now: --overwrite drops that")
-    if found := altered(results, manifest):
+    if found := altered(results, manifest, hash_of):
         raise UserError(
             f"{results}: {some(found)} not as launch/generate.py made it: --overwrite makes it anew, and keeps the "
             f"folder as {results.name}.old"
         )
     if old := [file for file in _of_other_inputs(plan, manifest) if file in present]:
         raise UserError(f"{results}: {some(old)} of another mask or reference than now: --overwrite replaces that")
+    return manifest
 
 
-def altered(folder: Path, manifest: dict[str, Any] | None) -> list[str]:
+def altered(folder: Path, manifest: dict[str, Any] | None, hash_of: Callable[[Path], str] = sha256_of) -> list[str]:
     """Files in a results folder that are not as they were made, by name; of one without a manifest, all."""
     images = manifest["images"] if manifest else {}
     names = sorted(names_in(folder) - {MANIFEST})
 
     def is_altered(name: str) -> bool:
-        return name not in images or sha256_if_any(folder / name) != images[name]["sha256"]
+        return name not in images or hash_if_any(folder / name, hash_of) != images[name]["sha256"]
 
-    return [name for name, yes in zip(names, in_threads(is_altered, names, READERS), strict=True) if yes]
+    return [name for name, yes in zip(names, in_threads(is_altered, names, readers()), strict=True) if yes]
 
 
 def insist_on_renames(run: RunDir, results: Path) -> None:
@@ -111,7 +115,7 @@ def _insist_on_rename(folder: Path, to: Path, results: Path) -> None:
             ) from None
 
 
-def swap_in(run: RunDir, results: Path) -> None:
+def swap_in(run: RunDir, results: Path, hash_of: Callable[[Path], str] = sha256_of) -> None:
     """Renames images/ to `results`, and does away with what was there. Raises UserError if it can't be renamed."""
     try:
         if results.exists():
@@ -123,7 +127,7 @@ def swap_in(run: RunDir, results: Path) -> None:
             raise
         raise UserError(f"can't rename to {results}: {error.strerror}; the pictures are in {run.images}") from None
     if run.replaced.exists():
-        _do_away(run, results)
+        _do_away(run, results, hash_of)
 
 
 def restore(run: RunDir, results: Path) -> None:
@@ -134,16 +138,16 @@ def restore(run: RunDir, results: Path) -> None:
     if not run.replaced.exists():
         return
     if read_manifest(results) is not None:
-        _do_away(run, results)
+        _do_away(run, results, sha256_of)
         return
     if results.exists() and (not results.is_dir() or any(results.iterdir())):
         raise UserError(f"{results} has taken the place of results that lie in {run.replaced}: move one of them away")
     os.rename(run.replaced, results)  # over an empty folder, too
 
 
-def _do_away(run: RunDir, results: Path) -> None:
+def _do_away(run: RunDir, results: Path, hash_of: Callable[[Path], str]) -> None:
     """Deletes what new results have replaced, but keeps it beside them if anything in it is not as it was made."""
-    if found := altered(run.replaced, read_manifest(run.replaced)):
+    if found := altered(run.replaced, read_manifest(run.replaced), hash_of):
         kept = free_name(results.with_name(f"{results.name}.old"))
         os.rename(run.replaced, kept)
         print(f"note: what was in {results} is kept as {kept}: {some(found)} not as it was made", file=sys.stderr)

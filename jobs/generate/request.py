@@ -13,6 +13,7 @@ from ecgan.data.folders import printable
 from ecgan.data.images import Size
 from ecgan.data.testset import squeezed
 from ecgan.errors import UserError
+from ecgan.file_notes import FileNotes
 from ecgan.runtime.compiling import usable_device
 from ecgan.runtime.devices import Device, choose_device
 from jobs import faults
@@ -25,7 +26,7 @@ from jobs.run import record
 from jobs.run.folder import RunDir, run_beside
 from jobs.run.kind import Kind
 from jobs.sharded.work import Request
-from jobs.testset import open_test_set
+from jobs.testset import Opened, open_test_set
 
 _CHECKPOINT_ROOTS = ("runs", "checkpoints")
 
@@ -37,6 +38,7 @@ class GenerateRequest(Request):
     `skipped`: faults of the input that shall not stop the rest; `faulty`: the pictures among them;
     `remarks`: what the user may not expect of the others.
     `results` has its links resolved; `run` lies beside it, on the same file system.
+    `inputs`, `hashes`: notes on the files of the input, and on pictures.
     """
 
     settings: GenerateSettings
@@ -46,6 +48,8 @@ class GenerateRequest(Request):
     faulty: dict[str, TaskOutcome]
     remarks: tuple[str, ...]
     results: Path
+    inputs: FileNotes
+    hashes: FileNotes
 
     @property
     def folders(self) -> Sequence[Path]:
@@ -53,6 +57,10 @@ class GenerateRequest(Request):
 
     def mend(self) -> None:
         replacing.restore(self.run, self.results)
+
+    def remember(self) -> None:
+        self.inputs.save(self.run.checked)
+        self.hashes.save(self.run.hashed)
 
 
 def check(settings: GenerateSettings, device: Device | None = None) -> GenerateRequest:
@@ -68,7 +76,9 @@ def check(settings: GenerateSettings, device: Device | None = None) -> GenerateR
     checkpoint.verify()
     for name in ("input_path", "img_path", "checkpoint"):
         _insist_outside(results, name, getattr(settings, name))
-    tasks, skipped, remarks = _find_tasks(settings, checkpoint)
+    opened = open_test_set(settings.input_path, settings.img_path, checkpoint.model, run.checked, settings.how_many)
+    skipped = _insist_on_usable(settings, opened)
+    tasks = _tasks(opened)
     reasons = {fault.name: fault.reason for fault in reversed(skipped)}
     faulty = {
         task.name: TaskOutcome(task.name, "", -1, error=reasons[task.name], bad_input=True)
@@ -94,7 +104,9 @@ def check(settings: GenerateSettings, device: Device | None = None) -> GenerateR
         quality=settings.quality,
     )
     plan = GeneratePlan(painting, settings.batch, tasks)
-    return GenerateRequest(run, settings, checkpoint, plan, skipped, faulty, remarks, results)
+    remarks = _remarks(opened.checked.sizes, checkpoint.model)
+    hashes = FileNotes.load(run.hashed)
+    return GenerateRequest(run, settings, checkpoint, plan, skipped, faulty, remarks, results, opened.notes, hashes)
 
 
 def _open_checkpoint(settings: GenerateSettings) -> Checkpoint:
@@ -113,28 +125,33 @@ def _insist_outside(results: Path, name: str, value: str | None) -> None:
         raise UserError(f"--output_path {results} holds --{name} {value} and would replace it: choose another")
 
 
-def _find_tasks(
-    settings: GenerateSettings, checkpoint: Checkpoint
-) -> tuple[tuple[Task, ...], tuple[Fault, ...], tuple[str, ...]]:
-    """All pictures, what is wrong with the input (which raises unless bad input is to be skipped), and what is to be
-    remarked of the rest."""
-    opened = open_test_set(settings.input_path, settings.img_path, checkpoint.model, settings.how_many)
-    items, skipped, checked = opened.items, opened.faults, opened.checked
-    broken = {fault.name for fault in skipped}
-    if skipped and (settings.on_bad_input == "stop" or not items):
-        usable = sum(item.name not in broken for item in items)
+def _insist_on_usable(settings: GenerateSettings, opened: Opened) -> tuple[Fault, ...]:
+    """What is wrong with the input, which raises unless bad input is to be skipped."""
+    skipped, broken = opened.faults, {fault.name for fault in opened.faults}
+    if skipped and (settings.on_bad_input == "stop" or not opened.items):
+        usable = sum(item.name not in broken for item in opened.items)
         go_on = f"to make the other {usable} pictures" if usable else ""
         raise UserError(faults.report(skipped, "the input", "done", go_on))
-    tasks = (
+    return skipped
+
+
+def _tasks(opened: Opened) -> tuple[Task, ...]:
+    """All pictures, faulty ones included."""
+    broken, digests = {fault.name for fault in opened.faults}, opened.checked.digests
+    here = str(Path.cwd()).rstrip("/")
+
+    def absolute(path: Path) -> str:
+        return str(path) if path.is_absolute() else f"{here}/{path}"  # Path.absolute takes ten times as long
+
+    return tuple(
         Task(
             item.name,
-            str(item.mask.absolute()),
-            str(item.reference.absolute()),
-            "" if item.name in broken else input_digest(checked.digests[item.mask], checked.digests[item.reference]),
+            absolute(item.mask),
+            absolute(item.reference),
+            "" if item.name in broken else input_digest(digests[item.mask], digests[item.reference]),
         )
-        for item in items
+        for item in opened.items
     )
-    return tuple(tasks), skipped, _remarks(checked.sizes, checkpoint.model)
 
 
 def _remarks(sizes: Mapping[Path, Size], model: ModelConfig) -> tuple[str, ...]:

@@ -47,11 +47,11 @@ class GenerateShare(Share[Task]):
     kept = "finished pictures are kept"
 
     def __init__(self, run: RunDir, number: int) -> None:
-        self._run, self._number, self._plan = run, number, GeneratePlan.load(run.plan)
-        self.items = self._plan.of_shard(number)
+        self._run, self._number, self._plan = run, number, GeneratePlan.load(run.plan, number)
+        self.items = self._plan.tasks
 
     def left(self) -> list[Task]:
-        made = outcomes.made(self._run.images, self._plan, self.items, outcomes.gather(self._run))
+        made = outcomes.made(self._run.images, self._plan, self.items, outcomes.of_shard(self._run, self._number))
         return [task for task in self.items if task.name not in made]
 
     def load(self) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import shutil
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ import yaml
 
 from ecgan.data.images import ENCODINGS
 from ecgan.errors import UserError
-from ecgan.files import write_atomically
+from ecgan.files import sha256_of, write_atomically
 from ecgan.memory import painting_memory, pictures_together
 from ecgan.runtime.compiling import compile_core
 from ecgan.runtime.warming import warm_painting
@@ -66,9 +66,8 @@ class Generation(Work):
 
     def describe_shards(self) -> list[str]:
         lines = ["shard  pictures  first .. last"]
-        for number in range(self.shards):
-            names = [task.name for task in self.plan.of_shard(number)]
-            lines.append(f"{number:5}  {len(names):8}  {names[0]} .. {names[-1]}")
+        for number, tasks in self.plan.by_shard().items():
+            lines.append(f"{number:5}  {len(tasks):8}  {tasks[0].name} .. {tasks[-1].name}")
         return lines
 
     def complete(self) -> tuple[str, int] | None:
@@ -90,7 +89,7 @@ class Generation(Work):
             run.plan.unlink(missing_ok=True)  # a kill from here on must not leave its name on pictures not its own
         for path in (run.missing, run.failures):
             path.unlink(missing_ok=True)
-        merge.adopt(run, request.results, plan, self.already)
+        merge.adopt(run, request.results, plan, self.already, request.hashes.sha256_of)
         self._clear_images()
         outcomes.compact(run, request.faulty | self.already)
         write_atomically(run.config, yaml.safe_dump(dataclasses.asdict(request.settings), sort_keys=False))
@@ -130,8 +129,12 @@ def examine(request: GenerateRequest) -> Generation:
     """
     settings, plan, results, run = request.settings, request.plan, request.results, request.run
     published = plan.without(request.faulty)
-    replacing.insist_on_replaceable(results, published, settings.overwrite)
-    already, remarks = _made_before(run, results, plan, settings.overwrite)
+    hash_of = request.hashes.sha256_of
+    before = replacing.insist_on_replaceable(results, published, settings.overwrite, hash_of)
+    listed = manifest.listed(before, plan)
+    del before  # of a million pictures it is a gigabyte
+    here, there, remarks = _made_before(run, results, plan, listed, settings.overwrite, hash_of)
+    already = here | there
     todo = {task.name for task in plan.tasks} - set(already) - set(request.faulty)
     if settings.retry_failed:
         failed, damaged = _failed_names(run, missing=len(todo))
@@ -152,15 +155,20 @@ def examine(request: GenerateRequest) -> Generation:
         plan=dataclasses.replace(sharded, batch=batch),
         already=already,
         remarks=tuple(remarks),
-        is_complete=merge.is_complete(results, published),
+        is_complete=all(task.name in there for task in published.tasks) and merge.has_names_of(results, published),
     )
 
 
 def _made_before(
-    run: RunDir, results: Path, plan: GeneratePlan, overwrite: bool
-) -> tuple[dict[str, TaskOutcome], list[str]]:
-    """Outcomes of the pictures that need not be made again, from an unfinished run and from the results folder; and
-    what is to be remarked of others.
+    run: RunDir,
+    results: Path,
+    plan: GeneratePlan,
+    listed: dict[str, TaskOutcome],
+    overwrite: bool,
+    hash_of: Callable[[Path], str] = sha256_of,
+) -> tuple[dict[str, TaskOutcome], dict[str, TaskOutcome], list[str]]:
+    """Outcomes of the pictures that need not be made again, of an unfinished run alone and of the results folder, which
+    has them as `listed`; and what is to be remarked of others.
 
     Raises UserError if an unfinished run holds pictures that this one would drop, unless `overwrite`.
     """
@@ -188,10 +196,9 @@ def _made_before(
             f"{run.path} holds {len(dropped)} finished pictures ({min(dropped)}, …) that are not asked for now: "
             "--overwrite drops them, another --output_path keeps them"
         )
-    listed = manifest.listed(results, plan)
-    here = outcomes.made(run.images, plan, plan.tasks, gathered)
-    there = outcomes.made(results, plan, (task for task in plan.tasks if task.name not in here), listed)
-    return {name: gathered[name] for name in here} | {name: listed[name] for name in there}, remarks
+    there = outcomes.made(results, plan, plan.tasks, listed, hash_of)
+    here = outcomes.made(run.images, plan, (task for task in plan.tasks if task.name not in there), gathered, hash_of)
+    return {name: gathered[name] for name in here}, {name: listed[name] for name in there}, remarks
 
 
 def _fingerprint_before(run: RunDir) -> dict[str, Any] | None:

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from ecgan.errors import UserError, reason
-from ecgan.files import append_line, read_lines, write_atomically
+from ecgan.files import write_atomically
+from ecgan.lines import append_line, read_lines
 from jobs.run import values
 
 

@@ -11,6 +11,8 @@ from jobs.run.kind import Kind
 
 #: Among the logs of ranks: what they run.
 JOB = "job.pickle"
+#: Beside the plan of sharded work: what is to be made.
+ITEMS = "items.jsonl"
 
 
 def run_beside(results: Path, kind: Kind) -> Path:
@@ -28,6 +30,7 @@ class RunDir:
     def __init__(self, path: Path, option: str = "--output_path") -> None:
         self.path, self.option = path, option
         self.plan = path / "plan.json"
+        self.items = path / ITEMS
         self.config = path / "config.yaml"
         self.status = path / "status.json"
         self.lock = path / "lock"
@@ -44,7 +47,8 @@ class RunDir:
         self.strays = path / "strays"
         self.replaced = path / "replaced"
         self.states = path / "states"
-        self.checked = path / "checked.json"
+        self.checked = path / "checked.jsonl"
+        self.hashed = path / "hashed.jsonl"
         self.metrics = path / "metrics.jsonl"
         self.samples = path / "samples"
         self.samples_page = path / "samples.html"

@@ -1,4 +1,7 @@
-"""The plan of a scoring: what is measured, by which networks, in which parts and shards. Saved as plan.json."""
+"""The plan of a scoring: what is measured, by which networks, in which parts and shards.
+
+Saved as plan.json and items.jsonl.
+"""
 
 from __future__ import annotations
 
@@ -10,12 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from ecgan.errors import UserError
-from ecgan.files import fitted, read_any_json, write_json
 from ecgan.runtime.devices import Device
 from ecgan.scoring import terms
 from ecgan.scoring.terms import Judge, Term
-from jobs.sharded import libraries, numbering
+from jobs.sharded import items, libraries, numbering
 
 #: Grows when the same files give other measurements than before.
 MEASUREMENTS_VERSION = 1
@@ -115,9 +116,6 @@ class ScorePlan:
     def total(self) -> int:
         return sum(len(part.subjects) for part in self.parts)
 
-    def of_shard(self, shard: int) -> list[ScorePart]:
-        return [part for part in self.parts if part.shard == shard]
-
     def in_shards(self, todo: Collection[str], shards: int) -> ScorePlan:
         """With the parts whose keys are in `todo` numbered in so many shards, or fewer."""
         numbers = numbering.numbered([part.key in todo for part in self.parts], shards)
@@ -128,15 +126,14 @@ class ScorePlan:
         return [part for part in self.parts if part.kind == kind]
 
     def save(self, path: Path) -> None:
-        write_json(path, dataclasses.asdict(self))
+        """Its parts lie in a file of their own beside it."""
+        items.save(path, self, "parts", {})
 
     @classmethod
-    def load(cls, path: Path) -> ScorePlan:
-        """Raises UserError if `path` is no plan of this version."""
-        try:
-            return fitted(read_any_json(path), cls)
-        except (OSError, ValueError, TypeError):
-            raise UserError(f"{path} is not a plan that this version can read") from None
+    def load(cls, path: Path, shard: int | None = None) -> ScorePlan:
+        """With the parts of one shard alone, if there is a number. Raises UserError if `path` is no plan of this
+        version."""
+        return items.load(path, cls, "parts", ScorePart, shard)
 
 
 def features_by(network: Judge, sha256: str, device: Device) -> dict[str, Any]:

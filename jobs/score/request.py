@@ -16,6 +16,7 @@ from ecgan.data.folders import find_pictures
 from ecgan.data.images import BadImage, Size, size_of
 from ecgan.data.testset import Item
 from ecgan.errors import UserError
+from ecgan.file_notes import FileNotes
 from ecgan.files import sha256_of
 from ecgan.runtime.compiling import usable_device
 from ecgan.runtime.devices import Device, choose_device
@@ -41,15 +42,19 @@ SEGMENTER = Path("runs/segmenter")
 @dataclass(frozen=True)
 class ScoreRequest(Request):
     """What is asked for, checked. `plan` has no shards yet. `photo_statistics`: of the training photos'
-    features, if they are known already."""
+    features, if they are known already; `inputs`: notes on the files of the test set."""
 
     settings: ScoreSettings
     plan: ScorePlan
     photo_statistics: Gaussian | None
+    inputs: FileNotes
 
     @property
     def folders(self) -> Sequence[Path]:
         return (self.run.parts,)
+
+    def remember(self) -> None:
+        self.inputs.save(self.run.checked)
 
 
 def check(settings: ScoreSettings, device: Device | None = None) -> ScoreRequest:
@@ -68,7 +73,7 @@ def check(settings: ScoreSettings, device: Device | None = None) -> ScoreRequest
     _insist_on_own_folder(run)
     segmenter = _find_segmenter(settings)
     inception = find_inception(settings.inception_weights)
-    size, items, missing = _find_items(settings, results)
+    size, items, missing, notes = _find_items(settings, results, run)
     # Last, since with a GPU it may compile, which a mistake in the input or a dry run need not wait for.
     if device is None:
         device = (choose_device if settings.dry_run else usable_device)(settings.device)
@@ -85,7 +90,7 @@ def check(settings: ScoreSettings, device: Device | None = None) -> ScoreRequest
     plan = ScorePlan(
         str(results), judges, tuple(parts), size, key, len(photos), segmenter.measured if segmenter else {}, missing
     )
-    return ScoreRequest(run, settings, plan, known)
+    return ScoreRequest(run, settings, plan, known, notes)
 
 
 def _insist_on_own_folder(run: RunDir) -> None:
@@ -140,14 +145,15 @@ def _judges(
 
 
 def _find_items(
-    settings: ScoreSettings, results: Path
-) -> tuple[Size, list[tuple[Item, Path]], tuple[tuple[str, str], ...]]:
-    """The pictures' size, what can be scored with its file, and what can't with the reason (which raises unless bad
-    input is to be skipped)."""
+    settings: ScoreSettings, results: Path, run: RunDir
+) -> tuple[Size, list[tuple[Item, Path]], tuple[tuple[str, str], ...], FileNotes]:
+    """The pictures' size, what can be scored with its file, what can't with the reason (which raises unless bad input
+    is to be skipped), and notes on the input's files."""
     if not results.is_dir():
         raise UserError(f"--results {results}: no such folder; launch/generate.py makes one")
     model = ModelConfig(label_nc=settings.label_nc, contain_dontcare_label=settings.contain_dontcare_label)
-    found = open_test_set(settings.input_path, settings.img_path, model)
+    noted = run.checked if run.checked.exists() else RunDir(run_beside(results, Kind.GENERATION)).checked
+    found = open_test_set(settings.input_path, settings.img_path, model, noted)
     pictures = find_pictures(results)
     files = {item.name: pictures.get(item.name) for item in found.items}
     manifest = read_manifest(results)
@@ -162,7 +168,7 @@ def _find_items(
     if skipped and (settings.on_bad_input == "stop" or not usable):
         go_on = f"to score the other {len(usable)} pictures" if usable else ""
         raise UserError(faults.report(skipped, "the input", "scored", go_on))
-    return size, usable, tuple((fault.name or "", fault.reason) for fault in skipped)
+    return size, usable, tuple((fault.name or "", fault.reason) for fault in skipped), found.notes
 
 
 def _size_of_results(manifest: dict[str, Any] | None, items: tuple[Item, ...]) -> Size:

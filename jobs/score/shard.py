@@ -43,8 +43,8 @@ class ScoreShare(Share[ScorePart]):
     kept = "what is measured is kept"
 
     def __init__(self, run: RunDir, number: int) -> None:
-        self._run, self._plan = run, ScorePlan.load(run.plan)
-        self.items = self._plan.of_shard(number)
+        self._run, self._plan = run, ScorePlan.load(run.plan, number)
+        self.items = self._plan.parts
 
     def left(self) -> list[ScorePart]:
         return [part for part in self.items if not measurements.is_whole(self._run, part, self._plan.judges)]

@@ -32,6 +32,9 @@ class Request:
     def mend(self) -> None:
         """Puts right what a kill may have left. Needs the lock."""
 
+    def remember(self) -> None:
+        """Writes down what was found out of files, for the next start. Needs the lock."""
+
 
 @dataclass(frozen=True)
 class Work(ABC):

@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
-import hashlib
-import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from ecgan.config import ModelConfig
 from ecgan.data.exclusion import LeftOut, read_exclude_list
 from ecgan.data.faults import Fault
-from ecgan.data.folders import stamp
+from ecgan.data.opening import notes_on_files
 from ecgan.data.trainset import Pair, check_pairs, find_training_set
 from ecgan.errors import UserError
-from ecgan.files import read_any_json
+from ecgan.file_notes import FileNotes
 from jobs.faults import report
 from jobs.train.settings import TrainSettings
 
@@ -23,16 +18,16 @@ from jobs.train.settings import TrainSettings
 @dataclass(frozen=True)
 class UsablePairs:
     """`pairs`: those that can be used. `skipped`: what is wrong with the others; `excluded`: what the list leaves
-    out. `note`: of what has been opened, for the next start."""
+    out. `notes`: of what has been opened, for the next start."""
 
     pairs: tuple[Pair, ...]
     skipped: tuple[Fault, ...]
     excluded: LeftOut
-    note: dict[str, Any]
+    notes: FileNotes
 
 
-def find_pairs(settings: TrainSettings, note: Path) -> UsablePairs:
-    """Opens every picture, unless `note` says that it has been done and no file has changed since.
+def find_pairs(settings: TrainSettings, noted: Path) -> UsablePairs:
+    """Opens every picture, but those of which the file `noted` says that it was done, and that have not changed since.
 
     Raises UserError with all faults in one message, unless they are to be skipped.
     """
@@ -40,8 +35,8 @@ def find_pairs(settings: TrainSettings, note: Path) -> UsablePairs:
     exclude = read_exclude_list(Path(settings.exclude_list).expanduser()) if settings.exclude_list else ()
     found = find_training_set(path, exclude)
     pairs = found.pairs[: settings.max_dataset_size]
-    checked = _check_once(pairs, settings.model, note)
-    faults = (*found.faults, *(Fault(*fault) for fault in checked["faults"]))
+    notes = notes_on_files(noted, settings.model)
+    faults = (*found.faults, *check_pairs(pairs, settings.model, notes))
     broken = {fault.name for fault in faults}
     usable = tuple(pair for pair in pairs if pair.name not in broken)
     if not faults and not pairs:
@@ -49,7 +44,7 @@ def find_pairs(settings: TrainSettings, note: Path) -> UsablePairs:
     if faults and (settings.on_bad_input == "stop" or not usable):
         go_on = f"to train on the other {len(usable)} pairs" if usable else ""
         raise UserError(report(faults, "the training set", "done", go_on))
-    return UsablePairs(usable, faults, found.excluded, checked)
+    return UsablePairs(usable, faults, found.excluded, notes)
 
 
 def hold_out(pairs: tuple[Pair, ...], count: int) -> tuple[tuple[Pair, ...], tuple[Pair, ...]]:
@@ -61,16 +56,3 @@ def hold_out(pairs: tuple[Pair, ...], count: int) -> tuple[tuple[Pair, ...], tup
         tuple(pair for i, pair in enumerate(pairs) if i not in chosen),
         tuple(pair for i, pair in enumerate(pairs) if i in chosen),
     )
-
-
-def _check_once(pairs: tuple[Pair, ...], model: ModelConfig, note: Path) -> dict[str, Any]:
-    digest = hashlib.sha256(json.dumps([model.label_nc, model.contain_dontcare_label]).encode())
-    for pair in pairs:
-        for path in (pair.photo, pair.mask):
-            digest.update(f"{path} {stamp(path)}\n".encode())
-    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-        known = read_any_json(note)
-        if known["digest"] == digest.hexdigest():
-            return dict(known)
-    faults = check_pairs(pairs, model)
-    return {"digest": digest.hexdigest(), "faults": [[fault.name, fault.reason] for fault in faults]}

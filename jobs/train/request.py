@@ -10,7 +10,7 @@ from ecgan.checkpoint import list_states
 from ecgan.data.exclusion import LeftOut
 from ecgan.data.faults import Fault
 from ecgan.errors import UserError
-from ecgan.files import write_json
+from ecgan.file_notes import FileNotes
 from ecgan.runtime.compiling import usable_device
 from ecgan.runtime.devices import Device, choose_device, gpu_count
 from ecgan.training.state import unfinished_size
@@ -29,14 +29,14 @@ from jobs.train.settings import TrainSettings
 class TrainRequest:
     """A training that can run. `skipped`: bad input that is left out; `excluded`: what the list leaves out.
 
-    `checked`: note of what has been opened, so that a next start need not. `resumption`: None to begin.
+    `notes`: of what has been opened, so that a next start need not. `resumption`: None to begin.
     """
 
     plan: TrainPlan
     run: RunDir
     skipped: tuple[Fault, ...]
     excluded: LeftOut
-    checked: dict[str, Any]
+    notes: FileNotes
     resumption: Resumption | None
 
     @property
@@ -67,7 +67,7 @@ def check(settings: TrainSettings, elsewhere: tuple[Device, int] | None = None) 
     plan = TrainPlan(settings, pairs, device, ranks, held_out, files)
     resumption = compare_with_state(plan, run) if settings.resume else None
     _insist_on_space(plan, run)
-    return TrainRequest(plan, run, found.skipped, found.excluded, found.note, resumption)
+    return TrainRequest(plan, run, found.skipped, found.excluded, found.notes, resumption)
 
 
 def lay_out(request: TrainRequest) -> Path | None:
@@ -76,7 +76,7 @@ def lay_out(request: TrainRequest) -> Path | None:
     aside = None if settings.resume else put_aside(run)
     run.create(run.states)
     request.plan.save(run.plan)
-    write_json(run.checked, request.checked)
+    request.notes.save(run.checked)
     return aside
 
 

@@ -19,16 +19,15 @@ from conftest import ROOT
 
 from ecgan.errors import UserError
 from ecgan.files import (
-    append_line,
     clear_leftovers,
     read_any_json,
     read_bytes,
     read_json,
-    read_lines,
     read_text,
     sha256_of,
     write_json,
 )
+from ecgan.lines import append_line, read_lines
 
 
 @dataclass(frozen=True)

@@ -19,8 +19,10 @@ import pytest
 from conftest import ROOT, DataFolder, draw_mask, fill, wait_until
 from PIL import Image
 
+from ecgan import file_notes
 from ecgan.checkpoint import native
 from ecgan.config import ModelConfig
+from ecgan.data import opening
 from jobs.generate.plan import GeneratePlan
 from jobs.run import record
 from jobs.run.folder import RunDir
@@ -99,6 +101,33 @@ def test_rerun_does_only_what_is_missing(data_folder: Folder) -> None:
     assert again.returncode == 0 and data.results.stat().st_ino == folder  # nothing took its place
     status = read_status(data.run)
     assert (status.state, status.done, status.total) == (State.DONE, 6, 6)
+
+
+def test_what_is_unchanged_is_not_read_again(data_folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Masks, photos and pictures alike; and what has changed is noticed by its time, with the size that it had."""
+    data = data_folder(4)
+    assert data.generate().returncode == 0
+    for path in (*data.masks.iterdir(), *data.photos.iterdir(), *data.results.glob("*.jpg")):
+        os.utime(path, (1e9, 1e9))  # what has just been written is not trusted
+    read: list[Path] = []
+    for module, function in ((opening, "read_bytes"), (file_notes, "sha256_of")):
+        original = getattr(module, function)
+        counting = lambda path, original=original: read.append(path) or original(path)  # noqa: E731
+        monkeypatch.setattr(module, function, counting)
+    for files in (11, 0, 0):  # 4 masks, 3 photos, 4 pictures
+        read.clear()
+        again = data.in_process()
+        assert again.returncode == 0 and "nothing to do" in again.stdout and len(set(read)) == files
+    picture, mask = data.results / "m001.jpg", data.masks / "m002.png"
+    for path, other in ((picture, data.results / "m000.jpg"), (mask, data.masks / "m003.png")):
+        whole = path.read_bytes()
+        path.write_bytes(other.read_bytes()[: len(whole)].ljust(len(whole), b"\0"))
+        read.clear()
+        refused = data.in_process("--on_bad_input", "skip")
+        assert refused.returncode and path.stem in refused.stderr and path.name in {each.name for each in read}
+        path.write_bytes(whole)
+        os.utime(path, (1e9, 1e9))
+    assert data.in_process().returncode == 0
 
 
 def test_what_the_user_has_changed_is_not_replaced_by_itself(data_folder: Folder) -> None:

@@ -278,9 +278,9 @@ def test_bad_pictures_stop_it_or_are_left_out(train_folder: Folder) -> None:
 @pytest.mark.process
 def test_a_picture_that_breaks_while_training_is_named(train_folder: Folder) -> None:
     data = train_folder(6)
+    for path in data.data.glob("*/*"):
+        os.utime(path, (1e9, 1e9))  # what has just been written would be opened again
     assert data.train("--max_steps", 2).returncode == 0
-    note = json.loads((data.path / "run/checked.json").read_text())
-    assert note["faults"] == []
     photo = data.data / "imgs/p2.jpg"
     stat, whole = photo.stat(), photo.read_bytes()
     photo.write_bytes(bytes(stat.st_size))

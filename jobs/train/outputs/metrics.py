@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ecgan.files import read_bytes, read_lines, write_atomically
+from ecgan.files import read_bytes, write_atomically
+from ecgan.lines import read_lines
 from jobs.run import values
 
 #: Keys of a line that are no losses.

@@ -13,7 +13,8 @@ import numpy as np
 
 from ecgan.contact_sheet import contact_sheet
 from ecgan.data.images import Size
-from ecgan.files import TEMPORARY_SUFFIX, append_line, write_atomically
+from ecgan.files import TEMPORARY_SUFFIX, write_atomically
+from ecgan.lines import append_line
 from jobs.run.clock import now
 from jobs.run.folder import RunDir
 from jobs.run.values import to_json

@@ -14,9 +14,10 @@ import pytest
 from PIL import Image
 
 from ecgan.config import ModelConfig
-from ecgan.data import images, testset
+from ecgan.data import images, opening
 from ecgan.data.faults import Fault
 from ecgan.data.testset import check_pictures, find_test_set, squeezed
+from ecgan.file_notes import FileNotes
 
 MODEL = ModelConfig()
 
@@ -119,7 +120,7 @@ def test_a_map_that_can_not_be_used_is_one_fault(tmp_path: Path, spoil: Callable
         (folder / f"m{index}.png").write_bytes((folder / "a.png").read_bytes())
     spoil(test / "label_to_img.json")
     found = find_test_set(test, photos)
-    faults = [*found.faults, *check_pictures(found.items, MODEL).faults]
+    faults = [*found.faults, *check_pictures(found.items, MODEL, FileNotes()).faults]
     assert len(faults) == 1 and "label_to_img.json" in faults[0].reason and told in faults[0].reason
 
 
@@ -153,17 +154,17 @@ def test_what_systems_leave_is_no_mask_and_no_folder_of_masks(tmp_path: Path, ma
 def test_a_folder_that_may_not_be_read_is_no_folder_of_masks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     test, photos = write_set(tmp_path, "whatever")
     (test / "lost+found").mkdir()
-    listed = Path.iterdir
+    listed = os.listdir
 
-    def iterdir(path: Path) -> object:
+    def listdir(path: Path) -> list[str]:
         if path.name == "lost+found":
             raise PermissionError(13, "Permission denied", str(path))
         return listed(path)
 
-    monkeypatch.setattr(Path, "iterdir", iterdir)
+    monkeypatch.setattr(os, "listdir", listdir)
     assert not find_test_set(test, photos).faults
     (test / "whatever").rename(test / "labels")
-    monkeypatch.setattr(Path, "iterdir", lambda path: iterdir(path.with_name("lost+found")))
+    monkeypatch.setattr(os, "listdir", lambda path: listdir(path.with_name("lost+found")))
     assert "Permission denied" in find_test_set(test, photos).faults[0].reason
 
 
@@ -175,7 +176,7 @@ def test_a_mask_that_can_not_be_opened_is_a_fault_of_its_own(tmp_path: Path, tol
     (test / "label_to_img.json").write_text('{"a.png": "p.jpg", "b.png": "p.jpg"}')
     found = find_test_set(test, photos)
     assert not found.faults
-    [fault] = check_pictures(found.items, MODEL).faults
+    [fault] = check_pictures(found.items, MODEL, FileNotes()).faults
     assert fault.name == "b" and "b.png" in fault.reason and told in fault.reason
 
 
@@ -184,7 +185,7 @@ def test_a_photo_that_can_not_be_opened_is_told(tmp_path: Path, spoil: Callable[
     test, photos = write_set(tmp_path)
     spoil(photos / "p.jpg")
     found = find_test_set(test, photos)
-    [fault] = found.faults or check_pictures(found.items, MODEL).faults
+    [fault] = found.faults or check_pictures(found.items, MODEL, FileNotes()).faults
     assert fault.name == "a" and "p.jpg" in fault.reason
 
 
@@ -204,7 +205,7 @@ def test_masks_that_are_squeezed_are_found(tmp_path: Path) -> None:
         Image.new("L", size).save(folder / f"{name}.png")
     names = [path.name for path in folder.iterdir()]
     (test / "label_to_img.json").write_text(json.dumps(dict.fromkeys(names, "p.jpg")))
-    checked = check_pictures(find_test_set(test, photos).items, MODEL)
+    checked = check_pictures(find_test_set(test, photos).items, MODEL, FileNotes())
     assert checked.sizes[folder / "tall.png"] == (60, 80) and len(checked.sizes) == 4
     assert [path.stem for path in squeezed(checked.sizes, (512, 384))] == ["square", "tall"]
 
@@ -215,7 +216,7 @@ def test_every_picture_of_a_broken_reference_is_named(tmp_path: Path) -> None:
     (folder / "b.png").write_bytes((folder / "a.png").read_bytes())
     (test / "label_to_img.json").write_text(json.dumps({"a.png": "p.jpg", "b.png": "p.jpg"}))
     (photos / "p.jpg").write_bytes((photos / "p.jpg").read_bytes()[:-30])
-    faults = check_pictures(find_test_set(test, photos).items, MODEL).faults
+    faults = check_pictures(find_test_set(test, photos).items, MODEL, FileNotes()).faults
     assert sorted(fault.name or "" for fault in faults) == ["a", "b"]
     assert all("p.jpg" in fault.reason for fault in faults)
 
@@ -232,9 +233,9 @@ def test_every_file_is_opened_once(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         opened[path] += 1
         return read(path)
 
-    monkeypatch.setattr(testset, "read_bytes", counting)
+    monkeypatch.setattr(opening, "read_bytes", counting)
     monkeypatch.setattr(images, "read_bytes", counting)
-    checked = check_pictures(items, MODEL)
+    checked = check_pictures(items, MODEL, FileNotes())
     files = [folder / "a.png", folder / "b.png", photos / "p.jpg"]
     assert opened == dict.fromkeys(files, 1) and not checked.faults
     assert checked.digests == {path: hashlib.sha256(read(path)).digest() for path in files}
@@ -243,4 +244,4 @@ def test_every_file_is_opened_once(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 def test_real_test_set_has_no_faults(landscape_mini: Path) -> None:
     found = find_test_set(landscape_mini / "test", landscape_mini / "train" / "imgs")
     assert len(found.items) == 1000 and not found.faults
-    assert not check_pictures(found.items[:50], MODEL).faults
+    assert not check_pictures(found.items[:50], MODEL, FileNotes()).faults

@@ -16,6 +16,7 @@ from ecgan.data.edges import edge_map
 from ecgan.data.exclusion import list_of, read_exclude_list
 from ecgan.data.images import BadImage
 from ecgan.data.trainset import check_pairs, find_training_set
+from ecgan.file_notes import FileNotes
 from ecgan.training.loader import Loader, load_sample
 from ecgan.training.sampler import Sample, Sampler
 from ecgan.training.schedule import Schedule
@@ -122,7 +123,7 @@ def test_a_file_that_can_not_be_opened_is_a_fault_of_its_pair(
     spoil(folder / file)
     found = find_training_set(folder)
     assert not found.faults
-    [fault] = check_pairs(found.pairs, MODEL)
+    [fault] = check_pairs(found.pairs, MODEL, FileNotes())
     assert fault.name == "p1" and file in fault.reason
 
 
@@ -130,7 +131,7 @@ def test_every_unusable_picture_is_named(tmp_path: Path) -> None:
     folder = write_pairs(tmp_path, 3)
     (folder / "imgs/p0.jpg").write_bytes((folder / "imgs/p0.jpg").read_bytes()[:200])
     Image.fromarray(np.full((64, 128), 40, np.uint8)).save(folder / "labels/p2.png")
-    faults = check_pairs(find_training_set(folder).pairs, MODEL)
+    faults = check_pairs(find_training_set(folder).pairs, MODEL, FileNotes())
     assert [fault.name for fault in faults] == ["p0", "p2"]
     assert "p0.jpg" in faults[0].reason and "class 40" in faults[1].reason
 

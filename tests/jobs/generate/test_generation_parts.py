@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import re
@@ -19,12 +20,14 @@ from PIL import Image
 from ecgan.config import ModelConfig
 from ecgan.data.faults import Fault
 from ecgan.errors import UserError
+from ecgan.file_notes import FileNotes
 from ecgan.files import sha256_of
 from jobs.generate import manifest, merge, outcomes, replacing, strays, work
 from jobs.generate.finish import GenerateFinish
 from jobs.generate.outcomes import TaskOutcome
 from jobs.generate.plan import GeneratePlan, Painting, Task, differences
 from jobs.generate.settings import GenerateSettings
+from jobs.generate.shard import GenerateShare
 from jobs.run import attempts, record
 from jobs.run.folder import RunDir
 from jobs.run.kind import Kind
@@ -57,7 +60,7 @@ def made_run(tmp_path: Path) -> tuple[RunDir, GeneratePlan, dict[str, TaskOutcom
 def test_what_is_made_gets_no_shard() -> None:
     plan = plan_of(5).in_shards({"t1", "t4"}, 8)
     assert [task.shard for task in plan.tasks] == [None, 0, None, None, 1]
-    assert [task.name for task in plan.of_shard(1)] == ["t4"] and plan.shards == 2
+    assert [task.name for task in plan.by_shard()[1]] == ["t4"] and plan.shards == 2
     assert plan_of(2).in_shards(set(), 4).shards == 0
 
 
@@ -97,17 +100,58 @@ def test_later_outcome_wins(made_run: tuple[RunDir, GeneratePlan, dict[str, Task
 
 def test_verification_names_every_gap(made_run: tuple[RunDir, GeneratePlan, dict[str, TaskOutcome]]) -> None:
     run, plan, gathered = made_run
-    assert merge.verify(run, plan, gathered) == []
+    assert merge.verify(run, plan, gathered, FileNotes()) == []
     (run.images / "t0.png").unlink()
     (run.images / "t1.png").write_bytes(b"something else")
     del gathered["t2"]
-    assert [(gap.name, gap.reason) for gap in merge.verify(run, plan, gathered)] == [
+    assert [(gap.name, gap.reason) for gap in merge.verify(run, plan, gathered, FileNotes())] == [
         ("t0", "its file is gone"),
         ("t1", "its file is not the one that was written"),
         ("t2", "not made yet"),
     ]
     gathered["t1"] = TaskOutcome("t1", "inputs1", 0, sha256_of(run.images / "t1.png"))
-    assert any("unreadable" in gap.reason for gap in merge.verify(run, plan, gathered))
+    assert any("unreadable" in gap.reason for gap in merge.verify(run, plan, gathered, FileNotes()))
+
+
+def test_a_picture_is_read_once_and_again_when_it_has_changed(
+    made_run: tuple[RunDir, GeneratePlan, dict[str, TaskOutcome]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, plan, gathered = made_run
+    pictures = [run.images / file for file in plan.files]
+    for path in pictures:
+        os.utime(path, (1e9, 1e9))
+    notes, read, original = FileNotes(), [], merge.read_bytes
+
+    def reading(path: Path) -> bytes:
+        read.append(path)
+        return original(path)
+
+    monkeypatch.setattr(merge, "read_bytes", reading)
+    for path in pictures:
+        notes.sha256_of(path)  # of what was hashed it is not known yet that it can be decoded
+    assert merge.verify(run, plan, gathered, notes) == [] and sorted(read) == pictures
+    assert merge.verify(run, plan, gathered, notes) == [] and len(read) == 3
+    pictures[1].write_bytes(pictures[0].read_bytes())
+    os.utime(pictures[1], (1e9, 1e9 + 1))
+    assert [gap.name for gap in merge.verify(run, plan, gathered, notes)] == ["t1"] and read[3:] == pictures[1:2]
+
+
+def test_a_shard_reads_its_own_part_alone(made_run: tuple[RunDir, GeneratePlan, dict[str, TaskOutcome]]) -> None:
+    """Of the plan and of what has been made: the others' would take memory, however small the shard is."""
+    run, plan, gathered = made_run
+    plan.in_shards({"t0", "t1", "t2"}, 3).save(run.plan)
+    outcomes.append(outcomes.shard_file(run, 1), gathered["t1"])
+    lines = run.items.read_bytes().splitlines(keepends=True)
+    for number in (1, 3):
+        lines[number] = b"x" * (len(lines[number]) - 1) + b"\n"
+    run.items.write_bytes(b"".join(lines))
+    for path in (run.done, outcomes.shard_file(run, 0), outcomes.shard_file(run, 2)):
+        path.unlink(missing_ok=True)
+        path.mkdir()
+    share = GenerateShare(run, 1)
+    assert [task.name for task in share.items] == ["t1"] and not share.left()
+    (run.images / "t1.png").unlink()
+    assert share.left() == [*share.items]
 
 
 def test_new_results_replace_old_ones(
@@ -219,19 +263,31 @@ def test_pictures_of_a_damaged_plan_are_not_made_again_without_a_word(
 ) -> None:
     run, plan, _ = made_run
     plan.save(run.plan)
-    here = work._made_before(run, tmp_path / "results", plan, False)
-    assert here[0].keys() == {"t0", "t1", "t2"} and not here[1]
+    here = work._made_before(run, tmp_path / "results", plan, {}, False)
+    assert here[0].keys() == {"t0", "t1", "t2"} and not any(here[1:])
     if content in ("seed", "model"):  # of a type that it can't be
         saved = json.loads(run.plan.read_text())
         saved["fingerprint"][content] = "text"
         content = json.dumps(saved)
     run.plan.write_text(content)
     with pytest.raises(UserError, match="plan.json is damaged.*--overwrite"):
-        work._made_before(run, tmp_path / "results", plan, False)
-    assert work._made_before(run, tmp_path / "results", plan, True)[0] == {}
+        work._made_before(run, tmp_path / "results", plan, {}, False)
+    assert work._made_before(run, tmp_path / "results", plan, {}, True)[0] == {}
     run.plan.unlink()  # as a kill leaves it while one plan takes the place of another
-    again, remarks = work._made_before(run, tmp_path / "results", plan, False)
-    assert again == {} and len(remarks) == 1 and remarks[0].startswith("3 ")
+    *again, remarks = work._made_before(run, tmp_path / "results", plan, {}, False)
+    assert again == [{}, {}] and len(remarks) == 1 and remarks[0].startswith("3 ")
+
+
+def test_pictures_of_a_plan_of_before_are_kept_and_its_jobs_refused(
+    made_run: tuple[RunDir, GeneratePlan, dict[str, TaskOutcome]], tmp_path: Path
+) -> None:
+    """It had its tasks in the same file."""
+    run, plan, _ = made_run
+    before = {"fingerprint": plan.painting.fingerprint(), **dataclasses.asdict(plan)}
+    run.plan.write_text(json.dumps(before))
+    with pytest.raises(UserError, match=r"plan\.json .*start the run again"):
+        GenerateShare(run, 0)
+    assert work._made_before(run, tmp_path / "results", plan, {}, False)[0].keys() == {"t0", "t1", "t2"}
 
 
 def test_what_failed_is_tried_again_whatever_has_become_of_some_lines(tmp_path: Path) -> None:
@@ -244,7 +300,7 @@ def test_what_failed_is_tried_again_whatever_has_become_of_some_lines(tmp_path: 
 
 
 @pytest.mark.parametrize(
-    "change", [{"painting": []}, {"tasks": [5]}, {"batch": "x"}, {"painting": {"model": ["width"]}}]
+    "change", [{"painting": []}, {"items": [5]}, {"batch": "x"}, {"painting": {"model": ["width"]}}]
 )
 def test_what_is_no_plan_is_told_to_the_user(tmp_path: Path, change: dict[str, Any]) -> None:
     path = tmp_path / "plan.json"
