@@ -161,14 +161,14 @@ def _set_up(work: Work, forms: Sequence[str], threads: int) -> None:
             _painters[form] = [partial(paint, code, labels[None]) for labels in work.labels]
         return
     starting.start("cpu", threads)
-    from generator import make_generator, painter
+    from generator import make_generator, painter, paintings
 
     from ecgan.networks import load_arrays
 
     generator = make_generator(work.model)
     load_arrays(generator, dict(np.load(work.weights)), "G")
-    for form in forms:
-        _painters[form] = [painter(generator, labels[None], form) for labels in work.labels]
+    for form, painting in paintings(generator, forms).items():
+        _painters[form] = [painter(painting, work.model.z_dim, labels[None]) for labels in work.labels]
 
 
 def _picture(form: str) -> np.ndarray:

@@ -76,7 +76,7 @@ def test_part_of_the_gpus_benchmark_that_fails_is_told(tmp_path: Path) -> None:
 def test_rival_paints_the_same(form: str) -> None:
     if lacking := rivals.missing(form):
         pytest.skip(f"not installed: {' and '.join(lacking)}")
-    from generator import make_generator, painter
+    from generator import make_generator, painter, paintings
 
     from ecgan.networks import load_arrays
     from ecgan.random_model import random_arrays
@@ -87,7 +87,7 @@ def test_rival_paints_the_same(form: str) -> None:
     paint = rivals.painter(form, TINY, arrays, threads=1)
     for number in (0, 1):
         labels = draw_mask(number, (128, 64))[None]
-        ours = painter(generator, labels, "exact-sparse")()
+        ours = painter(paintings(generator, ["exact-sparse"])["exact-sparse"], TINY.z_dim, labels)()
         picture = paint(codes(1, TINY.z_dim), labels)
         assert picture.shape == ours.shape and picture.dtype == ours.dtype
         assert difference(form, picture, ours) < ours.std() / 20
