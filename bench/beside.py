@@ -73,11 +73,11 @@ def beside(model: ModelConfig, folder: Path | None, forms: Sequence[str], repeat
     found = {
         "wall_on_all_cores": wall,
         "process_time_on_one": process,
-        "apart": differences,
+        "differences": differences,
+        "ratios_on_one": _ratios(process),
         "versions": rivals.versions(),
     }
-    found["ratios_on_one"] = _ratios(process)
-    return {**_ratios(wall), "beside": found}
+    return _ratios(wall) | {"beside": found}
 
 
 @contextmanager
