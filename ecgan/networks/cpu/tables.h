@@ -1,6 +1,5 @@
 // SPADE's tables: scale and shift of each distinct surrounding in the masks.
 #pragma once
-#include <vector>
 #include "product.h"
 
 namespace ecgan {
@@ -31,14 +30,14 @@ static void convolve_surroundings(int64_t count, int64_t inner_count, int64_t in
                                   const float* hidden, const float* panel, int64_t width, float* by_tap, float* sums) {
     if (by_tap) {  // most inner surroundings are seen by several: each is multiplied once, and the products are added up
         const int64_t cuts = (inner_count + ROWS_AT_A_TIME - 1) / ROWS_AT_A_TIME;
-        #pragma omp for collapse(2) schedule(dynamic)
+        #pragma omp parallel for collapse(2) schedule(dynamic)
         for (int64_t tap = 0; tap < 9; tap++)
             for (int64_t cut = 0; cut < cuts; cut++) {
                 const int64_t first = cut * ROWS_AT_A_TIME, some = std::min(ROWS_AT_A_TIME, inner_count - first);
                 multiply(some, hidden + first * inner, inner, panel + tap * inner * width, width, inner,
                          by_tap + (tap * inner_count + first) * width, width);
             }
-        #pragma omp for
+        #pragma omp parallel for
         for (int64_t k = 0; k < count; k++)
             for (int64_t f = 0; f < width; f += LANES) {
                 vec sum = {};
@@ -48,7 +47,7 @@ static void convolve_surroundings(int64_t count, int64_t inner_count, int64_t in
                 save(sums + k * width + f, sum);
             }
     } else {
-        #pragma omp for schedule(dynamic)
+        #pragma omp parallel for schedule(dynamic)
         for (int64_t first = 0; first < count; first += ROWS_AT_A_TIME) {
             const int64_t some = std::min(ROWS_AT_A_TIME, count - first);
             Buffer gathered = buffer(some * 9 * inner);
@@ -69,15 +68,17 @@ static void convolve_surroundings(int64_t count, int64_t inner_count, int64_t in
 static void tabulate(int64_t count, int64_t inner_count, int64_t inner, int64_t channels, const int* outer,
                      const float* hidden, const float* gamma, const float* beta, const float* constants, float* table) {
     const bool tap_by_tap = 2 * inner_count < count && inner_count <= MOST_BY_TAP;
-    const Buffer by_tap = buffer(tap_by_tap ? 9 * inner_count * PANEL : 0), scales = buffer(count * PANEL);
-    const Buffer shifts = buffer(count * PANEL);
-    #pragma omp parallel
-    for (int64_t first = 0; first < channels; first += PANEL) {
-        const int64_t width = panel_width(channels, first);
+    const int64_t panels = (channels + PANEL - 1) / PANEL;
+    // A panel is one thread's, or all share each: threads that wait for each other at every step are slow company.
+    #pragma omp parallel for schedule(dynamic) if (panels >= omp_get_max_threads())
+    for (int64_t panel = 0; panel < panels; panel++) {
+        const int64_t first = panel * PANEL, width = panel_width(channels, first);
+        const Buffer by_tap = buffer(tap_by_tap ? 9 * inner_count * width : 0);
+        const Buffer scales = buffer(count * width), shifts = buffer(count * width);
         for (int half = 0; half < 2; half++)
             convolve_surroundings(count, inner_count, inner, outer, hidden, (half ? beta : gamma) + first * 9 * inner,
                                   width, tap_by_tap ? by_tap.get() : nullptr, half ? shifts.get() : scales.get());
-        #pragma omp for
+        #pragma omp parallel for
         for (int64_t k = 0; k < count; k++)
             for (int64_t f = 0; f < width; f += LANES) {
                 const float* of = constants + first + f;
