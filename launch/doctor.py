@@ -34,7 +34,7 @@ except ModuleNotFoundError as missing:
 class DoctorSettings:
     device: DeviceChoice = option("auto", "what is to be computed on")
     cache_dir: str | None = option(None, "folder of compiled code; by default ECGAN_CACHE or ~/.cache/ecgan", path=True)
-    warm: bool = option(False, "compile Jittor now instead of on the first run (about 3 minutes on 2 cores, once)")
+    warm: bool = option(False, "compile Jittor now instead of on the first run (a minute or two on 2 cores, once)")
     checkpoint: str | None = option(
         None, "with --warm: folder or .pkl whose model's operators are compiled, too", path=True
     )

@@ -17,6 +17,7 @@ from typing import BinaryIO
 from tqdm import tqdm
 
 from ecgan.errors import MachineError
+from ecgan.runtime import precompiled
 from ecgan.runtime.cache import log_dir
 from ecgan.runtime.devices import Device, DeviceChoice, choose_device
 from ecgan.runtime.environment import COMPILING, without_mpi
@@ -71,12 +72,14 @@ def compile_core_now(device: Device) -> None:
 
     The environment must have been prepared.
     """
+    precompiled.compile_headers(device)
     run_compiling(
         [sys.executable, "-m", "ecgan.runtime.child", "compile", device],
-        "compiling Jittor for this machine (about 3 minutes on 2 cores, once)",
+        "compiling Jittor for this machine (a minute or two on 2 cores, once)",
         log_dir() / f"compile-{device}.log",
         {COMPILING: "1"},
     )
+    precompiled.drop_core(device)
 
 
 def run_compiling(command: list[str], title: str, log: Path, variables: Mapping[str, str] | None = None) -> None:

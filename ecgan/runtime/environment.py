@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from ecgan.errors import MachineError, reason
-from ecgan.runtime import cuda, flags, mpi
+from ecgan.runtime import copied, cuda, flags, mpi, precompiled, stand_ins
 from ecgan.runtime.devices import Device, gpu_archs
-from ecgan.runtime.stamps import jittor_home
+from ecgan.runtime.stamps import identity, jittor_home
 from ecgan.runtime.toolchain import find_onednn, find_python_config
 
 #: Set in a process that is there to compile Jittor's core.
@@ -28,23 +28,25 @@ def prepare(device: Device) -> tuple[Path, ...]:
     try:
         home.mkdir(parents=True, exist_ok=True)
         onednn = _link_onednn(home)
+        mpicc, of_mpi = stand_ins.mpicc(home)
+        copied.lay_out()
         flags.lay_out_headers()
+        precompiled.lay_out(device)
         of_cuda = _set_cuda(home if device == "cuda" else None)
     except OSError as error:
         refused = f"can't use {home} for compiled code ({reason(error)})"
         raise MachineError(refused, hint="set ECGAN_CACHE to a folder") from None
     os.environ["JITTOR_HOME"] = str(home)
-    os.environ["cache_name"] = "default"  # else the branch of whatever git checkout surrounds the environment
+    os.environ["cache_name"] = identity(device)  # so that nobody compiles anew where another finds what it needs
     os.environ["python_config_path"] = find_python_config() or ""
     # The PATH's is left for Jittor to find: it does without one that is not Open MPI's, but not if it was told of it.
-    mpicc = mpi.own_program("mpicc")
-    if mpicc is not None:
-        os.environ.setdefault("mpicc_path", mpicc)
+    if mpicc is not None and os.environ.setdefault("mpicc_path", str(mpicc)) != str(mpicc):
+        of_mpi = ()  # a user's own
     # Jittor asks each of its tools for its version whenever it starts: a third of its time to start. MPI is compiled
     # with the rest, and only a rank needs it; a debugger would only be asked once it has crashed.
     os.environ["use_mpi"] = "1" if COMPILING in os.environ or any(map(_is_of_mpi, os.environ)) else "0"
     os.environ.setdefault("gdb_path", "")
-    return (onednn, *of_cuda)
+    return (onednn, *(of_mpi if os.environ["use_mpi"] == "1" else ()), *of_cuda)
 
 
 def without_mpi(environment: Mapping[str, str]) -> dict[str, str]:
@@ -65,18 +67,17 @@ def _link_onednn(home: Path) -> Path:
     folder = home / _ONEDNN_FOLDER
     (folder / "lib").mkdir(parents=True, exist_ok=True)
     for link, target in ((folder / "include", include), (folder / "lib" / "libmkldnn.so", library)):
-        if not link.is_symlink() or Path(os.readlink(link)) != target:
-            new = link.with_name(f".{link.name}.{os.getpid()}")
-            new.symlink_to(target)
-            new.replace(link)
+        stand_ins.link(link, target)
     return library
 
 
 def _set_cuda(home: Path | None) -> tuple[Path, ...]:
     """Tells Jittor of the CUDA that was found, or that there is none if `home` is None, and the compilers' flags;
     returns what to load."""
-    before = os.environ.get("cc_flags", "")
-    wanted = flags.without_ours(before) + flags.ours()
+    device: Device = "cpu" if home is None else "cuda"
+    # What is compiled in advance is only taken if nothing comes before it.
+    wanted = precompiled.flag(device) + flags.wanted(device)
+    kernel_flags = flags.for_operators(device)
     found = cuda.find() if home is not None else None
     libraries: tuple[Path, ...] = ()
     if home is None or found is None:
@@ -86,6 +87,5 @@ def _set_cuda(home: Path | None) -> tuple[Path, ...]:
         os.environ.update(settings.environment)
         wanted += settings.cc_flag
         libraries = settings.preload
-    if wanted != before:  # even a blank more would have Jittor compile all anew
-        os.environ["cc_flags"] = wanted
+    os.environ["cc_flags"], os.environ["kernel_flags"] = wanted, kernel_flags
     return libraries

@@ -5,19 +5,22 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import logging
-import os
 import platform
 import shutil
 import sys
+import sysconfig
 from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
 
 from ecgan.files import exclusive_lock
-from ecgan.runtime import cuda, flags
+from ecgan.runtime import copied, cuda, flags
 from ecgan.runtime.cache import cache_dir
 from ecgan.runtime.devices import Device, gpu_archs
-from ecgan.runtime.toolchain import find_compiler
+from ecgan.runtime.toolchain import find_compiler, find_python_config
+
+#: What is compiled against, by its distribution's name: `environment` links to these.
+_LIBRARIES = ("onednn-cpu-gomp", "openmpi")
 
 _log = logging.getLogger(__name__)
 
@@ -43,27 +46,34 @@ def once(what: str, device: Device, action: Callable[[], None]) -> None:
 
 
 def stamp(what: str, device: Device) -> Path:
-    """A file whose presence says that `what` is compiled for this machine, Python, compiler and Jittor.
+    """A file whose presence says that `what` is compiled for this machine, Python, compiler and Jittor."""
+    digest = hashlib.sha256(f"{what}\n{identity(device)}".encode()).hexdigest()[:16]
+    return cache_dir() / "ready" / f"{device}-{digest}"
+
+
+def identity(device: Device) -> str:
+    """Sixteen digits that differ where compiled code can't be the same; of it, environments with the same Jittor and
+    libraries for the same Python are equal wherever they lie.
 
     Another content of `parts` has everybody compile anew.
     """
     compiler = shutil.which(find_compiler() or "g++") or "g++"
     parts = [
-        what,
         device,
         str(cache_dir()),
-        metadata.version("jittor"),
+        copied.folder().name,
         sys.version,
-        sys.prefix,
+        sysconfig.get_paths()["include"],
+        find_python_config() or "",
         platform.platform(),
         _cpu_model(),
         str(Path(compiler).resolve()),
         str(Path(compiler).stat().st_size) if Path(compiler).exists() else "",
-        flags.without_ours(os.environ.get("cc_flags", "")) + flags.ours(),
+        flags.wanted(device),
+        *map(_installed, _LIBRARIES),
         _cuda_fingerprint() if device == "cuda" else "",
     ]
-    digest = hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
-    return cache_dir() / "ready" / f"{device}-{digest}"
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
 
 
 def jittor_home(device: Device) -> Path:
@@ -85,3 +95,11 @@ def _cpu_model() -> str:
             if line.startswith("model name"):
                 return line
     return platform.processor()
+
+
+def _installed(distribution: str) -> str:
+    """The version, or where the environment lies, if what it has of this is of unknown origin."""
+    try:
+        return metadata.version(distribution)
+    except metadata.PackageNotFoundError:
+        return sys.prefix

@@ -6,7 +6,7 @@ import contextlib
 import ctypes
 import logging
 import os
-import shlex
+import platform
 import signal
 import sys
 from collections.abc import Iterator, Sequence
@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from ecgan.errors import MachineError, UserError
-from ecgan.runtime import requirements
+from ecgan.runtime import copied, requirements, stand_ins
 from ecgan.runtime.compiling import compile_core_now
 from ecgan.runtime.devices import Device, DeviceChoice, choose_device
 from ecgan.runtime.environment import COMPILING, prepare
@@ -107,7 +107,7 @@ def _import_jittor(device: Device, libraries: Sequence[Path], parallel_compiler:
     sys_exit, excepthook = sys.exit, sys.excepthook
     home = Path(os.environ["JITTOR_HOME"])
     try:
-        with _home(home), older_python():
+        with _home(home), _first_on_path(copied.folder()), _of_no_node(), older_python():
             import jittor
             import jittor.nn
     except SystemExit:
@@ -119,19 +119,7 @@ def _import_jittor(device: Device, libraries: Sequence[Path], parallel_compiler:
         sys.exit, sys.excepthook = sys_exit, excepthook
         _restore(handlers)
     jittor.flags.use_cuda = int(device == "cuda")
-    jittor.flags.python_path = str(_python_with_home(home))
-
-
-def _python_with_home(home: Path) -> Path:
-    """A stand-in for Python with which Jittor compiles operators: the real one would write to the user's HOME."""
-    script = home / "python"
-    content = f'#!/bin/sh\nHOME={shlex.quote(str(home))} exec {shlex.quote(sys.executable)} "$@"\n'
-    if not script.is_file() or script.read_text() != content:
-        new = script.with_name(f".python.{os.getpid()}")
-        new.write_text(content)
-        new.chmod(0o755)
-        new.replace(script)
-    return script
+    jittor.flags.python_path = str(stand_ins.python(home))
 
 
 @contextlib.contextmanager
@@ -146,6 +134,27 @@ def _home(folder: Path) -> Iterator[None]:
             del os.environ["HOME"]
         else:
             os.environ["HOME"] = before
+
+
+@contextlib.contextmanager
+def _first_on_path(folder: Path) -> Iterator[None]:
+    """Has modules be looked for there before anywhere else."""
+    sys.path.insert(0, str(folder))
+    try:
+        yield
+    finally:
+        sys.path.remove(str(folder))
+
+
+@contextlib.contextmanager
+def _of_no_node() -> Iterator[None]:
+    """Hides the machine's name, by which Jittor would keep apart what nodes of one kind, and containers, can share."""
+    before = platform.node
+    platform.node = lambda: ""
+    try:
+        yield
+    finally:
+        platform.node = before
 
 
 def _restore(handlers: dict[signal.Signals, Any]) -> None:

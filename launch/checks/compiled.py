@@ -16,5 +16,5 @@ def core(device: Device) -> Row:
             return Row(name, "ok", f"for {device} on this machine")
     except (metadata.PackageNotFoundError, OSError, RuntimeError) as error:  # no Jittor, or no cache folder
         return Row(name, "note", f"can't tell: {error}", "see the rows above")
-    how = "the first run compiles it (about 3 minutes on 2 cores, once); --warm does it now"
+    how = "the first run compiles it (a minute or two on 2 cores, once); --warm does it now"
     return Row(name, "note", f"not yet for {device} on this machine", how)

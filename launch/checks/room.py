@@ -14,7 +14,7 @@ from launch.checks.rows import Checks
 from slurm.processes import resources
 
 _GIB = 1 << 30
-#: What compiled code may take in the cache folder; for the CPU alone it is a fifth of this.
+#: What compiled code may take in the cache folder; for the CPU alone it is a third of this.
 _CACHE_SPACE = 1 * _GIB
 #: Peak of training the original's code with its default model on the CPU.
 _TRAINING_MEMORY = 7.3e9

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import sys
+import sysconfig
 import time
 from concurrent.futures import ThreadPoolExecutor
+from importlib import metadata
 from pathlib import Path
 
 import pytest
 
-from ecgan.runtime import flags
-from ecgan.runtime.stamps import once, stamp
+from ecgan.runtime import copied, flags, precompiled
+from ecgan.runtime.stamps import identity, once, stamp
 
 
 def test_one_compiles_while_the_others_wait(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -37,7 +40,7 @@ def test_stamp_tells_what_is_compiled_differently(tmp_path: Path, monkeypatch: p
     others = [stamp("painting", "cpu"), stamp("core", "cuda")]
     monkeypatch.setenv("cc_flags", ' -iquote"/x/jittor-cuda-1/cuda/quoted"')  # ours, of a process that started this one
     assert stamp("core", "cpu") == before
-    monkeypatch.setenv("cc_flags", flags.ours())
+    monkeypatch.setenv("cc_flags", precompiled.flag("cpu") + flags.wanted("cpu"))
     assert stamp("core", "cpu") == before
     monkeypatch.setenv("cc_flags", "-g")
     others.append(stamp("core", "cpu"))
@@ -45,3 +48,32 @@ def test_stamp_tells_what_is_compiled_differently(tmp_path: Path, monkeypatch: p
     monkeypatch.setenv("cc_path", str(tmp_path / "g++"))
     others.append(stamp("core", "cpu"))
     assert len({before, *others}) == 5
+
+
+def test_where_an_environment_lies_makes_no_difference(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = identity("cpu")
+    monkeypatch.setattr(sys, "prefix", "/elsewhere")
+    assert identity("cpu") == before
+
+
+@pytest.mark.parametrize("other", ["Python", "its headers", "oneDNN", "Jittor", "oneDNN of unknown origin"])
+def test_what_an_environment_has_makes_one(other: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = identity("cpu")
+    version = metadata.version
+
+    def unknown(name: str) -> str:
+        if name.startswith("onednn"):
+            raise metadata.PackageNotFoundError
+        return version(name)
+
+    if other == "Python":
+        monkeypatch.setattr(sys, "version", "3.14.1 (main) [GCC 15.1.0]")
+    elif other == "its headers":
+        monkeypatch.setattr(sysconfig, "get_paths", lambda: {"include": "/opt/python/include"})
+    elif other == "Jittor":
+        monkeypatch.setattr(copied, "folder", lambda: Path("/cache/jittor-1.3.11.0-0"))
+    elif other == "oneDNN":
+        monkeypatch.setattr(metadata, "version", lambda name: "1" if name.startswith("onednn") else version(name))
+    else:
+        monkeypatch.setattr(metadata, "version", unknown)
+    assert identity("cpu") != before
