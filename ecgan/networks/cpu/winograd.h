@@ -115,10 +115,10 @@ struct Cut {
     int64_t left(int64_t strip) const { return strip % strips_across * length * TILE; }
 };
 
-//: Reads a strip and the pixels around it, and transforms it, channel by channel: values, 36 times (tiles, channels).
+//: Reads a strip and the pixels around it, and transforms it, channel by channel: values, 36 times (tiles, row_length).
 template <class Read>
 static void take_strip(const Cut& cut, int64_t strip, int64_t channels, const Read& read, float* seen, float* values,
-                       int64_t apart) {
+                       int64_t row_length, int64_t apart) {
     const int64_t wide = TILE * cut.length + 2, top = cut.top(strip) - 1, left = cut.left(strip) - 1;
     const int64_t begin = std::max<int64_t>(left, 0), end = std::min(left + wide, cut.width);
     for (int64_t c = 0; c < channels; c += LANES) {
@@ -137,7 +137,7 @@ static void take_strip(const Cut& cut, int64_t strip, int64_t channels, const Re
             for (int j = 0; j < SEEN; j++) transform_in(d + j, half + j, SEEN);
             for (int i = 0; i < SEEN; i++) {
                 transform_in(half + SEEN * i, row, 1);
-                for (int j = 0; j < SEEN; j++) save(values + (SEEN * i + j) * apart + t * channels + c, row[j]);
+                for (int j = 0; j < SEEN; j++) save(values + (SEEN * i + j) * apart + t * row_length + c, row[j]);
             }
         }
     }
@@ -188,7 +188,7 @@ static void convolve(int64_t images, int64_t height, int64_t width, const Weight
             if (from >= to) continue;
             for (int64_t strip = begin; strip < end; strip++)
                 take_strip(cut, strip, channels, read, seen.get(),
-                           values.get() + (strip - begin) * cut.length * channels, values_apart);
+                           values.get() + (strip - begin) * cut.length * channels, channels, values_apart);
             for (int64_t first = from; first < to; first += PANEL) {
                 const int64_t panel = panel_width(features, first);
                 for (int64_t c = 0; c < channels; c += at_a_time) {
