@@ -44,6 +44,7 @@ def main() -> None:
     figures: dict[str, Any] = {"device": device, "size": f"{model.width}x{model.height}", "ngf": model.ngf}
     print(f"{device}, {figures['size']}, ngf {model.ngf}, batch 1\n")
     figures["step"] = steps(model, asked.masks, repeats)
+    figures["step_over_plain"] = figures["step"]["over_plain"]["ours"]
     figures["parts"] = parts(model, asked.masks, repeats)
     figures["memory"] = {form: in_child(_peak_of_steps, model, asked.masks, form) for form in FORMS}
     peaks = (f"{form} {peak / 2**30:.2f}" for form, peak in figures["memory"].items())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ecgan.networks.convolution import Conv3x3, conv2d_of
+from ecgan.networks.convolution import Conv, conv2d_of
 from ecgan.networks.rounding import matmul
 from ecgan.runtime import jt, nn
 
@@ -171,8 +171,8 @@ def _unit(vector: jt.Var) -> jt.Var:
     return vector / (vector.sqr().sum().sqrt() + 1e-12)
 
 
-def conv3x3(fin: int, fout: int) -> nn.Conv:
-    return xavier(Conv3x3(fin, fout))
+def conv3x3(fin: int, fout: int) -> Conv:
+    return xavier(Conv(fin, fout, 3, padding=1))
 
 
 def xavier(layer: nn.Module) -> nn.Module:

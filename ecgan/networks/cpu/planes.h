@@ -6,7 +6,7 @@ namespace ecgan {
 
 //: rows[i][j] <-> rows[j][i].
 static inline void transpose(vec rows[LANES]) {
-#if defined(__AVX512F__)
+#if ECGAN_LANES == 16 && defined(__AVX512F__)
     __m512 pairs[16], quads[16];
     for (int i = 0; i < 16; i += 2) {
         pairs[i] = _mm512_unpacklo_ps((__m512)rows[i], (__m512)rows[i + 1]);
@@ -28,7 +28,7 @@ static inline void transpose(vec rows[LANES]) {
         rows[8 + j] = (vec)_mm512_shuffle_f32x4(a, b, 0xdd);
         rows[12 + j] = (vec)_mm512_shuffle_f32x4(c, d, 0xdd);
     }
-#elif defined(__AVX2__) && defined(__FMA__)
+#elif ECGAN_LANES == 8 && defined(__AVX2__)
     __m256 pairs[8], quads[8];
     for (int i = 0; i < 8; i += 2) {
         pairs[i] = _mm256_unpacklo_ps((__m256)rows[i], (__m256)rows[i + 1]);

@@ -1,7 +1,7 @@
-// The gradient of a 3x3 convolution by its weights: the transposes of the steps in winograd.h, in reverse.
+// The gradient of a convolution by its weights: the transposes of the steps in winograd.h, in reverse.
 //
-// Of each tile the 6x6 values that it saw, and its 4x4 gradients as 36 numbers; for each of the 36 a matrix product that
-// sums over all tiles, tile after tile; and what comes out back to 3x3. So the bits do not depend on the number of threads.
+// Of each tile the 6x6 values that it saw, and its gradients as 36 numbers; for each of the 36 a matrix product that sums
+// over all tiles, tile after tile; and what comes out back to weights. The bits do not depend on the number of threads.
 #pragma once
 #include "winograd.h"
 
@@ -15,36 +15,50 @@ constexpr int64_t CHANNELS_TOGETHER = 128, FEATURES_TOGETHER = 256;
 //: Tiles over which is summed in registers.
 constexpr int64_t TILES_TOGETHER = 128;
 
-//: A y: four gradients in, `step` apart, six out, `to` apart.
+//: A y: TILE gradients in, `step` apart, six out, `to` apart.
+template <int TILE>
 static inline void spread(const vec* y, int step, vec* m, int to) {
-    const vec even = y[0] + y[2 * step], odd = y[step] + y[3 * step];
-    const vec far = y[0] + 4 * y[2 * step], apart = 2 * y[step] + 8 * y[3 * step];
+    vec even = y[0] + NEAR2 * y[2 * step], odd = NEAR * y[step];
+    vec even_far = y[0] + FAR2 * y[2 * step], odd_far = FAR * y[step];
+    if (TILE > 3) {
+        odd += NEAR2 * NEAR * y[3 * step];
+        odd_far += FAR2 * FAR * y[3 * step];
+    }
+    if (TILE > 4) {
+        even += NEAR2 * NEAR2 * y[4 * step];
+        even_far += FAR2 * FAR2 * y[4 * step];
+    }
     m[0] = y[0];
     m[to] = even + odd;
     m[2 * to] = even - odd;
-    m[3 * to] = far + apart;
-    m[4 * to] = far - apart;
-    m[5 * to] = y[3 * step];
+    m[3 * to] = even_far + odd_far;
+    m[4 * to] = even_far - odd_far;
+    m[5 * to] = y[(TILE - 1) * step];
 }
 
-//: G^T u: six sums in, `step` apart, three out, `to` apart.
+//: G^T u: six sums in, `step` apart, TAPS out, `to` apart.
+template <int TAPS>
 static inline void gather(const vec* u, int step, vec* g, int to) {
-    const vec near = u[step] + u[2 * step], far = u[3 * step] + u[4 * step];
-    g[0] = u[0] * (1 / 4.f) - near * (1 / 6.f) + far * (1 / 24.f);
-    g[to] = (u[2 * step] - u[step]) * (1 / 6.f) + (u[3 * step] - u[4 * step]) * (1 / 12.f);
-    g[2 * to] = (far - near) * (1 / 6.f) + u[5 * step];
+    const vec near = OVER_NEAR * (u[step] + u[2 * step]), across = OVER_NEAR * NEAR * (u[step] - u[2 * step]);
+    const vec far = OVER_FAR * (u[3 * step] + u[4 * step]), apart = OVER_FAR * FAR * (u[3 * step] - u[4 * step]);
+    g[0] = u[0] + near + far;
+    g[to] = across + apart;
+    if (TAPS > 2) g[2 * to] = NEAR2 * near + FAR2 * far;
+    if (TAPS > 3) g[3 * to] = NEAR2 * across + FAR2 * apart;
+    g[(TAPS - 1) * to] += u[5 * step];
 }
 
 //: Gradients of a strip -> 36 times (tiles, row_length), `apart` from each other. Outside the frame all is zero.
-template <class Read>
-static void take_gradients(const Cut& cut, int64_t strip, int64_t features, const Read& read, float* seen,
+template <int TAPS, class Read>
+static void take_gradients(const Cut<TAPS>& cut, int64_t strip, int64_t features, const Read& read, float* seen,
                            float* values, int64_t row_length, int64_t apart) {
+    constexpr int TILE = tile(TAPS);
     const int64_t wide = TILE * cut.length, top = cut.top(strip), left = cut.left(strip);
-    const int64_t inside = std::min(wide, cut.width - left);
+    const int64_t inside = std::min(wide, cut.frames.width - left);
     for (int64_t f = 0; f < features; f += LANES) {
         for (int64_t i = 0; i < TILE; i++) {
             float* row = seen + i * wide * LANES;
-            const int64_t have = top + i < cut.height ? inside : 0;
+            const int64_t have = top + i < cut.frames.height ? inside : 0;
             if (have) read(cut.image(strip), top + i, left, have, f, row);
             std::memset(row + have * LANES, 0, (wide - have) * LANES * sizeof(float));
         }
@@ -52,36 +66,37 @@ static void take_gradients(const Cut& cut, int64_t strip, int64_t features, cons
             vec y[TILE * TILE], half[SEEN * TILE], row[SEEN];
             for (int i = 0; i < TILE; i++)
                 for (int j = 0; j < TILE; j++) y[TILE * i + j] = load(seen + (i * wide + TILE * t + j) * LANES);
-            for (int j = 0; j < TILE; j++) spread(y + j, TILE, half + j, TILE);
+            for (int j = 0; j < TILE; j++) spread<TILE>(y + j, TILE, half + j, TILE);
             for (int i = 0; i < SEEN; i++) {
-                spread(half + TILE * i, 1, row, 1);
+                spread<TILE>(half + TILE * i, 1, row, 1);
                 for (int j = 0; j < SEEN; j++) save(values + (SEEN * i + j) * apart + t * row_length + f, row[j]);
             }
         }
     }
 }
 
-//: 36 sums (BLOCK channels, `stride`), `apart` from each other, of LANES features -> (BLOCK, 9, LANES).
+//: 36 sums (BLOCK channels, `stride`), `apart` from each other, of LANES features -> (BLOCK, TAPS * TAPS, LANES).
+template <int TAPS>
 static inline void gather_block(const float* sums, int64_t stride, int64_t apart, float* made) {
     for (int64_t c = 0; c < BLOCK; c++) {
-        vec u[SEEN], half[3 * SEEN], g[3];
+        vec u[SEEN], half[TAPS * SEEN], g[TAPS];
         for (int j = 0; j < SEEN; j++) {
             for (int i = 0; i < SEEN; i++) u[i] = load(sums + (SEEN * i + j) * apart + c * stride);
-            gather(u, 1, half + j, SEEN);
+            gather<TAPS>(u, 1, half + j, SEEN);
         }
-        for (int i = 0; i < 3; i++) {
-            gather(half + SEEN * i, 1, g, 1);
-            for (int j = 0; j < 3; j++) save(made + (c * 9 + 3 * i + j) * LANES, g[j]);
+        for (int i = 0; i < TAPS; i++) {
+            gather<TAPS>(half + SEEN * i, 1, g, 1);
+            for (int j = 0; j < TAPS; j++) save(made + (c * TAPS * TAPS + TAPS * i + j) * LANES, g[j]);
         }
     }
 }
 
-//: `read` and `read_gradient` as `convolve` has them; `write(channel, feature, from)` takes (BLOCK channels, 9, LANES
-//: features) of the gradient. `channels` and `features`: multiples of BLOCK.
-template <class Read, class ReadGradient, class Write>
-static void correlate(int64_t images, int64_t height, int64_t width, int64_t channels, int64_t features, int threads,
-                      const Read& read, const ReadGradient& read_gradient, const Write& write) {
-    const Cut cut(images, height, width, Weights{channels, features, nullptr, nullptr}, 1);
+//: `read` and `read_gradient` as `convolve` has them; `write(channel, feature, from)` takes (BLOCK channels, TAPS * TAPS,
+//: LANES features) of the gradient. `channels` and `features`: multiples of BLOCK.
+template <int TAPS, class Read, class ReadGradient, class Write>
+static void correlate(const Frames& frames, int64_t channels, int64_t features, int threads, const Read& read,
+                      const ReadGradient& read_gradient, const Write& write) {
+    const Cut<TAPS> cut(frames, Weights{channels, features, nullptr, nullptr}, 1);
     // Not a multiple of 4 KiB apart: see `convolve`.
     const int64_t x_row = channels + BLOCK, y_row = features + BLOCK;
     const int64_t values = std::min(MOST_VALUES, std::max(LEAST_VALUES, PRODUCTS * channels * features));
@@ -99,7 +114,7 @@ static void correlate(int64_t images, int64_t height, int64_t width, int64_t cha
 
     #pragma omp parallel num_threads(threads)
     {
-        const Buffer seen = buffer(SEEN * (TILE * cut.length + 2) * LANES), made = buffer(9 * BLOCK * LANES);
+        const Buffer seen = buffer(SEEN * cut.width_seen() * LANES), made = buffer(TAPS * TAPS * BLOCK * LANES);
         for (int64_t round = 0; round < rounds; round++) {
             const int64_t first_strip = round * together, strips = std::min(together, cut.strips - first_strip);
             #pragma omp for schedule(dynamic)
@@ -128,8 +143,8 @@ static void correlate(int64_t images, int64_t height, int64_t width, int64_t cha
                     for (int64_t c = 0; c < some_channels; c += BLOCK)
                         for (int64_t f = 0; f < some_features; f += LANES) {
                             const int64_t panel = f / PANEL * PANEL, stride = panel_width(some_features, panel);
-                            gather_block(of_block + panel * channels_together + c * stride + f - panel, stride, apart,
-                                         made.get());
+                            gather_block<TAPS>(of_block + panel * channels_together + c * stride + f - panel, stride,
+                                               apart, made.get());
                             write(c0 + c, f0 + f, made.get());
                         }
                 }
