@@ -1,11 +1,13 @@
 """The losses of one training step as the specification words them, nothing saved: what `ecgan.training.step` is
 held against, in speed by `bench/training.py` and in value by the tests.
 
-Each picture of G goes through D with its real counterpart as one batch, gradients through both halves;
+Convolutions are Jittor's own. Each picture of G goes through D with its real counterpart as one batch, gradients through both halves;
 VGG19 looks at each picture and at its counterpart anew.
 """
 
 from __future__ import annotations
+
+from unittest import mock
 
 from ecgan.networks.generator import Pictures
 from ecgan.runtime import jt
@@ -14,7 +16,11 @@ from ecgan.training.perceptual import perceptual
 from ecgan.training.recipe import LossWeights
 from ecgan.training.step import Batch, Networks, Outcome
 
+#: In which convolutions are Jittor's own, gradients through them too.
+jittors_own = mock.patch("ecgan.networks.convolution.by_winograd", new=lambda x: False)
 
+
+@jittors_own
 def generator_losses(networks: Networks, batch: Batch, weights: LossWeights) -> Outcome:
     mu, logvar = networks.encoder(batch.photo)
     pictures = networks.generator(mu + jt.exp(0.5 * logvar) * batch.noise[0], batch.segmap)
@@ -30,6 +36,7 @@ def generator_losses(networks: Networks, batch: Batch, weights: LossWeights) -> 
     return Outcome(terms, pictures)
 
 
+@jittors_own
 def discriminator_losses(networks: Networks, batch: Batch, weights: LossWeights) -> Outcome:
     with jt.no_grad():
         mu, logvar = networks.encoder(batch.photo)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 
 from ecgan.config import ModelConfig
+from ecgan.networks.convolution import Conv
 from ecgan.networks.layers import LRELU_SLOPE, SpectralConv, xavier
 from ecgan.runtime import jt, nn
 
@@ -27,7 +28,7 @@ class PatchCritic(nn.Module):
             norm = nn.InstanceNorm(fout, affine=False)
             layers.append(nn.Sequential(nn.Sequential(conv, norm), nn.LeakyReLU(LRELU_SLOPE)))
             channels = fout
-        layers.append(nn.Sequential(xavier(nn.Conv(channels, 1, KERNEL, padding=PADDING))))
+        layers.append(nn.Sequential(xavier(Conv(channels, 1, KERNEL, PADDING))))
         self.models = nn.Sequential(OrderedDict((f"model{k}", layer) for k, layer in enumerate(layers)))
 
     def execute(self, x: jt.Var) -> list[jt.Var]:

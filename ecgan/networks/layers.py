@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ecgan.networks.rounding import Conv3x3, conv2d, matmul
+from ecgan.networks.convolution import Conv, conv2d_of
+from ecgan.networks.rounding import matmul
 from ecgan.runtime import jt, nn
 
 #: Slope of every leaky ReLU of the model.
@@ -152,7 +153,7 @@ class SpectralConv(nn.Module):
         bias = self.bias if with_bias else None
         if tuple(weight.shape[2:]) == (1, 1) and bias is None and self.stride == 1:
             return pointwise(x, weight)
-        return conv2d(x, weight, bias, self.stride, self.padding)
+        return conv2d_of(self)(x, weight, bias, self.stride, self.padding)
 
     def _normalised(self) -> jt.Var:
         matrix = self.weight_orig.reshape((self.weight_orig.shape[0], -1))
@@ -170,8 +171,8 @@ def _unit(vector: jt.Var) -> jt.Var:
     return vector / (vector.sqr().sum().sqrt() + 1e-12)
 
 
-def conv3x3(fin: int, fout: int) -> nn.Conv:
-    return xavier(Conv3x3(fin, fout))
+def conv3x3(fin: int, fout: int) -> Conv:
+    return xavier(Conv(fin, fout, 3, padding=1))
 
 
 def xavier(layer: nn.Module) -> nn.Module:

@@ -48,15 +48,5 @@ def conv2d(x: jt.Var, weight: jt.Var, bias: jt.Var | None = None, stride: int = 
     return y if bias is None else y + bias.broadcast(y, [0, 2, 3])
 
 
-class Conv3x3(nn.Conv):
-    """That keeps height and width."""
-
-    def __init__(self, fin: int, fout: int) -> None:
-        super().__init__(fin, fout, 3, padding=1)
-
-    def execute(self, x: jt.Var) -> jt.Var:
-        return conv2d(x, self.weight, self.bias, padding=1)
-
-
 def _one_way() -> bool:
     return bool(jt.flags.no_grad) and not jt.flags.use_cuda

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from ecgan.checkpoint.vgg import LAYERS
+from ecgan.networks.convolution import conv2d
 from ecgan.runtime import jt, nn
 
 #: Convolutions, by their place in the files, before which the picture is halved.
@@ -32,7 +33,7 @@ class VGG19Features(nn.Module):
             if layer in _AFTER_POOLING:
                 x = nn.max_pool2d(x, 2, 2)
             weight, bias = (self._weights[f"features.{layer}.{part}"] for part in ("weight", "bias"))
-            x = nn.relu(nn.conv2d(x, weight, bias, padding=1))
+            x = conv2d(x, weight, bias, padding=1, slope=0.0)  # a ReLU
             if layer in _COMPARED:
                 compared.append(x)
         return compared

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
@@ -31,11 +32,18 @@ def source(*names: str) -> str:
     return "".join(texts.values())
 
 
-def operator(shape: list[int], inputs: list[jt.Var], code: str, *headers: str, **data: float) -> jt.Var:
-    """float32 of `shape`, made of `inputs` by `code`, which sees `headers`; `data` are numbers that it can ask for."""
+def operator(
+    shape: list[int], inputs: list[jt.Var], code: str, *headers: str, gradients: Sequence[str] = (), **data: float
+) -> jt.Var:
+    """float32 of `shape`, made of `inputs` by `code`, which sees `headers`; `data` are numbers that it can ask for.
+
+    `gradients`: code of the gradient by each of the first inputs.
+    """
     numbers = {name: float(value) for name, value in data.items()}
     header = "#include <omp.h>\n" + source(*headers)
-    made = jt.code(shape, "float32", inputs, cpu_header=header, cpu_src=code, data=numbers)
+    made = jt.code(
+        shape, "float32", inputs, cpu_header=header, cpu_src=code, cpu_grad_src=list(gradients), data=numbers
+    )
     if _ONEDNN in header:
         found = find_onednn()
         assert found is not None, "Jittor has started, so oneDNN is there"

@@ -12,42 +12,57 @@ constexpr int ROWS = 6;
 static inline int64_t panel_width(int64_t columns, int64_t first) { return std::min(PANEL, columns - first); }
 
 //: sums (HEIGHT, VECTORS * LANES) = a (HEIGHT, inner) * panel (inner, VECTORS * LANES), or added to them if `onto`.
-template <int HEIGHT, int VECTORS>
-static inline void product(const float* a, int64_t a_stride, const float* panel, int64_t inner, float* sums,
-                           int64_t stride, bool onto) {
+//: TRANSPOSED: a is (inner, HEIGHT). A row of a and of the panel is `a_stride` and `panel_stride` behind the one before.
+template <int HEIGHT, int VECTORS, bool TRANSPOSED>
+static inline void product(const float* a, int64_t a_stride, const float* panel, int64_t panel_stride, int64_t inner,
+                           float* sums, int64_t stride, bool onto) {
     vec sum[HEIGHT][VECTORS] = {};
     if (onto)
         for (int r = 0; r < HEIGHT; r++)
             for (int v = 0; v < VECTORS; v++) sum[r][v] = load(sums + r * stride + v * LANES);
-    for (int64_t k = 0; k < inner; k++, panel += VECTORS * LANES) {
+    for (int64_t k = 0; k < inner; k++, panel += TRANSPOSED ? panel_stride : VECTORS * LANES) {
         vec row[VECTORS];
         for (int v = 0; v < VECTORS; v++) row[v] = load(panel + v * LANES);
         for (int r = 0; r < HEIGHT; r++)
-            for (int v = 0; v < VECTORS; v++) sum[r][v] = multiply_add(row[v], a[r * a_stride + k], sum[r][v]);
+            for (int v = 0; v < VECTORS; v++)
+                sum[r][v] = multiply_add(row[v], a[TRANSPOSED ? k * a_stride + r : r * a_stride + k], sum[r][v]);
     }
     for (int r = 0; r < HEIGHT; r++)
         for (int v = 0; v < VECTORS; v++) save(sums + r * stride + v * LANES, sum[r][v]);
 }
 
-template <int VECTORS>
-static void rows_by_panel(int64_t rows, const float* a, int64_t a_stride, const float* panel, int64_t inner,
-                          float* sums, int64_t stride, bool onto) {
-    for (; rows >= ROWS; rows -= ROWS, a += ROWS * a_stride, sums += ROWS * stride)
-        product<ROWS, VECTORS>(a, a_stride, panel, inner, sums, stride, onto);
-    for (; rows >= 2; rows -= 2, a += 2 * a_stride, sums += 2 * stride)
-        product<2, VECTORS>(a, a_stride, panel, inner, sums, stride, onto);
-    if (rows) product<1, VECTORS>(a, a_stride, panel, inner, sums, stride, onto);
+template <int VECTORS, bool TRANSPOSED>
+static void rows_by_panel(int64_t rows, const float* a, int64_t a_stride, const float* panel, int64_t panel_stride,
+                          int64_t inner, float* sums, int64_t stride, bool onto) {
+    const int64_t a_row = TRANSPOSED ? 1 : a_stride;
+    for (; rows >= ROWS; rows -= ROWS, a += ROWS * a_row, sums += ROWS * stride)
+        product<ROWS, VECTORS, TRANSPOSED>(a, a_stride, panel, panel_stride, inner, sums, stride, onto);
+    for (; rows >= 2; rows -= 2, a += 2 * a_row, sums += 2 * stride)
+        product<2, VECTORS, TRANSPOSED>(a, a_stride, panel, panel_stride, inner, sums, stride, onto);
+    if (rows) product<1, VECTORS, TRANSPOSED>(a, a_stride, panel, panel_stride, inner, sums, stride, onto);
+}
+
+template <bool TRANSPOSED>
+static void any_rows_by_panel(int64_t rows, const float* a, int64_t a_stride, const float* panel, int64_t panel_stride,
+                              int64_t width, int64_t inner, float* sums, int64_t stride, bool onto) {
+    switch (width / LANES) {
+        case 1: return rows_by_panel<1, TRANSPOSED>(rows, a, a_stride, panel, panel_stride, inner, sums, stride, onto);
+        case 2: return rows_by_panel<2, TRANSPOSED>(rows, a, a_stride, panel, panel_stride, inner, sums, stride, onto);
+        case 3: return rows_by_panel<3, TRANSPOSED>(rows, a, a_stride, panel, panel_stride, inner, sums, stride, onto);
+        case 4: return rows_by_panel<4, TRANSPOSED>(rows, a, a_stride, panel, panel_stride, inner, sums, stride, onto);
+    }
 }
 
 //: sums (rows, width) = a (rows, inner) * panel (inner, width), or added to them; width: a multiple of BLOCK.
 static inline void multiply(int64_t rows, const float* a, int64_t a_stride, const float* panel, int64_t width,
                             int64_t inner, float* sums, int64_t stride, bool onto = false) {
-    switch (width / LANES) {
-        case 1: return rows_by_panel<1>(rows, a, a_stride, panel, inner, sums, stride, onto);
-        case 2: return rows_by_panel<2>(rows, a, a_stride, panel, inner, sums, stride, onto);
-        case 3: return rows_by_panel<3>(rows, a, a_stride, panel, inner, sums, stride, onto);
-        case 4: return rows_by_panel<4>(rows, a, a_stride, panel, inner, sums, stride, onto);
-    }
+    any_rows_by_panel<false>(rows, a, a_stride, panel, width, width, inner, sums, stride, onto);
+}
+
+//: The same of a (inner, rows); rows of the panel are `panel_stride` apart, those of the sums `width`.
+static inline void multiply_transposed(int64_t rows, const float* a, int64_t a_stride, const float* panel,
+                                       int64_t panel_stride, int64_t width, int64_t inner, float* sums, bool onto) {
+    any_rows_by_panel<true>(rows, a, a_stride, panel, panel_stride, width, inner, sums, width, onto);
 }
 
 //: weights, of which the one for feature f, outer o and inner i is at f * of_feature + o * of_outer + i * of_inner ->

@@ -9,7 +9,9 @@
 
 namespace ecgan {
 
-constexpr int TILE = 4, SEEN = TILE + 2, PRODUCTS = SEEN * SEEN;
+constexpr int SEEN = 6, PRODUCTS = SEEN * SEEN;
+//: Results of a tile in each direction, for kernels of so many taps in each: 6x6 values make 4x4 for 3x3 taps.
+constexpr int tile(int taps) { return SEEN + 1 - taps; }
 
 //: A strip is a row of so many tiles at most, all of which are read before they are transformed.
 constexpr int64_t LONGEST_STRIP = 32;
@@ -32,75 +34,99 @@ static inline void transform_in(const vec* d, vec* t, int step) {
     t[5 * step] = d1 - BOTH2 * d3 + d[5 * step];
 }
 
-//: A^T m: six values in, `step` apart, four out, `to` apart.
+//: A^T m: six values in, `step` apart, TILE out, `to` apart.
+template <int TILE>
 static inline void transform_out(const vec* m, int step, vec* y, int to) {
     const vec near = m[step] + m[2 * step], across = m[step] - m[2 * step];
     const vec far = m[3 * step] + m[4 * step], apart = m[3 * step] - m[4 * step];
     y[0] = m[0] + near + far;
     y[to] = NEAR * across + FAR * apart;
     y[2 * to] = NEAR2 * near + FAR2 * far;
-    y[3 * to] = NEAR2 * NEAR * across + FAR2 * FAR * apart + m[5 * step];
+    if (TILE > 3) y[3 * to] = NEAR2 * NEAR * across + FAR2 * FAR * apart;
+    if (TILE > 4) y[4 * to] = NEAR2 * NEAR2 * near + FAR2 * FAR2 * far;
+    y[(TILE - 1) * to] += m[5 * step];
 }
 
-//: G g: three weights in, `step` apart, six out, `to` apart.
+//: What numbers at the points are divided by: the products of their distances to the other points.
+constexpr float OVER_NEAR = .5f / (NEAR2 * (NEAR2 - FAR2)), OVER_FAR = .5f / (FAR2 * (FAR2 - NEAR2));
+
+//: G g: TAPS weights in, `step` apart, six out, `to` apart.
+template <int TAPS>
 static inline void transform_weights(const vec* g, int step, vec* u, int to) {
-    constexpr float near = .5f / (NEAR2 * (NEAR2 - FAR2)), far = .5f / (FAR2 * (FAR2 - NEAR2));
-    const vec even = near * g[0] + near * NEAR2 * g[2 * step], odd = near * NEAR * g[step];
-    const vec even_far = far * g[0] + far * FAR2 * g[2 * step], odd_far = far * FAR * g[step];
+    vec even = OVER_NEAR * g[0], odd = OVER_NEAR * NEAR * g[step];
+    vec even_far = OVER_FAR * g[0], odd_far = OVER_FAR * FAR * g[step];
+    if (TAPS > 2) {
+        even += OVER_NEAR * NEAR2 * g[2 * step];
+        even_far += OVER_FAR * FAR2 * g[2 * step];
+    }
+    if (TAPS > 3) {
+        odd += OVER_NEAR * NEAR2 * NEAR * g[3 * step];
+        odd_far += OVER_FAR * FAR2 * FAR * g[3 * step];
+    }
     u[0] = g[0];
     u[to] = even + odd;
     u[2 * to] = even - odd;
     u[3 * to] = even_far + odd_far;
     u[4 * to] = even_far - odd_far;
-    u[5 * to] = g[2 * step];
+    u[5 * to] = g[(TAPS - 1) * step];
 }
 
 //: Weights of a convolution from `channels` to `features`, both multiples of BLOCK, filled up with zeros.
-//: `taps`: for each panel of features (channels, 9, width). `products`: if not null the same transformed, 36 times
+//: `taps`: for each panel of features (channels, TAPS * TAPS, width). `products`: if not null the same transformed, 36 times
 //: (features * channels), each in panels of (channels, width); worth its memory where there are many tiles.
 struct Weights {
     int64_t channels, features;
     const float *taps, *products;
 };
 
-static inline int64_t taps_size(int64_t channels, int64_t features) { return 9 * channels * features; }
 static inline int64_t products_size(int64_t channels, int64_t features) { return PRODUCTS * channels * features; }
 
-//: (width) columns of each of `channels` channels of a panel -> 36 matrices (channels, width), `apart` from each other.
+//: (TAPS * TAPS, width) columns of each of `channels` channels of a panel -> 36 matrices (channels, width), `apart` from each other.
+template <int TAPS = 3>
 static inline void transform_panel(const float* taps, int64_t channels, int64_t width, float* products, int64_t apart) {
     for (int64_t c = 0; c < channels; c++)
         for (int64_t f = 0; f < width; f += LANES) {
-            vec g[9], half[18], u[SEEN];
-            for (int i = 0; i < 9; i++) g[i] = load(taps + (c * 9 + i) * width + f);
-            for (int j = 0; j < 3; j++) transform_weights(g + j, 3, half + j, 3);
+            vec g[TAPS * TAPS], half[SEEN * TAPS], u[SEEN];
+            for (int i = 0; i < TAPS * TAPS; i++) g[i] = load(taps + (c * TAPS * TAPS + i) * width + f);
+            for (int j = 0; j < TAPS; j++) transform_weights<TAPS>(g + j, TAPS, half + j, TAPS);
             for (int i = 0; i < SEEN; i++) {
-                transform_weights(half + 3 * i, 1, u, 1);
+                transform_weights<TAPS>(half + TAPS * i, 1, u, 1);
                 for (int j = 0; j < SEEN; j++) save(products + (SEEN * i + j) * apart + c * width + f, u[j]);
             }
         }
 }
 
 //: All of `taps` -> `products`.
+template <int TAPS = 3>
 static void transform_all(int64_t channels, int64_t features, const float* taps, float* products) {
     #pragma omp parallel for collapse(2) schedule(dynamic)
     for (int64_t first = 0; first < features; first += PANEL)
         for (int64_t c = 0; c < channels; c += BLOCK) {
             const int64_t width = panel_width(features, first);
-            transform_panel(taps + (first * channels + c * width) * 9, BLOCK, width,
-                            products + first * channels + c * width, channels * features);
+            transform_panel<TAPS>(taps + (first * channels + c * width) * TAPS * TAPS, BLOCK, width,
+                                  products + first * channels + c * width, channels * features);
         }
 }
 
-//: How a batch of maps is cut into strips of tiles, and these into groups.
-struct Cut {
-    int64_t height, width, down, strips_across, length, strips, together, groups, features_at_a_time, parts;
+//: What is made and what is seen. A result sees TAPS x TAPS values, the first of them `padding` rows and columns before
+//: it; outside their frame all is zero.
+struct Frames {
+    int64_t images, height, width, seen_height, seen_width, padding;
+};
 
-    Cut(int64_t images, int64_t height, int64_t width, const Weights& weights, int64_t threads)
-        : height(height), width(width), down((height + TILE - 1) / TILE) {
-        const int64_t across = (width + TILE - 1) / TILE;
+//: How a batch of maps is cut into strips of tiles, and these into groups.
+template <int TAPS>
+struct Cut {
+    static constexpr int TILE = tile(TAPS);
+    Frames frames;
+    int64_t down, strips_across, length, strips, together, groups, features_at_a_time, parts;
+
+    Cut(const Frames& frames, const Weights& weights, int64_t threads)
+        : frames(frames), down((frames.height + TILE - 1) / TILE) {
+        const int64_t across = (frames.width + TILE - 1) / TILE;
         strips_across = (across + LONGEST_STRIP - 1) / LONGEST_STRIP;
         length = (across + strips_across - 1) / strips_across;
-        strips = images * down * strips_across;
+        strips = frames.images * down * strips_across;
         // More tiles together use the weights more often, fewer leave more of themselves in the cache.
         const int64_t tiles = std::min<int64_t>(96, std::max<int64_t>(24, weights.channels / 8));
         together = std::max<int64_t>(1, std::min(tiles / length, (strips + threads - 1) / threads));
@@ -113,18 +139,21 @@ struct Cut {
     int64_t image(int64_t strip) const { return strip / strips_across / down; }
     int64_t top(int64_t strip) const { return strip / strips_across % down * TILE; }
     int64_t left(int64_t strip) const { return strip % strips_across * length * TILE; }
+    int64_t width_seen() const { return TILE * length + TAPS - 1; }
 };
 
-//: Reads a strip and the pixels around it, and transforms it, channel by channel: values, 36 times (tiles, channels).
-template <class Read>
-static void take_strip(const Cut& cut, int64_t strip, int64_t channels, const Read& read, float* seen, float* values,
-                       int64_t apart) {
-    const int64_t wide = TILE * cut.length + 2, top = cut.top(strip) - 1, left = cut.left(strip) - 1;
-    const int64_t begin = std::max<int64_t>(left, 0), end = std::min(left + wide, cut.width);
+//: Reads a strip and the pixels around it, and transforms it, channel by channel: values, 36 times (tiles, row_length).
+template <int TAPS, class Read>
+static void take_strip(const Cut<TAPS>& cut, int64_t strip, int64_t channels, const Read& read, float* seen, float* values,
+                       int64_t row_length, int64_t apart) {
+    constexpr int TILE = tile(TAPS);
+    const Frames& frames = cut.frames;
+    const int64_t wide = cut.width_seen(), top = cut.top(strip) - frames.padding, left = cut.left(strip) - frames.padding;
+    const int64_t begin = std::max<int64_t>(left, 0), end = std::min(left + wide, frames.seen_width);
     for (int64_t c = 0; c < channels; c += LANES) {
         for (int64_t i = 0; i < SEEN; i++) {  // outside the frame all is zero
             float* row = seen + i * wide * LANES;
-            const bool inside = top + i >= 0 && top + i < cut.height;
+            const bool inside = top + i >= 0 && top + i < frames.seen_height;
             const int64_t before = inside ? begin - left : wide, behind = inside ? left + wide - end : 0;
             std::memset(row, 0, before * LANES * sizeof(float));
             if (inside) read(cut.image(strip), top + i, begin, end - begin, c, row + before * LANES);
@@ -137,40 +166,42 @@ static void take_strip(const Cut& cut, int64_t strip, int64_t channels, const Re
             for (int j = 0; j < SEEN; j++) transform_in(d + j, half + j, SEEN);
             for (int i = 0; i < SEEN; i++) {
                 transform_in(half + SEEN * i, row, 1);
-                for (int j = 0; j < SEEN; j++) save(values + (SEEN * i + j) * apart + t * channels + c, row[j]);
+                for (int j = 0; j < SEEN; j++) save(values + (SEEN * i + j) * apart + t * row_length + c, row[j]);
             }
         }
     }
 }
 
 //: The products of a strip, 36 times (tiles, width), `apart` from each other, transformed back and written.
-template <class Write>
-static void give_strip(const Cut& cut, int64_t strip, int64_t first, int64_t width, const float* sums, int64_t apart,
+template <int TAPS, class Write>
+static void give_strip(const Cut<TAPS>& cut, int64_t strip, int64_t first, int64_t width, const float* sums, int64_t apart,
                        float* made, const Write& write) {
-    const int64_t top = cut.top(strip), left = cut.left(strip), columns = std::min(TILE * cut.length, cut.width - left);
+    constexpr int TILE = tile(TAPS);
+    const int64_t top = cut.top(strip), left = cut.left(strip);
+    const int64_t columns = std::min(TILE * cut.length, cut.frames.width - left);
     for (int64_t f = 0; f < width; f += LANES) {
         for (int64_t t = 0; t < cut.length; t++) {
             vec m[SEEN], half[TILE * SEEN], y[TILE];
             for (int j = 0; j < SEEN; j++) {
                 for (int i = 0; i < SEEN; i++) m[i] = load(sums + (SEEN * i + j) * apart + t * width + f);
-                transform_out(m, 1, half + j, SEEN);
+                transform_out<TILE>(m, 1, half + j, SEEN);
             }
             for (int i = 0; i < TILE; i++) {
-                transform_out(half + SEEN * i, 1, y, 1);
+                transform_out<TILE>(half + SEEN * i, 1, y, 1);
                 for (int j = 0; j < TILE; j++) save(made + ((i * cut.length + t) * TILE + j) * LANES, y[j]);
             }
         }
-        for (int64_t i = 0; i < TILE && top + i < cut.height; i++)
+        for (int64_t i = 0; i < TILE && top + i < cut.frames.height; i++)
             write(cut.image(strip), top + i, left, columns, first + f, made + i * cut.length * TILE * LANES);
     }
 }
 
 //: `read(image, row, column, count, channel, to)` puts LANES channels of `count` pixels of a row, all inside the frame,
 //: to `to` (count, LANES); `write(image, row, column, count, feature, from)` takes as many of the result.
-template <class Read, class Write>
-static void convolve(int64_t images, int64_t height, int64_t width, const Weights& weights, int threads,
-                     const Read& read, const Write& write) {
-    const Cut cut(images, height, width, weights, threads);
+template <int TAPS, class Read, class Write>
+static void convolve(const Frames& frames, const Weights& weights, int threads, const Read& read, const Write& write) {
+    constexpr int TILE = tile(TAPS);
+    const Cut<TAPS> cut(frames, weights, threads);
     const int64_t channels = weights.channels, features = weights.features, tiles = cut.together * cut.length;
     // Not a multiple of 4 KiB apart, or all 36 would share the same few places of the cache.
     const int64_t values_apart = tiles * channels + BLOCK, sums_apart = tiles * PANEL + BLOCK;
@@ -178,7 +209,7 @@ static void convolve(int64_t images, int64_t height, int64_t width, const Weight
     #pragma omp parallel num_threads(threads)
     {
         const Buffer values = buffer(PRODUCTS * values_apart), sums = buffer(PRODUCTS * sums_apart);
-        const Buffer seen = buffer(SEEN * (TILE * cut.length + 2) * LANES), made = buffer(TILE * TILE * cut.length * LANES);
+        const Buffer seen = buffer(SEEN * cut.width_seen() * LANES), made = buffer(TILE * TILE * cut.length * LANES);
         const Buffer transformed = buffer(weights.products ? 0 : products_size(at_a_time, PANEL));
         #pragma omp for schedule(dynamic)
         for (int64_t job = 0; job < cut.groups * cut.parts; job++) {
@@ -188,7 +219,7 @@ static void convolve(int64_t images, int64_t height, int64_t width, const Weight
             if (from >= to) continue;
             for (int64_t strip = begin; strip < end; strip++)
                 take_strip(cut, strip, channels, read, seen.get(),
-                           values.get() + (strip - begin) * cut.length * channels, values_apart);
+                           values.get() + (strip - begin) * cut.length * channels, channels, values_apart);
             for (int64_t first = from; first < to; first += PANEL) {
                 const int64_t panel = panel_width(features, first);
                 for (int64_t c = 0; c < channels; c += at_a_time) {
@@ -196,8 +227,8 @@ static void convolve(int64_t images, int64_t height, int64_t width, const Weight
                     const float* factors = weights.products ? weights.products + first * channels : transformed.get();
                     const int64_t apart = weights.products ? channels * features : some * panel;
                     if (!weights.products)
-                        transform_panel(weights.taps + (first * channels + c * panel) * 9, some, panel,
-                                        transformed.get(), apart);
+                        transform_panel<TAPS>(weights.taps + (first * channels + c * panel) * TAPS * TAPS, some, panel,
+                                              transformed.get(), apart);
                     for (int k = 0; k < PRODUCTS; k++)
                         multiply((end - begin) * cut.length, values.get() + k * values_apart + c, channels,
                                  factors + k * apart, panel, some, sums.get() + k * sums_apart, panel, c > 0);
@@ -208,6 +239,13 @@ static void convolve(int64_t images, int64_t height, int64_t width, const Weight
             }
         }
     }
+}
+
+//: 3x3, stride 1, padding 1.
+template <class Read, class Write>
+static void convolve(int64_t images, int64_t height, int64_t width, const Weights& weights, int threads,
+                     const Read& read, const Write& write) {
+    convolve<3>(Frames{images, height, width, height, width, 1}, weights, threads, read, write);
 }
 
 }  // namespace ecgan
