@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from ecgan.runtime import jt
 from ecgan.runtime.toolchain import find_onednn
@@ -33,7 +34,7 @@ def source(*names: str) -> str:
 
 
 def operator(
-    shape: list[int], inputs: list[jt.Var], code: str, *headers: str, gradients: Sequence[str] = (), **data: float
+    shape: list[int], inputs: list[jt.Var], code: str, *headers: str, gradients: Sequence[str] = (), **data: Any
 ) -> jt.Var:
     """float32 of `shape`, made of `inputs` by `code`, which sees `headers`; `data` are numbers that it can ask for.
 
