@@ -17,22 +17,28 @@ from ecgan.networks import Encoder, load_arrays
 from ecgan.networks.painting import painting_network
 from ecgan.noise import style_noise
 from ecgan.runtime import jt
+from ecgan.runtime.precision import PrecisionChoice, choose_precision
 
 
 class Synthesiser:
     """A generator and style encoder in evaluation mode, loaded from a checkpoint once, used many times.
 
     `spade`: "exact-sparse" computes what depends on the mask alone once for each distinct
-    surrounding, "dense" at every pixel; the difference is rounding.
+    surrounding, "dense" at every pixel; the difference is rounding. `precision`: what G's convolutions multiply in;
+    raises UserError if that can't be had.
     """
 
-    def __init__(self, checkpoint: Checkpoint, spade: Spade = "exact-sparse") -> None:
+    def __init__(
+        self, checkpoint: Checkpoint, spade: Spade = "exact-sparse", precision: PrecisionChoice = "float32"
+    ) -> None:
         self.model = checkpoint.model
+        chosen = choose_precision(precision, "cuda" if jt.flags.use_cuda else "cpu", spade)
         self.encoder = Encoder(self.model)
         load_arrays(self.encoder, checkpoint.arrays("E"), f"network E of {checkpoint.path}")
         self.encoder.eval()
         arrays = checkpoint.arrays(checkpoint.generator)
-        self.generator, self.mask = painting_network(self.model, arrays, spade, f"network G of {checkpoint.path}")
+        what = f"network G of {checkpoint.path}"
+        self.generator, self.mask = painting_network(self.model, arrays, spade, what, chosen)
         #: The masks generated from last, and all that was computed for them: the next may be the same.
         self._last: tuple[bytes, Any] | None = None
 

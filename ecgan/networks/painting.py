@@ -15,6 +15,7 @@ from ecgan.networks.generator import Generator, Pictures
 from ecgan.networks.segmap import Segmap
 from ecgan.networks.state import load_arrays
 from ecgan.runtime import jt
+from ecgan.runtime.precision import Precision
 
 
 class PaintingNetwork(NamedTuple):
@@ -26,13 +27,20 @@ class PaintingNetwork(NamedTuple):
 
 
 def painting_network(
-    model: ModelConfig, arrays: Mapping[str, np.ndarray], spade: Spade = "exact-sparse", what: str = "G"
+    model: ModelConfig,
+    arrays: Mapping[str, np.ndarray],
+    spade: Spade = "exact-sparse",
+    what: str = "G",
+    precision: Precision = "float32",
 ) -> PaintingNetwork:
-    """With `arrays`, the tensors of G by name; raises UserError that begins with `what` if they do not fit."""
+    """With `arrays`, the tensors of G by name; raises UserError that begins with `what` if they do not fit.
+
+    `precision`: as `choose_precision` gives it for this device and `spade`.
+    """
     if spade == "exact-sparse" and not jt.flags.use_cuda:
         shapes = {name: array.shape for name, array in arrays.items()}
         tensors.insist_on_fit(what, tensors.of_file("G", model) or {}, shapes)
-        return PaintingNetwork(Painter(model, arrays), Mask)
+        return PaintingNetwork(Painter(model, arrays, precision), Mask)
     generator = Generator(model)
     load_arrays(generator, dict(arrays), what)
     generator.eval()

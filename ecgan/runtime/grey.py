@@ -19,12 +19,13 @@ from ecgan.checkpoint import tensors
 from ecgan.checkpoint.segmenter import open_segmenter
 from ecgan.config import ModelConfig, Spade
 from ecgan.runtime.devices import device_choice
+from ecgan.runtime.precision import Precision
 from ecgan.runtime.starting import start
 from ecgan.training.loader import LoadedSample
 from ecgan.training.recipe import Recipe
 
 
-def _paint_grey(model: ModelConfig, batch: int, spade: Spade) -> None:
+def _paint_grey(model: ModelConfig, batch: int, spade: Spade, precision: Precision) -> None:
     from ecgan.networks import Encoder
     from ecgan.networks.painting import painting_network
     from ecgan.runtime import jt
@@ -32,7 +33,7 @@ def _paint_grey(model: ModelConfig, batch: int, spade: Spade) -> None:
     encoder = Encoder(model)
     encoder.eval()
     weights = {name: np.full(shape, 0.01, np.float32) for name, shape in (tensors.of_file("G", model) or {}).items()}
-    generator, mask = painting_network(model, weights, spade)
+    generator, mask = painting_network(model, weights, spade, precision=precision)
     with jt.no_grad():
         mu, logvar = encoder(jt.array(np.zeros((1, 3, model.height, model.width), np.float32)))
         codes = jt.array(np.repeat(mu.numpy() + logvar.numpy(), batch, axis=0))

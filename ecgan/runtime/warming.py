@@ -17,13 +17,20 @@ from ecgan.data.images import Size
 from ecgan.runtime.cache import log_dir
 from ecgan.runtime.compiling import run_compiling
 from ecgan.runtime.devices import Device
+from ecgan.runtime.precision import Precision
 from ecgan.runtime.stamps import once
 from ecgan.training.recipe import Recipe, alike
 
 
-def warm_painting(model: ModelConfig, device: Device, batch: int = 1, spade: Spade = "exact-sparse") -> None:
+def warm_painting(
+    model: ModelConfig,
+    device: Device,
+    batch: int = 1,
+    spade: Spade = "exact-sparse",
+    precision: Precision = "float32",
+) -> None:
     """For painting `batch` pictures at a time."""
-    _warm("painting", {"model": model.to_dict(), "batch": batch, "spade": spade}, device)
+    _warm("painting", {"model": model.to_dict(), "batch": batch, "spade": spade, "precision": precision}, device)
 
 
 def warm_training(model: ModelConfig, recipe: Recipe, batch: int, device: Device, paints: bool = False) -> None:

@@ -19,6 +19,7 @@ from ecgan.data.images import ENCODINGS, Format, Size
 from ecgan.errors import UserError
 from ecgan.files import read_any_json, read_json, write_json
 from ecgan.runtime.devices import Device
+from ecgan.runtime.precision import Precision
 from jobs.sharded import libraries, numbering
 
 #: Grows when the same settings give other pictures than before.
@@ -29,7 +30,7 @@ PICTURES_VERSION = 3
 class Painting:
     """Everything but mask and reference that decides a picture's bytes, and where the checkpoint is.
 
-    `device` is never "auto": pictures differ in their last bits between the two.
+    `device` and `precision` are never "auto": pictures differ between what that may be.
     """
 
     checkpoint: str
@@ -38,6 +39,7 @@ class Painting:
     model: ModelConfig
     device: Device
     spade: Spade
+    precision: Precision
     seed: int
     noise: float
     colour_transfer: ColourTransfer

@@ -15,6 +15,7 @@ from ecgan.data.testset import squeezed
 from ecgan.errors import UserError
 from ecgan.runtime.compiling import usable_device
 from ecgan.runtime.devices import Device, choose_device
+from ecgan.runtime.precision import choose_precision
 from jobs import faults
 from jobs.generate import replacing
 from jobs.generate.outcomes import TaskOutcome
@@ -76,6 +77,7 @@ def check(settings: GenerateSettings, device: Device | None = None) -> GenerateR
         if task.name in reasons
     }
     # Last, since with a GPU it may compile, which a mistake in the input or a dry run need not wait for.
+    here = device is None
     if device is None:
         choose = choose_device if settings.dry_run else usable_device
         device = choose(settings.device)
@@ -86,6 +88,7 @@ def check(settings: GenerateSettings, device: Device | None = None) -> GenerateR
         model=checkpoint.model,
         device=device,
         spade=settings.spade,
+        precision=choose_precision(settings.precision, device, settings.spade, here),
         seed=settings.seed,
         noise=settings.noise,
         colour_transfer=settings.colour_transfer,

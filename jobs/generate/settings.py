@@ -9,6 +9,7 @@ from ecgan.colour import ColourTransfer
 from ecgan.config import Spade, Upsampling
 from ecgan.data.images import ENCODINGS, Format, Size
 from ecgan.errors import UserError
+from ecgan.runtime.precision import PrecisionChoice
 from jobs.bounds import at_least, between
 from jobs.options import option, parse_size
 from jobs.sharded.settings import ShardedSettings
@@ -31,6 +32,9 @@ class GenerateSettings(ShardedSettings):
     batch: int = option(1, "pictures that go through the network together on a GPU; on the CPU always one", at_least(1))
     seed: int = option(0, "seed of the noise in the styles")
     spade: Spade = option("exact-sparse", "compute what the mask decides once for all like pixels, or at each")
+    precision: PrecisionChoice = option(
+        "float32", "what convolutions multiply in; auto: bfloat16 where this machine's CPU has matrix units for it"
+    )
     noise: float = option(
         1.0, "scale of that noise: 1 as in the original, 0 for the reference's mean style", at_least(0)
     )

@@ -23,6 +23,7 @@ import numpy as np
 from ecgan.data.images import BadImage, encode, read_bytes, read_mask, read_photo, resize_mask, resize_photo
 from ecgan.files import write_atomically
 from ecgan.runtime import starting
+from ecgan.runtime.precision import insist
 from ecgan.runtime.warming import warm_painting
 from jobs import stop
 from jobs.generate import outcomes
@@ -65,12 +66,13 @@ class GenerateShare(Share[Task]):
 @lru_cache(maxsize=1)
 def _load_networks(painting: Painting, batch: int) -> Synthesiser:
     """Once for all shards that this process runs. Starts Jittor."""
+    insist(painting.precision)  # whoever planned this may not have known which machine it would be
     checkpoint = painting.open_checkpoint()
     starting.start(painting.device)
-    warm_painting(checkpoint.model, painting.device, batch, painting.spade)
+    warm_painting(checkpoint.model, painting.device, batch, painting.spade, painting.precision)
     from ecgan.synthesis import Synthesiser
 
-    return Synthesiser(checkpoint, painting.spade)
+    return Synthesiser(checkpoint, painting.spade, painting.precision)
 
 
 @dataclass(frozen=True)

@@ -49,7 +49,8 @@ class Generation(Work):
 
     def describe(self, where: Sequence[Remark]) -> list[Remark]:
         checkpoint, painting = self.request.checkpoint, self.plan.painting
-        todo, wanted = len(self._todo), self.request.settings.shards
+        settings = self.request.settings
+        todo, wanted = len(self._todo), settings.shards
         epoch = f", epoch {checkpoint.epoch}" if checkpoint.epoch else ""
         asked = f" (of {wanted} asked for: no more than pictures)" if 0 < todo < wanted else ""
         return [
@@ -60,6 +61,7 @@ class Generation(Work):
             ("shards", f"{self.shards}{asked}"),
             *self._describe_batch(),
             *where,
+            *([] if settings.precision == "float32" else [("precision", painting.precision)]),
             ("size", f"{painting.size[0]}x{painting.size[1]} {painting.format}"),
             ("results", str(self.request.results)),
         ]
@@ -81,7 +83,7 @@ class Generation(Work):
     def compile(self) -> None:
         painting = self.plan.painting
         compile_core(painting.device)
-        warm_painting(painting.model, painting.device, self.plan.batch, painting.spade)
+        warm_painting(painting.model, painting.device, self.plan.batch, painting.spade, painting.precision)
 
     def lay_out(self) -> None:
         run, plan, request = self.run, self.plan, self.request

@@ -16,6 +16,8 @@ from PIL import Image
 from ecgan.checkpoint import open_checkpoint
 from ecgan.config import Spade
 from ecgan.data.images import Size
+from ecgan.errors import MachineError
+from ecgan.runtime.precision import Precision
 
 #: Also more than there are cores: how work is cut among threads depends on their number alone.
 THREADS = (2, 3, 8, 16)
@@ -37,10 +39,10 @@ def masks(size: Size) -> list[np.ndarray]:
 class Painter:
     """Paints the masks above, by number; picture `i` always has reference and name `i`."""
 
-    def __init__(self, checkpoint: Path, form: Spade) -> None:
+    def __init__(self, checkpoint: Path, form: Spade, precision: Precision = "float32") -> None:
         from ecgan.synthesis import Synthesiser
 
-        self.form, self.synthesiser = form, Synthesiser(open_checkpoint(checkpoint), form)
+        self.form, self.synthesiser = form, Synthesiser(open_checkpoint(checkpoint), form, precision)
         self._masks = np.stack(masks(self.synthesiser.size))
         self._photos = np.stack([draw_photo(i, self.synthesiser.size) for i in range(len(self._masks))])
 
@@ -62,9 +64,14 @@ def checkpoint(request: pytest.FixtureRequest) -> Path:
     return Path(request.getfixturevalue(name))
 
 
-@pytest.fixture(params=typing.get_args(Spade))
+@pytest.fixture(params=[*typing.get_args(Spade), "bfloat16"])
 def painter(checkpoint: Path, request: pytest.FixtureRequest) -> Painter:
-    return Painter(checkpoint, request.param)
+    if request.param != "bfloat16":
+        return Painter(checkpoint, request.param)
+    try:
+        return Painter(checkpoint, "exact-sparse", "bfloat16")
+    except MachineError as error:
+        pytest.skip(str(error))
 
 
 def test_a_picture_does_not_depend_on_what_shares_its_batch(painter: Painter) -> None:

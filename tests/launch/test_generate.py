@@ -7,6 +7,7 @@ import errno
 import hashlib
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -21,6 +22,8 @@ from PIL import Image
 
 from ecgan.checkpoint import native
 from ecgan.config import ModelConfig
+from ecgan.errors import MachineError
+from ecgan.runtime import precision
 from jobs.generate.plan import GeneratePlan
 from jobs.run import record
 from jobs.run.folder import RunDir
@@ -546,6 +549,39 @@ def test_dry_run_prints_the_plan_and_writes_nothing(data_folder: Folder) -> None
     job = data.generate("--dry-run", "--shards", 2)
     assert job.returncode == 0 and "3: 0 made already, 3 to do" in job.stdout and "results.run" in job.stdout
     assert sorted(data.path.rglob("*")) == before
+
+
+def test_pictures_of_another_precision_are_not_reused(data_folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = data_folder(1)
+    assert data.generate().returncode == 0
+    assert fingerprint(data)["precision"] == "float32"
+    monkeypatch.setattr(precision, "_instructions", lambda: 0xE7)  # which has it, but no matrix units
+    assert "nothing to do" in data.in_process("--precision", "auto").stdout
+    refused = data.in_process("--precision", "bfloat16")
+    assert refused.returncode == 2 and "precision" in refused.stderr and "--overwrite" in refused.stderr
+    monkeypatch.setattr(precision, "_instructions", lambda: 0)
+    refused = data.in_process("--precision", "bfloat16")
+    assert refused.returncode == 2 and refused.stderr.startswith("error: --precision bfloat16: ")
+    refused = data.in_process("--precision", "bfloat16", "--spade", "dense")
+    assert refused.returncode == 2 and "--spade" in refused.stderr
+
+
+def test_bfloat16_paints_as_told(data_folder: Folder) -> None:
+    try:
+        precision.insist("bfloat16")
+    except MachineError as error:
+        pytest.skip(str(error))
+    data = data_folder(2)
+    job = data.generate("--precision", "bfloat16", "--shards", 2)
+    assert job.returncode == 0 and re.search("^precision +bfloat16$", job.stdout, re.MULTILINE), job.stderr
+    assert fingerprint(data)["precision"] == "bfloat16"
+    rounded = data.pictures()
+    assert data.generate("--overwrite").returncode == 0
+    assert data.pictures().keys() == rounded.keys() and data.pictures() != rounded
+
+
+def fingerprint(data: DataFolder) -> dict[str, object]:
+    return dict(json.loads((data.results / "manifest.json").read_text())["fingerprint"])
 
 
 def test_threads_of_the_workers_are_the_users(data_folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:

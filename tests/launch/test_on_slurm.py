@@ -14,11 +14,15 @@ import pytest
 from conftest import ROOT, DataFolder, ScoreFolder, TrainFolder, in_process, wait_until
 
 from ecgan.errors import UserError
+from ecgan.runtime import precision
+from jobs.generate.plan import GeneratePlan
+from jobs.generate.shard import GenerateShare
 from jobs.run.folder import RunDir
 from jobs.run.kind import Kind
 from jobs.run.state import State
 from jobs.run.status import read_status
 from jobs.run.submission import Submission, SubmittedJob, read_submission
+from jobs.sharded.shard import ShardJob
 from jobs.train.plan import TrainPlan
 from launch import on_cluster
 from launch.cluster_options import ClusterOptions
@@ -109,6 +113,18 @@ def test_a_generation_is_an_array_and_a_merge_behind_it(
         assert subprocess.run(["bash", "-n"], input=script, text=True).returncode == 0
     assert (data.run / "code/jobs/generate/shard.py").is_file() and not list((data.run / "code").rglob("*.pyc"))
     assert status(data.run)["state"] == "submitted" and status(data.run)["jobs"] == ["101", "102"]
+
+
+def test_what_multiplies_bfloat16_is_the_nodes_to_know(
+    slurm: FakeSlurm, data_folder: Callable[[int], DataFolder], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = data_folder(1)
+    monkeypatch.setattr(precision, "_instructions", lambda: 0)
+    assert data.in_process("--cluster", "slurm", "--precision", "bfloat16").returncode == 0
+    assert GeneratePlan.load(RunDir(data.run).plan).painting.precision == "bfloat16"
+    with pytest.raises(UserError, match="precision"):  # on a node that is like this machine
+        ShardJob(data.run, 0, GenerateShare)()
+    assert "precision" in json.loads((data.run / "shards/0.json").read_text())["error"]
 
 
 def test_jobs_in_the_queue_are_not_submitted_twice(slurm: FakeSlurm, data_folder: Callable[[int], DataFolder]) -> None:

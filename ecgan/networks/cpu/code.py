@@ -7,9 +7,11 @@ from functools import cache
 from pathlib import Path
 
 from ecgan.runtime import jt
+from ecgan.runtime.toolchain import find_onednn
 
 _FOLDER = Path(__file__).parent
 _OWN = re.compile(r'^#include "(\w+)\.h"\n', re.MULTILINE)
+_ONEDNN = "#include <dnnl.h>"
 
 
 @cache
@@ -33,7 +35,12 @@ def operator(shape: list[int], inputs: list[jt.Var], code: str, *headers: str, *
     """float32 of `shape`, made of `inputs` by `code`, which sees `headers`; `data` are numbers that it can ask for."""
     numbers = {name: float(value) for name, value in data.items()}
     header = "#include <omp.h>\n" + source(*headers)
-    return jt.code(shape, "float32", inputs, cpu_header=header, cpu_src=code, data=numbers)
+    made = jt.code(shape, "float32", inputs, cpu_header=header, cpu_src=code, data=numbers)
+    if _ONEDNN in header:
+        found = find_onednn()
+        assert found is not None, "Jittor has started, so oneDNN is there"
+        made.compile_options = {f'FLAGS: -I"{found[0]}" ': 1}
+    return made
 
 
 def kept(var: jt.Var) -> jt.Var:

@@ -54,7 +54,7 @@ def convolve_modulated(
         const ecgan::Weights weights{channels, features, in3_p, in4_shape0 > 1 ? in4_p : nullptr};
         ecgan::convolve(in2_shape0, height, width, weights, omp_get_max_threads(), read, write);
         """,
-        "winograd",
+        kernel.header,
         "maps",
         slope=LRELU_SLOPE if activated else 1.0,
         added=rows is not None,
@@ -108,7 +108,7 @@ def convolve(
         const ecgan::Weights weights{channels, features, in5_p, in6_shape0 > 1 ? in6_p : nullptr};
         ecgan::convolve(out0_shape0, height, width, weights, omp_get_max_threads(), read, write);
         """,
-        "winograd",
+        kernel.header,
         "maps",
         **data,
         slope=LRELU_SLOPE,

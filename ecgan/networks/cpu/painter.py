@@ -24,9 +24,10 @@ from ecgan.networks.cpu.operators import (
     see,
     tabulate,
 )
-from ecgan.networks.cpu.weights import Kernel, filled, pack, padded
+from ecgan.networks.cpu.weights import KERNELS, Kernel, filled, pack, padded
 from ecgan.networks.generator import Pictures
 from ecgan.runtime import jt
+from ecgan.runtime.precision import Precision
 
 Arrays = Mapping[str, np.ndarray]
 
@@ -34,10 +35,12 @@ _EPS = 1e-5
 
 
 class Painter:
-    """`arrays`: G's tensors by their names in checkpoints."""
+    """`arrays`: G's tensors by their names in checkpoints. `precision`: what 3x3 convolutions multiply in, but for the
+    last three; all else is float32, and so are maps."""
 
-    def __init__(self, model: ModelConfig, arrays: Arrays) -> None:
+    def __init__(self, model: ModelConfig, arrays: Arrays, precision: Precision = "float32") -> None:
         self.model = model
+        kernel = KERNELS[precision]
         height, width = model.latent_size
         channels = 16 * model.ngf
         dense = arrays["fc.weight"].reshape((channels, height * width, -1)).transpose((1, 0, 2))
@@ -50,8 +53,8 @@ class Painter:
             if f"{name}.conv_0.weight_orig" in arrays:
                 factor = 2 if doubled.get(name, True) else 1
                 height, width = factor * height, factor * width
-                self._blocks.append(_Block(name, arrays, model.spectral_norm, height, width))
-        self._heads = _Heads(arrays, model)
+                self._blocks.append(_Block(name, arrays, kernel, model.spectral_norm, height, width))
+        self._heads = _Heads(arrays, kernel, model)
 
     def __call__(self, z: jt.Var, mask: Mask) -> Pictures:
         """z: (N, z_dim) style codes; mask: of N pictures at the network's size."""
@@ -92,12 +95,14 @@ class _Spade:
 
 
 class _Block:
-    def __init__(self, name: str, arrays: Arrays, spectral: bool, height: int, width: int) -> None:
+    def __init__(
+        self, name: str, arrays: Arrays, kernel: type[Kernel], spectral: bool, height: int, width: int
+    ) -> None:
         self.height, self.width = height, width
-        tiles = (height + 3) // 4 * ((width + 3) // 4)
         bias = arrays[f"{name}.conv_0.bias"]  # in the table of what follows
-        self._conv_0 = Kernel(_weight(f"{name}.conv_0", arrays, spectral), None, tiles)
-        self._conv_1 = Kernel(_weight(f"{name}.conv_1", arrays, spectral), arrays[f"{name}.conv_1.bias"], tiles)
+        first, second = (_weight(f"{name}.conv_{i}", arrays, spectral) for i in (0, 1))
+        self._conv_0 = kernel(first, None, height, width)
+        self._conv_1 = kernel(second, arrays[f"{name}.conv_1.bias"], height, width)
         self._norm_0, self._norm_1 = _Spade(f"{name}.norm_0", arrays), _Spade(f"{name}.norm_1", arrays, bias)
         self._norm_s, self._conv_s = None, None
         if f"{name}.conv_s.weight_orig" in arrays:
@@ -121,20 +126,21 @@ class _Block:
 class _Heads:
     """Picture and edge map, and from them the picture that is kept."""
 
-    def __init__(self, arrays: Arrays, model: ModelConfig) -> None:
-        tiles = (model.height // 4) * (model.width // 4)
+    def __init__(self, arrays: Arrays, kernel: type[Kernel], model: ModelConfig) -> None:
+        size = model.height, model.width
         first = [arrays[f"conv_{kind}1.{part}"] for part in ("weight", "bias") for kind in ("edge", "img")]
         channels = first[0].shape[1]
-        self._both = Kernel(np.concatenate(first[:2]), np.concatenate(first[2:]), tiles)
+        self._both = kernel(np.concatenate(first[:2]), np.concatenate(first[2:]), *size)
         self._edge, self._image = (
-            [Kernel(arrays[f"conv_{kind}{i}.weight"], arrays[f"conv_{kind}{i}.bias"], tiles) for i in (2, 3, 4)]
+            [kernel(arrays[f"conv_{kind}{i}.weight"], arrays[f"conv_{kind}{i}.bias"], *size) for i in (2, 3, 4)]
             for kind in ("edge", "img")
         )
         mix, painted = arrays["conv_comb1.weight"], channels + 6
-        self._mix = Kernel(mix[:, :painted], arrays["conv_comb1.bias"], tiles, [channels, 3, 3])
+        # What is rounded this late nothing evens out: of a trained G's differences from float32 these three made most.
+        self._mix = Kernel(mix[:, :painted], arrays["conv_comb1.bias"], *size, [channels, 3, 3])
         self._mix_mask, self._no_bias = _by_label(mix[:, painted:]), filled(np.zeros(len(mix)))
-        self._spread = Kernel(arrays["conv_comb2.weight"], arrays["conv_comb2.bias"], tiles)
-        self._last = Kernel(arrays["conv_comb.weight"], arrays["conv_comb.bias"], tiles)
+        self._spread = Kernel(arrays["conv_comb2.weight"], arrays["conv_comb2.bias"], *size)
+        self._last = Kernel(arrays["conv_comb.weight"], arrays["conv_comb.bias"], *size)
 
     def __call__(self, x: jt.Var, level: Level) -> Pictures:
         both = convolve([Piece.of(x)], self._both)

@@ -8,6 +8,7 @@ import numpy as np
 
 from ecgan.networks.cpu.code import kept, nothing, operator
 from ecgan.runtime import jt
+from ecgan.runtime.precision import Precision
 
 #: As in vectors.h.
 BLOCK = 16
@@ -22,24 +23,54 @@ def padded(channels: int) -> int:
 class Kernel:
     """Weights of a 3x3 convolution, and what Winograd's way makes of them."""
 
+    #: What has `ecgan::Weights` and `ecgan::convolve` for them.
+    header = "winograd"
+
     def __init__(
-        self, weight: np.ndarray, bias: np.ndarray | None, tiles: int, pieces: Sequence[int] | None = None
+        self,
+        weight: np.ndarray,
+        bias: np.ndarray | None,
+        height: int,
+        width: int,
+        pieces: Sequence[int] | None = None,
     ) -> None:
-        """`weight`: (F, C, 3, 3); `bias`: (F,). `tiles`: of how many its maps are. `pieces`: how many channels each
-        piece of its input has, one piece if not given."""
-        features, channels = weight.shape[:2]
+        """`weight`: (F, C, 3, 3); `bias`: (F,); for maps `height` x `width`. `pieces`: how many channels each piece of
+        its input has, one piece if not given."""
         if pieces is not None:
-            weight, channels = _spread(weight, pieces), sum(map(padded, pieces))
+            weight = _spread(weight, pieces)
+        features, channels = weight.shape[:2]
         self.channels, self.features = padded(channels), padded(features)
-        self.taps = pack(weight.reshape((features, channels, 9)), outer=1)
-        self.products = kept(self._transformed()) if tiles >= _TILES_WORTH_IT else nothing(1)
+        self.taps, self.products = self._arranged(weight, height, width)
         self.bias = filled(np.zeros(features, np.float32) if bias is None else bias)
 
-    def _transformed(self) -> jt.Var:
+    def _arranged(self, weight: np.ndarray, height: int, width: int) -> tuple[jt.Var, jt.Var]:
+        taps = pack(weight.reshape((*weight.shape[:2], 9)), outer=1)
+        if (height + 3) // 4 * ((width + 3) // 4) < _TILES_WORTH_IT:
+            return taps, nothing(1)
         code = 'ecgan::transform_all(data["channels"], data["features"], in0_p, out0_p);'
         size = 36 * self.channels * self.features
         sizes = {"channels": self.channels, "features": self.features}
-        return operator([size], [self.taps], code, "winograd", **sizes)
+        return taps, kept(operator([size], [taps], code, "winograd", **sizes))
+
+
+class RoundedKernel(Kernel):
+    """The same rounded to bfloat16, as oneDNN wants them for maps of this size."""
+
+    header = "bfloat16"
+
+    def _arranged(self, weight: np.ndarray, height: int, width: int) -> tuple[jt.Var, jt.Var]:
+        sizes = {"channels": self.channels, "features": self.features, "height": height, "width": width}
+        cut = 'const ecgan::Cut cut(data["channels"], data["features"], data["height"], data["width"]);'
+        ask = f"{cut} out0_p[0] = cut.groups; out0_p[1] = cut.together; out0_p[2] = cut.weights_apart();"
+        groups, together, size = map(int, operator([3], [nothing(1)], ask, "bfloat16", **sizes).numpy())
+        full = np.zeros((groups * together, self.channels, 3, 3), np.float32)
+        full[: weight.shape[0], : weight.shape[1]] = weight
+        arrange = f"{cut} ecgan::arrange(cut, in0_p, out0_p);"
+        return kept(operator([groups * size], [jt.array(full)], arrange, "bfloat16", **sizes)), nothing(1)
+
+
+#: By what numbers are multiplied in.
+KERNELS: dict[Precision, type[Kernel]] = {"float32": Kernel, "bfloat16": RoundedKernel}
 
 
 def pack(weight: np.ndarray, outer: int = 1) -> jt.Var:

@@ -34,7 +34,7 @@ SIZE = (32, 32)
 
 
 def painting(seed: int = 0) -> Painting:
-    return Painting("c", "hash", "latest", ModelConfig(), "cpu", "dense", seed, 1.0, "lab", SIZE, "png", 95)
+    return Painting("c", "hash", "latest", ModelConfig(), "cpu", "dense", "float32", seed, 1.0, "lab", SIZE, "png", 95)
 
 
 def plan_of(count: int, seed: int = 0) -> GeneratePlan:
