@@ -1,7 +1,7 @@
 """In what numbers convolutions are multiplied, and which of them this machine's processor has.
 
-bfloat16 has float32's range and 8 of its 24 bits. A processor with matrix units for it (AMX) multiplies it several
-times as fast; with instructions alone (AVX-512) it is slower than Winograd's way in float32 (docs/decisions/bfloat16.md).
+bfloat16 has float32's range and 8 of its 24 bits. Matrix units (AMX) multiply it several times as fast; by a
+processor's instructions alone (AVX-512) it is slower than Winograd's way in float32 (docs/decisions/bfloat16.md).
 """
 
 from __future__ import annotations
