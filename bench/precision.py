@@ -41,7 +41,7 @@ def main() -> None:
     size = painters["float32"].size
     seconds: dict[Precision, list[float]] = {form: [] for form in FORMS}
     apart: dict[ColourTransfer, list[np.ndarray]] = {transfer: [] for transfer in TRANSFERS}
-    for item in find_test_set(asked.input_path, asked.img_path)[0][: asked.how_many]:
+    for item in find_test_set(asked.input_path, asked.img_path).items[: asked.how_many]:
         mask, photo = read_mask(item.mask, checkpoint.model), read_photo(item.reference)
         raw = {}
         for form in FORMS:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import csv
+import ctypes
 import importlib
 import io
 import json
@@ -61,6 +62,15 @@ def tiny_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     save_random(folder, ModelConfig(*TINY_SIZE, ngf=4, ndf=4, num_upsampling_layers="normal"), seed=1)
     warm_painting(open_checkpoint(folder).model, "cpu")
     return folder
+
+
+@pytest.fixture
+def use_threads() -> Iterator[Callable[[int], None]]:
+    """Sets how many OpenMP takes, also more than there are cores."""
+    openmp = ctypes.CDLL("libgomp.so.1")
+    before = openmp.omp_get_max_threads()
+    yield openmp.omp_set_num_threads
+    openmp.omp_set_num_threads(before)
 
 
 def draw_mask(seed: int, size: tuple[int, int] = TINY_SIZE, classes: int = 29) -> np.ndarray:

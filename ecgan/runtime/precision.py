@@ -1,8 +1,7 @@
 """In what numbers convolutions are multiplied, and which of them this machine's processor has.
 
-bfloat16 has float32's range and 8 bits of its 24: sums stay float32. A processor with matrix units for it (AMX)
-multiplies it several times as fast; one with instructions alone (AVX-512) hardly as fast as Winograd's way goes in
-float32.
+bfloat16 has float32's range and 8 of its 24 bits. Matrix units (AMX) multiply it several times as fast; by a
+processor's instructions alone (AVX-512) it is slower than Winograd's way in float32 (docs/decisions/bfloat16.md).
 """
 
 from __future__ import annotations
@@ -36,9 +35,9 @@ def choose_precision(asked: PrecisionChoice, device: Device, spade: Spade, here:
         return "bfloat16" if here and has_form and _has(_MATRIX_UNITS) else "float32"
     if asked == "bfloat16":
         if device != "cpu":
-            raise UserError("it is for the CPU alone", field="precision", value=asked, hint="<device=cpu>, or without")
+            raise UserError("it is the CPU's alone", field="precision", value=asked, hint="<device=cpu> has it")
         if not has_form:
-            raise UserError("the dense form is float32", field="precision", value=asked, hint="leave out <spade>")
+            raise UserError("the dense form has none", field="precision", value=asked, hint="leave out <spade=dense>")
         if here:
             insist(asked)
     return asked

@@ -74,8 +74,23 @@ def painter(checkpoint: Path, request: pytest.FixtureRequest) -> Painter:
         pytest.skip(str(error))
 
 
+@pytest.fixture
+def in_bfloat16(tiny_checkpoint: Path) -> Painter:
+    try:
+        return Painter(tiny_checkpoint, "exact-sparse", "bfloat16")
+    except MachineError as error:
+        pytest.skip(str(error))
+
+
 def test_a_picture_does_not_depend_on_what_shares_its_batch(painter: Painter) -> None:
-    count = COUNT if painter.form == "exact-sparse" else 5  # dense, all masks go the same way
+    check_batches(painter, COUNT if painter.form == "exact-sparse" else 5)  # dense, all masks go the same way
+
+
+def test_a_picture_in_bfloat16_does_not_depend_on_what_shares_its_batch(in_bfloat16: Painter) -> None:
+    check_batches(in_bfloat16, COUNT)
+
+
+def check_batches(painter: Painter, count: int) -> None:
     alone = painter.paint_all(list(range(count)), 1)
     assert len(set(alone.values())) == count
     for batch in (2, 3, 4, 5):
@@ -108,6 +123,14 @@ def test_a_picture_does_not_depend_on_one_that_failed(tiny_checkpoint: Path, mon
 
 def test_a_picture_does_not_depend_on_the_threads(painter: Painter) -> None:
     """Workers share out the cores: how many threads each has follows from how many there are."""
+    check_threads(painter)
+
+
+def test_a_picture_in_bfloat16_does_not_depend_on_the_threads(in_bfloat16: Painter) -> None:
+    check_threads(in_bfloat16)
+
+
+def check_threads(painter: Painter) -> None:
     openmp = ctypes.CDLL("libgomp.so.1")
     before = openmp.omp_get_max_threads()
     try:

@@ -6,7 +6,6 @@ import re
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 from ecgan.runtime import jt
 from ecgan.runtime.toolchain import find_onednn
@@ -33,18 +32,15 @@ def source(*names: str) -> str:
     return "".join(texts.values())
 
 
-def operator(
-    shape: list[int], inputs: list[jt.Var], code: str, *headers: str, gradients: Sequence[str] = (), **data: Any
-) -> jt.Var:
+def operator(shape: list[int], inputs: list[jt.Var], code: str | Sequence[str], *headers: str, **data: float) -> jt.Var:
     """float32 of `shape`, made of `inputs` by `code`, which sees `headers`; `data` are numbers that it can ask for.
 
-    `gradients`: code of the gradient by each of the first inputs.
+    `code`: perhaps several, that of the result and those of the gradient by each of the first inputs.
     """
+    of_result, *gradients = [code] if isinstance(code, str) else code
     numbers = {name: float(value) for name, value in data.items()}
     header = "#include <omp.h>\n" + source(*headers)
-    made = jt.code(
-        shape, "float32", inputs, cpu_header=header, cpu_src=code, cpu_grad_src=list(gradients), data=numbers
-    )
+    made = jt.code(shape, "float32", inputs, cpu_header=header, cpu_src=of_result, cpu_grad_src=gradients, data=numbers)
     if _ONEDNN in header:
         found = find_onednn()
         assert found is not None, "Jittor has started, so oneDNN is there"

@@ -3,8 +3,7 @@ bit whatever shares their batch is held by tests/ecgan/test_same_bytes.py."""
 
 from __future__ import annotations
 
-import ctypes
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -27,14 +26,6 @@ def _has_it() -> None:
         insist("bfloat16")
     except MachineError as error:
         pytest.skip(str(error))
-
-
-@pytest.fixture
-def use_threads() -> Iterator[Callable[[int], None]]:
-    openmp = ctypes.CDLL("libgomp.so.1")
-    before = openmp.omp_get_max_threads()
-    yield openmp.omp_set_num_threads
-    openmp.omp_set_num_threads(before)
 
 
 def normal(seed: int, *shape: int) -> np.ndarray:

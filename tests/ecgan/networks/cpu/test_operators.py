@@ -37,7 +37,7 @@ def kernel(weight: np.ndarray, bias: np.ndarray, many: bool, pieces: Sequence[in
     """`many` tiles: its weights are transformed beforehand, else whenever they are needed."""
     from ecgan.networks.cpu.weights import Kernel
 
-    made = Kernel(weight, bias, *((100, 100) if many else (4, 4)), pieces=pieces)
+    made = Kernel(weight, bias, 160 if many else 1, 100, pieces)
     assert (made.products.shape[0] > 1) == many
     return made
 
