@@ -30,18 +30,15 @@ def source(*names: str) -> str:
     return "".join(texts.values())
 
 
-def operator(
-    shape: list[int], inputs: list[jt.Var], code: str, *headers: str, gradients: Sequence[str] = (), **data: float
-) -> jt.Var:
+def operator(shape: list[int], inputs: list[jt.Var], code: str | Sequence[str], *headers: str, **data: float) -> jt.Var:
     """float32 of `shape`, made of `inputs` by `code`, which sees `headers`; `data` are numbers that it can ask for.
 
-    `gradients`: code of the gradient by each of the first inputs.
+    Several codes: behind the first those of the gradients by the inputs, in their order.
     """
+    forwards, *gradients = [code] if isinstance(code, str) else code
     numbers = {name: float(value) for name, value in data.items()}
     header = "#include <omp.h>\n" + source(*headers)
-    return jt.code(
-        shape, "float32", inputs, cpu_header=header, cpu_src=code, cpu_grad_src=list(gradients), data=numbers
-    )
+    return jt.code(shape, "float32", inputs, cpu_header=header, cpu_src=forwards, cpu_grad_src=gradients, data=numbers)
 
 
 def kept(var: jt.Var) -> jt.Var:

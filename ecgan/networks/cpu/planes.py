@@ -22,13 +22,13 @@ def convolve(x: jt.Var, weight: jt.Var, bias: jt.Var | None, padding: int, slope
     return operator(
         [x.shape[0], weight.shape[0], height, width],
         [x, weight] if bias is None else [x, weight, bias],
-        f'ecgan::convolution<{taps}>({sizes}, in0_p, in1_p, {given}, data["slope"], out0_p);',
-        "convolution",
-        gradients=[
+        [
+            f'ecgan::convolution<{taps}>({sizes}, in0_p, in1_p, {given}, data["slope"], out0_p);',
             f"ecgan::gradient_by_data<{taps}>({sizes}, dout_p, {passed}, in1_p, out0_p);",
             f"ecgan::gradient_by_weights<{taps}>({sizes}, in0_p, dout_p, {passed}, out0_p);",
             f"ecgan::gradient_by_bias(in1_shape0, dout_shape0, dout_shape2 * dout_shape3, dout_p, {passed}, out0_p);",
         ],
+        "convolution",
         padding=padding,
         slope=slope,
     )
