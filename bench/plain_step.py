@@ -1,8 +1,8 @@
 """The losses of one training step as the specification words them, nothing saved: what `ecgan.training.step` is
 held against, in speed by `bench/training.py` and in value by the tests.
 
-Convolutions are Jittor's own. Each picture of G goes through D with its real counterpart as one batch, gradients
-through both halves; VGG19 looks at each picture and at its counterpart anew.
+Each picture of G goes through D with its real counterpart as one batch, gradients through both halves;
+VGG19 looks at each picture and at its counterpart anew. Convolutions are Jittor's own.
 """
 
 from __future__ import annotations

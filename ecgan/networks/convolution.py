@@ -41,7 +41,7 @@ class Conv(nn.Conv):
 
 
 def conv2d_of(module: nn.Module) -> Callable[..., jt.Var]:
-    """What convolves in it: in training as here, in evaluation as Jittor does, which all else is held against."""
+    """What convolves in it: in training as here; in evaluation as Jittor does, which all else is held against."""
     return conv2d if module.is_training() else rounding.conv2d
 
 

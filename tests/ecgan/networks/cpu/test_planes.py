@@ -1,4 +1,4 @@
-"""Convolutions by Winograd's way on Jittor's maps, and their gradients, against Jittor's own; with any threads."""
+"""Convolutions by Winograd's way on Jittor's maps, and their gradients: Jittor's own, whatever the threads."""
 
 from __future__ import annotations
 
