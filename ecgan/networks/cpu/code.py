@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
@@ -30,15 +29,11 @@ def source(*names: str) -> str:
     return "".join(texts.values())
 
 
-def operator(shape: list[int], inputs: list[jt.Var], code: str | Sequence[str], *headers: str, **data: float) -> jt.Var:
-    """float32 of `shape`, made of `inputs` by `code`, which sees `headers`; `data` are numbers that it can ask for.
-
-    Several codes: behind the first those of the gradients by the inputs, in their order.
-    """
-    forwards, *gradients = [code] if isinstance(code, str) else code
+def operator(shape: list[int], inputs: list[jt.Var], code: str, *headers: str, **data: float) -> jt.Var:
+    """float32 of `shape`, made of `inputs` by `code`, which sees `headers`; `data` are numbers that it can ask for."""
     numbers = {name: float(value) for name, value in data.items()}
     header = "#include <omp.h>\n" + source(*headers)
-    return jt.code(shape, "float32", inputs, cpu_header=header, cpu_src=forwards, cpu_grad_src=gradients, data=numbers)
+    return jt.code(shape, "float32", inputs, cpu_header=header, cpu_src=code, data=numbers)
 
 
 def kept(var: jt.Var) -> jt.Var:
