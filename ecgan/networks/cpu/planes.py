@@ -25,7 +25,7 @@ def convolve(x: jt.Var, weight: jt.Var, bias: jt.Var | None, padding: int, slope
 
 
 class _Convolution(jt.Function):
-    """Holds what its gradients need, where an operator with gradients would hold all its maps until the last of them."""
+    """Holds what its gradients need; an operator with gradients would hold all its maps until the last of them."""
 
     def __init__(self, padding: int, slope: float) -> None:
         self._padding, self._slope = padding, slope
