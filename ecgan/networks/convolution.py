@@ -5,8 +5,6 @@ What they give rounds in one way, however many threads compute it.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from ecgan.networks import rounding
 from ecgan.networks.cpu.planes import convolve
 from ecgan.runtime import jt, nn
@@ -21,10 +19,19 @@ _LEAST_TILES = 8
 
 
 def conv2d(
-    x: jt.Var, weight: jt.Var, bias: jt.Var | None = None, stride: int = 1, padding: int = 0, slope: float = 1.0
+    x: jt.Var,
+    weight: jt.Var,
+    bias: jt.Var | None = None,
+    stride: int = 1,
+    padding: int = 0,
+    slope: float = 1.0,
+    training: bool = True,
 ) -> jt.Var:
-    """(N, C, H, W) and (F, C, k, k) -> (N, F, …), float32; and a leaky ReLU of that slope unless it is 1."""
-    if stride == 1 and (weight.shape[2], padding) in _KERNELS and by_winograd(x):
+    """(N, C, H, W) and (F, C, k, k) -> (N, F, …), float32; and a leaky ReLU of that slope unless it is 1.
+
+    In evaluation as Jittor does, which all else is held against.
+    """
+    if training and stride == 1 and (weight.shape[2], padding) in _KERNELS and by_winograd(x):
         return convolve(x, weight, bias, padding, slope)
     y = rounding.conv2d(x, weight, bias, stride, padding)
     return y if slope == 1 else nn.leaky_relu(y, slope) if slope else nn.relu(y)
@@ -36,13 +43,8 @@ class Conv(nn.Conv):
     def __init__(self, fin: int, fout: int, kernel: int, padding: int) -> None:
         super().__init__(fin, fout, kernel, padding=padding)
 
-    def execute(self, x: jt.Var) -> jt.Var:
-        return conv2d_of(self)(x, self.weight, self.bias, padding=self.padding[0])
-
-
-def conv2d_of(module: nn.Module) -> Callable[..., jt.Var]:
-    """What convolves in it: in training as here; in evaluation as Jittor does, which all else is held against."""
-    return conv2d if module.is_training() else rounding.conv2d
+    def execute(self, x: jt.Var, slope: float = 1.0) -> jt.Var:
+        return conv2d(x, self.weight, self.bias, 1, self.padding[0], slope, self.is_training())
 
 
 def by_winograd(x: jt.Var) -> bool:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from ecgan.config import ModelConfig
-from ecgan.networks.convolution import conv2d_of
-from ecgan.networks.layers import conv3x3, conv3x3_to_few, lrelu, xavier
+from ecgan.networks.convolution import conv2d
+from ecgan.networks.layers import LRELU_SLOPE, conv3x3, conv3x3_to_few, lrelu, xavier
 from ecgan.networks.segmap import Segmap
 from ecgan.networks.spade import SPADEBlock
 from ecgan.runtime import jt, nn
@@ -79,7 +79,7 @@ class Generator(nn.Module):
         """Image and edge map; the edge branch gates the image branch at every step."""
         first = [self.conv_edge1, self.conv_img1]  # on the same input, so that they are one convolution
         weight, bias = (jt.concat([getattr(conv, part) for conv in first], dim=0) for part in ("weight", "bias"))
-        both = conv2d_of(self)(lrelu(x), weight, bias, padding=1)
+        both = conv2d(lrelu(x), weight, bias, padding=1, training=self.is_training())
         e1 = both[:, :32]
         e2 = self.conv_edge2(lrelu(e1))
         e3 = self.conv_edge3(lrelu(e2))
@@ -95,7 +95,7 @@ class Generator(nn.Module):
         f = self._mix(lrelu(jt.concat([x, image, edge], dim=1)), segmap)
         attention = jt.mean(f, dims=[2, 3], keepdims=True)
         f = f * (1 + jt.sigmoid(attention))
-        f = lrelu(self.conv_comb2(lrelu(f)))
+        f = self.conv_comb2(lrelu(f), LRELU_SLOPE)
         return jt.tanh(conv3x3_to_few(f, self.conv_comb.weight, self.conv_comb.bias))
 
     def _mix(self, seen: jt.Var, segmap: Segmap) -> jt.Var:
@@ -106,7 +106,8 @@ class Generator(nn.Module):
             return self.conv_comb1(jt.concat([seen, segmap.at(height, width)], dim=1))
         painted, weight = seen.shape[1], self.conv_comb1.weight
         of_mask = found.table(self.conv_comb1, lambda distinct: distinct.seen_by(weight[:, painted:]))
-        return conv2d_of(self)(seen, weight[:, :painted], self.conv_comb1.bias, padding=1) + found.look_up(of_mask)
+        of_painted = weight[:, :painted], self.conv_comb1.bias
+        return conv2d(seen, *of_painted, padding=1, training=self.is_training()) + found.look_up(of_mask)
 
 
 def gate(x: jt.Var, attention: jt.Var) -> jt.Var:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ecgan.networks.convolution import Conv, conv2d_of
+from ecgan.networks.convolution import Conv, conv2d
 from ecgan.networks.rounding import matmul
 from ecgan.runtime import jt, nn
 
@@ -153,7 +153,7 @@ class SpectralConv(nn.Module):
         bias = self.bias if with_bias else None
         if tuple(weight.shape[2:]) == (1, 1) and bias is None and self.stride == 1:
             return pointwise(x, weight)
-        return conv2d_of(self)(x, weight, bias, self.stride, self.padding)
+        return conv2d(x, weight, bias, self.stride, self.padding, training=self.is_training())
 
     def _normalised(self) -> jt.Var:
         matrix = self.weight_orig.reshape((self.weight_orig.shape[0], -1))

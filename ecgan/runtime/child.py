@@ -13,6 +13,7 @@ from collections.abc import Callable
 
 from ecgan import logs
 from ecgan.errors import UserError
+from ecgan.runtime import precompiled
 from ecgan.runtime.devices import DeviceChoice, device_choice
 from ecgan.runtime.starting import start
 
@@ -26,6 +27,8 @@ def _start(device: DeviceChoice) -> None:
 
 
 def _compile(device: DeviceChoice) -> None:
+    assert device != "auto", "who compiles has chosen"
+    precompiled.compile_headers(device)  # in the environment that the parent has prepared
     start(device, parallel_compiler=True)
     from ecgan.runtime.probe import convolution
 

@@ -72,7 +72,6 @@ def compile_core_now(device: Device) -> None:
 
     The environment must have been prepared.
     """
-    precompiled.compile_headers(device)
     run_compiling(
         [sys.executable, "-m", "ecgan.runtime.child", "compile", device],
         "compiling Jittor for this machine (a minute or two on 2 cores, once)",

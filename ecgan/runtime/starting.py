@@ -105,9 +105,9 @@ def _import_jittor(device: Device, libraries: Sequence[Path], parallel_compiler:
         os.environ.setdefault("log_silent", "1")
     handlers = {number: signal.getsignal(number) for number in _SIGNALS_JITTOR_TAKES}
     sys_exit, excepthook = sys.exit, sys.excepthook
-    home = Path(os.environ["JITTOR_HOME"])
+    home, jittor_copy = Path(os.environ["JITTOR_HOME"]), copied.folder()  # where that lies may depend on HOME
     try:
-        with _home(home), _first_on_path(copied.folder()), _of_no_node(), older_python():
+        with _home(home), _first_on_path(jittor_copy), _of_no_node(), older_python():
             import jittor
             import jittor.nn
     except SystemExit:

@@ -98,7 +98,7 @@ static void convolution(const Sizes& s, int threads, const float* x, const float
 
 //: The gradient by x, of the gradient `dy` by y; where there is a leaky ReLU, of what it lets through.
 template <int TAPS, class As>
-static void gradient_by_data(const Sizes& s, int threads, const float* dy, As as, const float* weights, float* dx) {
+static void gradient_by_data(const Sizes& s, int threads, const float* weights, const float* dy, As as, float* dx) {
     const Frames frames = backwards<TAPS>(s);
     convolve_planes<TAPS>(
         frames, s.features, s.channels, threads,

@@ -9,7 +9,7 @@ namespace ecgan {
 
 //: Tiles are taken so many at a time that their 36 matrices have about as many numbers as the sums, within these limits:
 //: both go through the cache once each time.
-constexpr int64_t LEAST_VALUES = 1 << 20, MOST_VALUES = 6 << 20;
+constexpr int64_t LEAST_VALUES = 1 << 20, MOST_VALUES = 12 << 20;
 //: Channels and features whose sums are made together, so that they stay in the cache.
 constexpr int64_t CHANNELS_TOGETHER = 128, FEATURES_TOGETHER = 256;
 //: Tiles over which is summed in registers.

@@ -15,6 +15,7 @@ import pytest
 from ecgan.config import ModelConfig
 from ecgan.data.images import check_picture, read_mask, read_photo, resize_mask
 from ecgan.data.testset import check_pictures, find_test_set
+from ecgan.file_notes import FileNotes
 from ecgan.drawn import (
     SEASONS,
     TIMES,
@@ -297,7 +298,7 @@ def test_the_test_set_is_without_faults(tmp_path: Path) -> None:
     found = find_test_set(test, train / "imgs")
     assert found.faults == ()
     assert len(found.items) == 6
-    assert not check_pictures(found.items, ModelConfig()).faults
+    assert not check_pictures(found.items, ModelConfig(), FileNotes()).faults
     references = json.loads((test / "label_to_img.json").read_text(encoding="utf-8"))
     assert sorted(references) == sorted(path.name for path in (test / "val_B_labels_resized").iterdir())
     assert set(references.values()) <= {path.name for path in (train / "imgs").iterdir()}

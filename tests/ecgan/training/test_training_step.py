@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, get_args
 
@@ -110,7 +111,11 @@ def test_one_step_changes_the_weights_as_the_original_does(
 @pytest.mark.slow
 @pytest.mark.parametrize("side", ["G and E", "D"])
 def test_nothing_is_lost_by_what_is_saved(side: str) -> None:
-    """Losses and gradients of the step as it is worded, every picture judged and looked at anew, are the same."""
+    """Losses and gradients of the step as it is worded, every picture judged and looked at anew, are the same.
+
+    With our convolutions up to their rounding. Through this net, with its leaky ReLUs and distances, gradients of all
+    weights together change by 0.2 % if each weight changes by 1e-7 of itself; so much they differ here, too.
+    """
     import plain_step
 
     from ecgan.networks import Discriminator, Encoder, Generator
@@ -140,16 +145,18 @@ def test_nothing_is_lost_by_what_is_saved(side: str) -> None:
     learning = [networks.discriminator] if side == "D" else [networks.generator, networks.encoder]
     parameters = [var for network in learning for var in trained(network).values()]
     found = []
-    for losses in (plain_step, step):
+    for losses, convolutions in ((plain_step, nullcontext()), (step, plain_step.jittors_own), (step, nullcontext())):
         one = losses.discriminator_losses if side == "D" else losses.generator_losses
-        terms = one(networks, batch, LossWeights()).terms
+        with convolutions:
+            terms = one(networks, batch, LossWeights()).terms
         gradients = jt.grad(sum(terms.values()), parameters)
         found.append(({name: term.item() for name, term in terms.items()}, [each.numpy() for each in gradients]))
-    (plain_terms, plain), (terms, saved) = found
-    assert terms == pytest.approx(plain_terms, rel=1e-5) and len(terms) == (2 if side == "D" else 4)
+    plain_terms, plain = found[0]
     largest = max(np.linalg.norm(each) for each in plain)
-    for ours, theirs in zip(saved, plain, strict=True):
-        assert np.linalg.norm(ours - theirs) <= 1e-3 * np.linalg.norm(theirs) + 5e-5 * largest
+    for (terms, saved), of_terms, of_each, of_largest in ((found[1], 1e-5, 1e-3, 5e-5), (found[2], 1e-4, 5e-3, 5e-4)):
+        assert terms == pytest.approx(plain_terms, rel=of_terms) and len(terms) == (2 if side == "D" else 4)
+        for ours, theirs in zip(saved, plain, strict=True):
+            assert np.linalg.norm(ours - theirs) <= of_each * np.linalg.norm(theirs) + of_largest * largest
 
 
 @pytest.mark.parametrize("mode", ["hinge", "ls", "original", "w"])
