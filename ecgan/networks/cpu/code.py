@@ -31,15 +31,11 @@ def source(*names: str) -> str:
     return "".join(texts.values())
 
 
-def operator(shape: list[int], inputs: list[jt.Var], code: str | Sequence[str], *headers: str, **data: float) -> jt.Var:
-    """float32 of `shape`, made of `inputs` by `code`, which sees `headers`; `data` are numbers that it can ask for.
-
-    `code`: perhaps several, that of the result and those of the gradient by each of the first inputs.
-    """
-    of_result, *gradients = [code] if isinstance(code, str) else code
+def operator(shape: list[int], inputs: list[jt.Var], code: str, *headers: str, **data: float) -> jt.Var:
+    """float32 of `shape`, made of `inputs` by `code`, which sees `headers`; `data` are numbers that it can ask for."""
     numbers = {name: float(value) for name, value in data.items()}
     header = "#include <omp.h>\n" + source(*headers)
-    made = jt.code(shape, "float32", inputs, cpu_header=header, cpu_src=of_result, cpu_grad_src=gradients, data=numbers)
+    made = jt.code(shape, "float32", inputs, cpu_header=header, cpu_src=code, data=numbers)
     if _ONEDNN in header:
         found = find_onednn()
         assert found is not None, "Jittor has started, so oneDNN is there"

@@ -15,7 +15,6 @@ import pytest
 from ecgan.config import ModelConfig
 from ecgan.data.images import check_picture, read_mask, read_photo, resize_mask
 from ecgan.data.testset import check_pictures, find_test_set
-from ecgan.file_notes import FileNotes
 from ecgan.drawn import (
     SEASONS,
     TIMES,
@@ -34,6 +33,7 @@ from ecgan.drawn.materials import LOOKS, Material
 from ecgan.drawn.noise import TILE, detail_tile, fractal_tile, ridged_tile, sample, stream
 from ecgan.drawn.plan import KINDS, plan_scene
 from ecgan.errors import UserError
+from ecgan.file_notes import FileNotes
 from ecgan.palette import NAMES, class_id
 
 SMALL = (128, 96)
