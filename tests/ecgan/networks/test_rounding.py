@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import ctypes
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -11,14 +10,6 @@ import pytest
 #: Shapes that oneDNN by itself adds up otherwise, on a CPU with AVX-512 or AVX2, in so many threads.
 PRODUCTS = [((32, 1152), 25, 8), ((64, 1152), 1000, 3), ((64, 1152), 1000, 16), ((300, 70), 1100, 2)]
 CONVOLUTIONS = [((256, 8, 16), (128, 3), 1, 3), ((512, 8, 8), (512, 3), 2, 16), ((5, 9, 7), (3, 3), 1, 2)]
-
-
-@pytest.fixture
-def use_threads() -> Iterator[Callable[[int], None]]:
-    openmp = ctypes.CDLL("libgomp.so.1")
-    before = openmp.omp_get_max_threads()
-    yield openmp.omp_set_num_threads
-    openmp.omp_set_num_threads(before)
 
 
 def normal(*shape: int) -> np.ndarray:
