@@ -56,4 +56,15 @@ static inline Buffer buffer(int64_t count) {
     return Buffer((float*)memory);
 }
 
+//: Memory for each of several threads. It comes from the thread that asks: what another one asks for, the C library keeps
+//: for that one alone.
+class Shares {
+    int64_t each;
+    Buffer all;
+
+public:
+    Shares(int threads, int64_t count) : each(round_up(count, BLOCK)), all(buffer(threads * each)) {}
+    float* of(int thread) const { return all.get() + thread * each; }
+};
+
 }  // namespace ecgan

@@ -5,6 +5,7 @@
 // laid out, and what is done to it on the way in and out, is the caller's: `Read` and `Write`. What comes out depends
 // neither on the number of threads nor on what else is in the batch.
 #pragma once
+#include <omp.h>
 #include "product.h"
 
 namespace ecgan {
@@ -206,11 +207,15 @@ static void convolve(const Frames& frames, const Weights& weights, int threads, 
     // Not a multiple of 4 KiB apart, or all 36 would share the same few places of the cache.
     const int64_t values_apart = tiles * channels + BLOCK, sums_apart = tiles * PANEL + BLOCK;
     const int64_t at_a_time = weights.products ? channels : std::min(channels, CHANNELS_AT_A_TIME);
+    const Shares all_values(threads, PRODUCTS * values_apart), all_sums(threads, PRODUCTS * sums_apart);
+    const Shares all_seen(threads, SEEN * cut.width_seen() * LANES);
+    const Shares all_made(threads, TILE * TILE * cut.length * LANES);
+    const Shares all_transformed(threads, weights.products ? 0 : products_size(at_a_time, PANEL));
     #pragma omp parallel num_threads(threads)
     {
-        const Buffer values = buffer(PRODUCTS * values_apart), sums = buffer(PRODUCTS * sums_apart);
-        const Buffer seen = buffer(SEEN * cut.width_seen() * LANES), made = buffer(TILE * TILE * cut.length * LANES);
-        const Buffer transformed = buffer(weights.products ? 0 : products_size(at_a_time, PANEL));
+        const int me = omp_get_thread_num();
+        float *values = all_values.of(me), *sums = all_sums.of(me), *seen = all_seen.of(me), *made = all_made.of(me);
+        float* transformed = all_transformed.of(me);
         #pragma omp for schedule(dynamic)
         for (int64_t job = 0; job < cut.groups * cut.parts; job++) {
             const int64_t begin = job / cut.parts * cut.together, end = std::min(begin + cut.together, cut.strips);
@@ -218,24 +223,24 @@ static void convolve(const Frames& frames, const Weights& weights, int threads, 
             const int64_t to = std::min(features, from + cut.features_at_a_time);
             if (from >= to) continue;
             for (int64_t strip = begin; strip < end; strip++)
-                take_strip(cut, strip, channels, read, seen.get(),
-                           values.get() + (strip - begin) * cut.length * channels, channels, values_apart);
+                take_strip(cut, strip, channels, read, seen,
+                           values + (strip - begin) * cut.length * channels, channels, values_apart);
             for (int64_t first = from; first < to; first += PANEL) {
                 const int64_t panel = panel_width(features, first);
                 for (int64_t c = 0; c < channels; c += at_a_time) {
                     const int64_t some = std::min(at_a_time, channels - c);
-                    const float* factors = weights.products ? weights.products + first * channels : transformed.get();
+                    const float* factors = weights.products ? weights.products + first * channels : transformed;
                     const int64_t apart = weights.products ? channels * features : some * panel;
                     if (!weights.products)
                         transform_panel<TAPS>(weights.taps + (first * channels + c * panel) * TAPS * TAPS, some, panel,
-                                              transformed.get(), apart);
+                                              transformed, apart);
                     for (int k = 0; k < PRODUCTS; k++)
-                        multiply((end - begin) * cut.length, values.get() + k * values_apart + c, channels,
-                                 factors + k * apart, panel, some, sums.get() + k * sums_apart, panel, c > 0);
+                        multiply((end - begin) * cut.length, values + k * values_apart + c, channels,
+                                 factors + k * apart, panel, some, sums + k * sums_apart, panel, c > 0);
                 }
                 for (int64_t strip = begin; strip < end; strip++)
-                    give_strip(cut, strip, first, panel, sums.get() + (strip - begin) * cut.length * panel, sums_apart,
-                               made.get(), write);
+                    give_strip(cut, strip, first, panel, sums + (strip - begin) * cut.length * panel, sums_apart,
+                               made, write);
             }
         }
     }

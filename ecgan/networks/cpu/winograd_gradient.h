@@ -111,18 +111,18 @@ static void correlate(const Frames& frames, int64_t channels, int64_t features, 
     const int64_t across = (features + features_together - 1) / features_together;
     const int64_t apart = channels_together * features_together + BLOCK, block_size = PRODUCTS * apart;
     const Buffer sums = buffer((rounds > 1 ? down * across : 1) * block_size);  // each block: 36 times, panels of (channels, width)
-
+    const Shares all_seen(threads, SEEN * cut.width_seen() * LANES), all_made(threads, TAPS * TAPS * BLOCK * LANES);
     #pragma omp parallel num_threads(threads)
     {
-        const Buffer seen = buffer(SEEN * cut.width_seen() * LANES), made = buffer(TAPS * TAPS * BLOCK * LANES);
+        float *seen = all_seen.of(omp_get_thread_num()), *made = all_made.of(omp_get_thread_num());
         for (int64_t round = 0; round < rounds; round++) {
             const int64_t first_strip = round * together, strips = std::min(together, cut.strips - first_strip);
             #pragma omp for schedule(dynamic)
             for (int64_t job = 0; job < 2 * strips; job++) {
                 const int64_t strip = first_strip + job / 2, first = job / 2 * cut.length;
-                if (job % 2) take_gradients(cut, strip, features, read_gradient, seen.get(),
+                if (job % 2) take_gradients(cut, strip, features, read_gradient, seen,
                                             gradients.get() + first * y_row, y_row, y_apart);
-                else take_strip(cut, strip, channels, read, seen.get(), seen_values.get() + first * x_row, x_row, x_apart);
+                else take_strip(cut, strip, channels, read, seen, seen_values.get() + first * x_row, x_row, x_apart);
             }
             for (int64_t block = 0; block < down * across; block++) {
                 const int64_t c0 = block / across * channels_together, f0 = block % across * features_together;
@@ -144,8 +144,8 @@ static void correlate(const Frames& frames, int64_t channels, int64_t features, 
                         for (int64_t f = 0; f < some_features; f += LANES) {
                             const int64_t panel = f / PANEL * PANEL, stride = panel_width(some_features, panel);
                             gather_block<TAPS>(of_block + panel * channels_together + c * stride + f - panel, stride,
-                                               apart, made.get());
-                            write(c0 + c, f0 + f, made.get());
+                                               apart, made);
+                            write(c0 + c, f0 + f, made);
                         }
                 }
             }

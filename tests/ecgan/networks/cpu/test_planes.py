@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import ctypes
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -19,14 +18,6 @@ SHAPES = [
     (1, 3, 8, 170, 260),
 ]
 KERNELS = [(3, 1), (4, 2)]
-
-
-@pytest.fixture
-def use_threads() -> Iterator[Callable[[int], None]]:
-    openmp = ctypes.CDLL("libgomp.so.1")
-    before = openmp.omp_get_max_threads()
-    yield openmp.omp_set_num_threads
-    openmp.omp_set_num_threads(before)
 
 
 def numbers(shape: tuple[int, ...], taps: int, padding: int) -> list[np.ndarray]:
@@ -67,6 +58,21 @@ def test_a_convolution_and_its_gradients_are_jittors(shape: tuple[int, ...], tap
             assert np.abs(ours - theirs).max() <= 2e-5 * np.abs(theirs).max()
 
 
+@pytest.mark.parametrize("lanes", [4, 8], ids=["without AVX2", "AVX2"])
+def test_shorter_vectors_give_the_same(lanes: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on processors that have no others."""
+    from ecgan.networks.cpu import code
+    from ecgan.networks.cpu.planes import convolve
+
+    given = numbers((2, 19, 35, 29, 37), 4, 2)
+    wanted = forth_and_back(lambda x, w, b: convolve(x, w, b, 2, 0.2), given)
+    source = code.source
+    monkeypatch.setattr(code, "source", lambda *names: f"#define ECGAN_LANES {lanes}\n{source(*names)}")
+    found = forth_and_back(lambda x, w, b: convolve(x, w, b, 2, 0.2), given)
+    for ours, theirs in zip(found, wanted, strict=True):
+        assert np.linalg.norm(ours - theirs) <= 1e-3 * np.linalg.norm(theirs)
+
+
 @pytest.mark.parametrize("slope", [0.0, 0.2])
 def test_what_a_leaky_relu_behind_it_lets_through(slope: float) -> None:
     from ecgan.networks.cpu.planes import convolve
@@ -93,7 +99,7 @@ def test_bits_do_not_depend_on_the_threads(shape: tuple[int, ...], use_threads: 
         assert all(np.array_equal(a, b) for a, b in zip(of_threads[0], others, strict=True))
 
 
-def test_the_reference_is_jittors_own(use_threads: Callable[[int], None]) -> None:
+def test_the_reference_is_jittors_own() -> None:
     """Of a step as it is worded, forwards and backwards; and in evaluation."""
     import plain_step
 
