@@ -93,8 +93,7 @@ def the_time_limit_costs_nothing(stage: Stage) -> None:
     """SIGUSR2 ahead of the limit: saved, and put back into the queue by ourselves."""
     site = stage.folder / "limited.yaml"
     site.write_text("{partition: short, warn_seconds: 60}\n")
-    # On a busy machine the first step, in which what several ranks need is compiled, takes more than a minute.
-    options = ("--nodes", 2, "--niter", 9999, "--max_steps", 20_000, "--cluster_config", site, "--time", 3)
+    options = ("--nodes", 2, "--niter", 9999, "--max_steps", 5000, "--cluster_config", site, "--time", 2)
     job = stage.train("limited", *options)
     assert job.returncode == 0, job.stderr
     wait_until(lambda: len(stage.attempts("limited")) >= 2, 500)
