@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import csv
+import ctypes
 import importlib
 import io
 import json
@@ -163,6 +164,15 @@ class DataFolder:
 @pytest.fixture
 def data_folder(tmp_path: Path, tiny_checkpoint: Path) -> Callable[[int], DataFolder]:
     return lambda count: DataFolder(tmp_path / "job with a 'quoted' name", count, tiny_checkpoint)
+
+
+@pytest.fixture
+def use_threads() -> Iterator[Callable[[int], None]]:
+    """Of OpenMP, from then on, until the test ends."""
+    openmp = ctypes.CDLL("libgomp.so.1")
+    before = openmp.omp_get_max_threads()
+    yield openmp.omp_set_num_threads
+    openmp.omp_set_num_threads(before)
 
 
 @pytest.fixture
