@@ -12,7 +12,7 @@ import re
 import secrets
 import shutil
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import accumulate
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
@@ -262,3 +262,11 @@ def exclusive_lock(path: Path, field: str, on_wait: Callable[[], None] | None = 
                 on_wait()
             lock(file.fileno(), fcntl.LOCK_EX, path, field)
         yield
+
+
+def digest_of_all(files: Iterable[Path], root: Path) -> str:
+    """Twelve digits of the contents of files below `root` and of their names there, in whatever order they come."""
+    digest = hashlib.sha256()
+    for file in sorted(files):
+        digest.update(str(file.relative_to(root)).encode() + b"\0" + file.read_bytes())
+    return digest.hexdigest()[:12]

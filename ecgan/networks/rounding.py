@@ -26,8 +26,8 @@ _MATMUL = """
 
 _CONVOLUTION = """
     const int64_t stride = data["stride"], padding = data["padding"];
-    ecgan::convolve_planes({in0_shape0, in0_shape1, in0_shape2, in0_shape3, in1_shape0, in1_shape2, stride, padding,
-                            padding, false}, in0_p, in1_p, out0_p);
+    ecgan::convolve_by_onednn({in0_shape0, in0_shape1, in0_shape2, in0_shape3, in1_shape0, in1_shape2, stride, padding,
+                              padding, false}, in0_p, in1_p, out0_p);
 """
 
 

@@ -5,14 +5,13 @@ Jittor puts the variable `cc_flags` before its own folders of headers; a header 
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 import shutil
 from functools import cache
 from pathlib import Path
 
-from ecgan.files import make_folder_once
+from ecgan.files import digest_of_all, make_folder_once
 from ecgan.runtime import cuda
 from ecgan.runtime.cache import cache_dir
 from ecgan.runtime.devices import Device
@@ -91,7 +90,4 @@ def _version(compiler: str) -> int:
 
 
 def _folder() -> Path:
-    digest = hashlib.sha256()
-    for file in sorted(SOURCES.rglob("*.h")):
-        digest.update(str(file.relative_to(SOURCES)).encode() + b"\0" + file.read_bytes())
-    return cache_dir() / f"{_NAME}{digest.hexdigest()[:12]}"
+    return cache_dir() / f"{_NAME}{digest_of_all(SOURCES.rglob('*.h'), SOURCES)}"

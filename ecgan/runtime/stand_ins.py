@@ -43,7 +43,10 @@ esac
 def python(home: Path) -> Path:
     """A stand-in for Python with which Jittor compiles operators. Raises OSError if it can't be written."""
     os.environ[_PYTHON] = sys.executable
-    return _script(home / "python", _FOR_PYTHON.format(home=shlex.quote(str(home)), variable=_PYTHON))
+    # Not `home / "python"`: versions before this one have a script there that finds its Python without the variable.
+    folder = home / "stand-ins"
+    folder.mkdir(exist_ok=True)
+    return _script(folder / "python", _FOR_PYTHON.format(home=shlex.quote(str(home)), variable=_PYTHON))
 
 
 def mpicc(home: Path) -> tuple[Path | None, tuple[Path, ...]]:

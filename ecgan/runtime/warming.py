@@ -10,10 +10,13 @@ from __future__ import annotations
 import dataclasses
 import json
 import sys
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 from ecgan.config import ModelConfig, Spade
 from ecgan.data.images import Size
+from ecgan.files import digest_of_all
 from ecgan.runtime.cache import log_dir
 from ecgan.runtime.compiling import run_compiling
 from ecgan.runtime.devices import Device
@@ -69,4 +72,12 @@ def _warm(work: str, asked: dict[str, Any], device: Device, what: str | None = N
     key = json.dumps(asked, sort_keys=True)
     command = [sys.executable, "-m", "ecgan.runtime.grey", work, device, key]
     title = f"compiling the operators for {what} (a minute or two, once)"
-    once(f"{what} {key}", device, lambda: run_compiling(command, title, log_dir() / f"{what}-{device}.log"))
+    once(f"{what} {key} {_sources()}", device, lambda: run_compiling(command, title, log_dir() / f"{what}-{device}.log"))
+
+
+@cache
+def _sources() -> str:
+    """A digest of the networks, and of what trains them: another version of them may have other operators."""
+    package = Path(__file__).parents[1]
+    files = (file for folder in ("networks", "training", "scoring") for file in (package / folder).rglob("*.*"))
+    return digest_of_all((file for file in files if file.suffix in (".py", ".h")), package)

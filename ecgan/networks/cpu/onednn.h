@@ -175,7 +175,7 @@ static void rearrange(const dnnl_memory_desc_t& from, const void* data, const dn
 }
 
 //: Of float32 in planes: x (images, channels, height, width), weights (features, channels, side, side).
-static void convolve_planes(const Shape& of, const float* x, const float* weights, float* y) {
+static void convolve_by_onednn(const Shape& of, const float* x, const float* weights, float* y) {
     const Convolution& made = convolution(of, omp_get_max_threads());
     const Threads counted(made.plan.threads);
     const auto planes = [](int64_t a, int64_t b, int64_t c, int64_t d) {

@@ -21,7 +21,7 @@ def padded(channels: int) -> int:
 
 
 class Kernel:
-    """Weights of a 3x3 convolution, and what Winograd's way makes of them."""
+    """Weights of a 3x3 convolution: `taps`, or what Winograd's way makes of them, `products`, in their place."""
 
     #: What has `ecgan::Weights` and `ecgan::convolve` for them.
     header = "winograd"
@@ -50,7 +50,7 @@ class Kernel:
         code = 'ecgan::transform_all(data["channels"], data["features"], in0_p, out0_p);'
         size = 36 * self.channels * self.features
         sizes = {"channels": self.channels, "features": self.features}
-        return taps, kept(operator([size], [taps], code, "winograd", **sizes))
+        return nothing(1), kept(operator([size], [taps], code, "winograd", **sizes))
 
 
 class RoundedKernel(Kernel):

@@ -1,4 +1,4 @@
-// 3x3 convolution, stride 1, padding 1, after Lavin and Gray, "Fast Algorithms for Convolutional Neural Networks"
+// Convolution of stride 1 with 3x3 or 4x4 taps, after Lavin and Gray, "Fast Algorithms for Convolutional Neural Networks"
 // (2016): F(4x4, 3x3) makes a tile of 4x4 results from 6x6 values with 36 products a channel instead of 144.
 //
 // Each thread takes a group of tiles from reading to writing, so that what lies between stays in its cache. How a map is
@@ -35,41 +35,40 @@ static inline void transform_in(const vec* d, vec* t, int step) {
     t[5 * step] = d1 - BOTH2 * d3 + d[5 * step];
 }
 
-//: A^T m: six values in, `step` apart, TILE out, `to` apart.
-template <int TILE>
-static inline void transform_out(const vec* m, int step, vec* y, int to) {
-    const vec near = m[step] + m[2 * step], across = m[step] - m[2 * step];
-    const vec far = m[3 * step] + m[4 * step], apart = m[3 * step] - m[4 * step];
-    y[0] = m[0] + near + far;
-    y[to] = NEAR * across + FAR * apart;
-    y[2 * to] = NEAR2 * near + FAR2 * far;
-    if (TILE > 3) y[3 * to] = NEAR2 * NEAR * across + FAR2 * FAR * apart;
-    if (TILE > 4) y[4 * to] = NEAR2 * NEAR2 * near + FAR2 * FAR2 * far;
-    y[(TILE - 1) * to] += m[5 * step];
-}
-
 //: What numbers at the points are divided by: the products of their distances to the other points.
 constexpr float OVER_NEAR = .5f / (NEAR2 * (NEAR2 - FAR2)), OVER_FAR = .5f / (FAR2 * (FAR2 - NEAR2));
 
-//: G g: TAPS weights in, `step` apart, six out, `to` apart.
-template <int TAPS>
-static inline void transform_weights(const vec* g, int step, vec* u, int to) {
-    vec even = OVER_NEAR * g[0], odd = OVER_NEAR * NEAR * g[step];
-    vec even_far = OVER_FAR * g[0], odd_far = OVER_FAR * FAR * g[step];
-    if (TAPS > 2) {
-        even += OVER_NEAR * NEAR2 * g[2 * step];
-        even_far += OVER_FAR * FAR2 * g[2 * step];
+//: A polynomial's COUNT coefficients in, `step` apart, its values at the six points out, `to` apart; at those that are
+//: near or far times so much. G g with OVER_NEAR and OVER_FAR, A y without.
+template <int COUNT>
+static inline void at_points(const vec* c, int step, vec* v, int to, float over_near = 1, float over_far = 1) {
+    static_assert(COUNT == 3 || COUNT == 4, "as many as taps, or results of a tile");
+    const vec even = over_near * c[0] + over_near * NEAR2 * c[2 * step];
+    const vec even_far = over_far * c[0] + over_far * FAR2 * c[2 * step];
+    vec odd = over_near * NEAR * c[step], odd_far = over_far * FAR * c[step];
+    if (COUNT > 3) {
+        odd += over_near * NEAR2 * NEAR * c[3 * step];
+        odd_far += over_far * FAR2 * FAR * c[3 * step];
     }
-    if (TAPS > 3) {
-        odd += OVER_NEAR * NEAR2 * NEAR * g[3 * step];
-        odd_far += OVER_FAR * FAR2 * FAR * g[3 * step];
-    }
-    u[0] = g[0];
-    u[to] = even + odd;
-    u[2 * to] = even - odd;
-    u[3 * to] = even_far + odd_far;
-    u[4 * to] = even_far - odd_far;
-    u[5 * to] = g[(TAPS - 1) * step];
+    v[0] = c[0];
+    v[to] = even + odd;
+    v[2 * to] = even - odd;
+    v[3 * to] = even_far + odd_far;
+    v[4 * to] = even_far - odd_far;
+    v[5 * to] = c[(COUNT - 1) * step];
+}
+
+//: The transpose of `at_points`: six in, COUNT out. A^T m without the two factors, G^T u with them.
+template <int COUNT>
+static inline void from_points(const vec* v, int step, vec* c, int to, float over_near = 1, float over_far = 1) {
+    static_assert(COUNT == 3 || COUNT == 4, "as many as taps, or results of a tile");
+    const vec near = over_near * (v[step] + v[2 * step]), across = over_near * (v[step] - v[2 * step]);
+    const vec far = over_far * (v[3 * step] + v[4 * step]), apart = over_far * (v[3 * step] - v[4 * step]);
+    c[0] = v[0] + near + far;
+    c[to] = NEAR * across + FAR * apart;
+    c[2 * to] = NEAR2 * near + FAR2 * far;
+    if (COUNT > 3) c[3 * to] = NEAR2 * NEAR * across + FAR2 * FAR * apart;
+    c[(COUNT - 1) * to] += v[5 * step];
 }
 
 //: Weights of a convolution from `channels` to `features`, both multiples of BLOCK, filled up with zeros.
@@ -89,9 +88,9 @@ static inline void transform_panel(const float* taps, int64_t channels, int64_t 
         for (int64_t f = 0; f < width; f += LANES) {
             vec g[TAPS * TAPS], half[SEEN * TAPS], u[SEEN];
             for (int i = 0; i < TAPS * TAPS; i++) g[i] = load(taps + (c * TAPS * TAPS + i) * width + f);
-            for (int j = 0; j < TAPS; j++) transform_weights<TAPS>(g + j, TAPS, half + j, TAPS);
+            for (int j = 0; j < TAPS; j++) at_points<TAPS>(g + j, TAPS, half + j, TAPS, OVER_NEAR, OVER_FAR);
             for (int i = 0; i < SEEN; i++) {
-                transform_weights<TAPS>(half + TAPS * i, 1, u, 1);
+                at_points<TAPS>(half + TAPS * i, 1, u, 1, OVER_NEAR, OVER_FAR);
                 for (int j = 0; j < SEEN; j++) save(products + (SEEN * i + j) * apart + c * width + f, u[j]);
             }
         }
@@ -185,10 +184,10 @@ static void give_strip(const Cut<TAPS>& cut, int64_t strip, int64_t first, int64
             vec m[SEEN], half[TILE * SEEN], y[TILE];
             for (int j = 0; j < SEEN; j++) {
                 for (int i = 0; i < SEEN; i++) m[i] = load(sums + (SEEN * i + j) * apart + t * width + f);
-                transform_out<TILE>(m, 1, half + j, SEEN);
+                from_points<TILE>(m, 1, half + j, SEEN);
             }
             for (int i = 0; i < TILE; i++) {
-                transform_out<TILE>(half + SEEN * i, 1, y, 1);
+                from_points<TILE>(half + SEEN * i, 1, y, 1);
                 for (int j = 0; j < TILE; j++) save(made + ((i * cut.length + t) * TILE + j) * LANES, y[j]);
             }
         }

@@ -15,39 +15,6 @@ constexpr int64_t CHANNELS_TOGETHER = 128, FEATURES_TOGETHER = 256;
 //: Tiles over which is summed in registers.
 constexpr int64_t TILES_TOGETHER = 128;
 
-//: A y: TILE gradients in, `step` apart, six out, `to` apart.
-template <int TILE>
-static inline void spread(const vec* y, int step, vec* m, int to) {
-    vec even = y[0] + NEAR2 * y[2 * step], odd = NEAR * y[step];
-    vec even_far = y[0] + FAR2 * y[2 * step], odd_far = FAR * y[step];
-    if (TILE > 3) {
-        odd += NEAR2 * NEAR * y[3 * step];
-        odd_far += FAR2 * FAR * y[3 * step];
-    }
-    if (TILE > 4) {
-        even += NEAR2 * NEAR2 * y[4 * step];
-        even_far += FAR2 * FAR2 * y[4 * step];
-    }
-    m[0] = y[0];
-    m[to] = even + odd;
-    m[2 * to] = even - odd;
-    m[3 * to] = even_far + odd_far;
-    m[4 * to] = even_far - odd_far;
-    m[5 * to] = y[(TILE - 1) * step];
-}
-
-//: G^T u: six sums in, `step` apart, TAPS out, `to` apart.
-template <int TAPS>
-static inline void gather(const vec* u, int step, vec* g, int to) {
-    const vec near = OVER_NEAR * (u[step] + u[2 * step]), across = OVER_NEAR * NEAR * (u[step] - u[2 * step]);
-    const vec far = OVER_FAR * (u[3 * step] + u[4 * step]), apart = OVER_FAR * FAR * (u[3 * step] - u[4 * step]);
-    g[0] = u[0] + near + far;
-    g[to] = across + apart;
-    if (TAPS > 2) g[2 * to] = NEAR2 * near + FAR2 * far;
-    if (TAPS > 3) g[3 * to] = NEAR2 * across + FAR2 * apart;
-    g[(TAPS - 1) * to] += u[5 * step];
-}
-
 //: Gradients of a strip -> 36 times (tiles, row_length), `apart` from each other. Outside the frame all is zero.
 template <int TAPS, class Read>
 static void take_gradients(const Cut<TAPS>& cut, int64_t strip, int64_t features, const Read& read, float* seen,
@@ -66,9 +33,9 @@ static void take_gradients(const Cut<TAPS>& cut, int64_t strip, int64_t features
             vec y[TILE * TILE], half[SEEN * TILE], row[SEEN];
             for (int i = 0; i < TILE; i++)
                 for (int j = 0; j < TILE; j++) y[TILE * i + j] = load(seen + (i * wide + TILE * t + j) * LANES);
-            for (int j = 0; j < TILE; j++) spread<TILE>(y + j, TILE, half + j, TILE);
+            for (int j = 0; j < TILE; j++) at_points<TILE>(y + j, TILE, half + j, TILE);
             for (int i = 0; i < SEEN; i++) {
-                spread<TILE>(half + TILE * i, 1, row, 1);
+                at_points<TILE>(half + TILE * i, 1, row, 1);
                 for (int j = 0; j < SEEN; j++) save(values + (SEEN * i + j) * apart + t * row_length + f, row[j]);
             }
         }
@@ -82,10 +49,10 @@ static inline void gather_block(const float* sums, int64_t stride, int64_t apart
         vec u[SEEN], half[TAPS * SEEN], g[TAPS];
         for (int j = 0; j < SEEN; j++) {
             for (int i = 0; i < SEEN; i++) u[i] = load(sums + (SEEN * i + j) * apart + c * stride);
-            gather<TAPS>(u, 1, half + j, SEEN);
+            from_points<TAPS>(u, 1, half + j, SEEN, OVER_NEAR, OVER_FAR);
         }
         for (int i = 0; i < TAPS; i++) {
-            gather<TAPS>(half + SEEN * i, 1, g, 1);
+            from_points<TAPS>(half + SEEN * i, 1, g, 1, OVER_NEAR, OVER_FAR);
             for (int j = 0; j < TAPS; j++) save(made + (c * TAPS * TAPS + TAPS * i + j) * LANES, g[j]);
         }
     }

@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 from made_up_cuda import cudnn, driver, nvcc, toolkit
 
+from ecgan.errors import MachineError
+from ecgan.runtime import copied, starting
 from ecgan.runtime.cache import cache_dir
 
 pytestmark = pytest.mark.process
@@ -110,3 +112,26 @@ def test_device_in_use_is_printed() -> None:
     assert (done.returncode, done.stdout) == (0, "cpu\n"), done.stderr
     done = subprocess.run([*command, "tpu"], capture_output=True, text=True, timeout=600)
     assert (done.returncode, done.stdout) == (1, "") and "'tpu'" in done.stderr
+
+
+def test_jittor_comes_from_its_copy_where_no_variable_names_the_cache(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """HOME, which the cache then lies in, is another one during the import."""
+    for name in ("ECGAN_CACHE", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("JITTOR_HOME", str(tmp_path / "jittor's"))
+    expected = copied.folder()
+    assert expected.is_relative_to(tmp_path)
+    seen = []
+
+    def just_before_the_import() -> None:
+        seen.append((os.environ["HOME"], sys.path[0]))
+        raise RuntimeError("seen enough")
+
+    monkeypatch.setattr(starting, "older_python", just_before_the_import)
+    with pytest.raises(MachineError, match="seen enough"):
+        starting._import_jittor("cpu", (), parallel_compiler=True)
+    assert seen == [(str(tmp_path / "jittor's"), str(expected))]
+    assert os.environ["HOME"] == str(tmp_path) and str(expected) not in sys.path

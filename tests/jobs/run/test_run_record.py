@@ -42,7 +42,8 @@ def test_what_is_not_told_stays(run: RunDir) -> None:
 def test_what_is_forgotten_is_gone(run: RunDir) -> None:
     record.begin(run, TRAINING, State.RUNNING, done=3, warning="no room", hosts=("n1", "n2"))
     record.update(run, warning=None)
-    assert record.read(run) == record.update(run) and record.read(run).warning is None
+    told = record.update(run)
+    assert record.read(run) == told and told.warning is None
     assert record.read(run).hosts == ("n1", "n2")
     record.begin(run, TRAINING, State.STARTING)
     told = record.read(run)
