@@ -59,6 +59,11 @@ def _is_of_mpi(variable: str) -> bool:
     return variable.startswith(mpi.OF_RANKS)
 
 
+def onednn_headers() -> Path:
+    """The same folder for all environments, once it is prepared."""
+    return Path(os.environ["JITTOR_HOME"]) / _ONEDNN_FOLDER / "include"
+
+
 def _link_onednn(home: Path) -> Path:
     """Links oneDNN to where Jittor looks for it; returns its library."""
     found = find_onednn()

@@ -72,7 +72,8 @@ def _warm(work: str, asked: dict[str, Any], device: Device, what: str | None = N
     key = json.dumps(asked, sort_keys=True)
     command = [sys.executable, "-m", "ecgan.runtime.grey", work, device, key]
     title = f"compiling the operators for {what} (a minute or two, once)"
-    once(f"{what} {key} {_sources()}", device, lambda: run_compiling(command, title, log_dir() / f"{what}-{device}.log"))
+    log = log_dir() / f"{what}-{device}.log"
+    once(f"{what} {key} {_sources()}", device, lambda: run_compiling(command, title, log))
 
 
 @cache

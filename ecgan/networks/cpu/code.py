@@ -7,7 +7,7 @@ from functools import cache
 from pathlib import Path
 
 from ecgan.runtime import jt
-from ecgan.runtime.toolchain import find_onednn
+from ecgan.runtime.environment import onednn_headers
 
 _FOLDER = Path(__file__).parent
 _OWN = re.compile(r'^#include "(\w+)\.h"\n', re.MULTILINE)
@@ -37,9 +37,7 @@ def operator(shape: list[int], inputs: list[jt.Var], code: str, *headers: str, *
     header = "#include <omp.h>\n" + source(*headers)
     made = jt.code(shape, "float32", inputs, cpu_header=header, cpu_src=code, data=numbers)
     if _ONEDNN in header:
-        found = find_onednn()
-        assert found is not None, "Jittor has started, so oneDNN is there"
-        made.compile_options = {f'FLAGS: -I"{found[0]}" ': 1}
+        made.compile_options = {f'FLAGS: -I"{onednn_headers()}" ': 1}
     return made
 
 
