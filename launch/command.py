@@ -21,7 +21,7 @@ from ecgan import logs
 from ecgan.errors import UserError, told
 from jobs.given import insist_on_path, insist_on_usable
 from jobs.options import in_words
-from jobs.yaml_files import LONGEST, read_options, read_yaml
+from jobs.yaml_files import LONGEST, found, read_options, read_yaml
 from launch import early
 from slurm.processes import ends, inherited, resources
 
@@ -113,10 +113,11 @@ class _ConfigFile(ActionConfigFile):
     def __call__(self, parser: Any, cfg: Any, values: Any, option_string: str | None = None) -> None:
         insist_on_path(values, "config")
         options = {action.dest for action in parser._actions} - {"config", "print_config", "help"}
-        found = read_options(Path(values).expanduser(), "config", options)
-        if not found:
+        path = Path(values).expanduser()
+        given = read_options(path, "config", options)
+        if not given:
             raise UserError("no options in it", field="config", value=values)
-        for name, value in found.items():  # what the library does not look at
+        for name, value in given.items():  # what the library does not look at
             if name in parser.flags and not isinstance(value, bool | None):
                 raise UserError(f"{name} is {value!r}; it must be true or false", field="config", value=values)
             if name in parser.lists and (value == [] or not isinstance(value, list | None)):
@@ -124,7 +125,7 @@ class _ConfigFile(ActionConfigFile):
                     f"{name} is {value!r}; it must be a list with something in it", field="config", value=values
                 )
         parser.file = values
-        super().__call__(parser, cfg, values, option_string)  # type: ignore[no-untyped-call]
+        super().__call__(parser, cfg, str(found(path)), option_string)  # type: ignore[no-untyped-call]
         parser.file = None
 
 

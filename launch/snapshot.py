@@ -7,12 +7,17 @@ import shutil
 import sys
 from pathlib import Path
 
+import ecgan
+import jobs
+import launch
+import slurm
 from ecgan.errors import UserError
 from ecgan.files import TEMPORARY_SUFFIX
 from jobs.run.folder import RunDir
 from launch.cluster_options import ClusterOptions
 
-_PACKAGES = ("ecgan", "jobs", "slurm", "launch")
+#: Where each of the project's packages lies: in one folder in a checkout, not so where it is installed.
+_PACKAGES = [Path(str(package.__file__)).parent for package in (ecgan, jobs, slurm, launch)]
 
 
 def take(run: RunDir, options: ClusterOptions) -> None:
@@ -25,10 +30,9 @@ def take(run: RunDir, options: ClusterOptions) -> None:
         return
     new = run.path / f".code{TEMPORARY_SUFFIX}"
     shutil.rmtree(new, ignore_errors=True)
-    root = Path(__file__).resolve().parent.parent
     try:
         for package in _PACKAGES:
-            shutil.copytree(root / package, new / package, ignore=shutil.ignore_patterns("__pycache__", ".*"))
+            shutil.copytree(package, new / package.name, ignore=shutil.ignore_patterns("__pycache__", ".*"))
         shutil.rmtree(run.code, ignore_errors=True)
         new.rename(run.code)
     except shutil.Error as error:  # of every file that could not be copied
