@@ -39,7 +39,7 @@ SIZE = (256, 192)
 
 
 def main() -> int:
-    argparse.ArgumentParser(description="Shows the whole way on a small set that it draws itself, in demo/.").parse_args()
+    argparse.ArgumentParser(description="Shows the whole way on a small set that it draws itself.").parse_args()
     train, test, run_dir = FOLDER / "data/train", FOLDER / "data/test", FOLDER / "run"
     if not test.exists():
         print(f"drawing {PAIRS} landscapes to learn from, and {PICTURES} masks")

@@ -58,7 +58,7 @@ def pack(settings: PackSettings) -> Archive:
         )
     if manifest is None:
         raise UserError(
-            f"--results {results} holds no {MANIFEST}: it is no folder that {named('generate')} finished; generate first"
+            f"--results {results} holds no {MANIFEST}: no folder that {named('generate')} finished; generate first"
         )
     pictures = _verified(results, manifest)
     clear_leftovers(output.parent)

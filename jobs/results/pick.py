@@ -43,9 +43,7 @@ class PickSettings:
     results: str = option("results", f"folder of pictures, which {named('score')} has scored", path=True)
     input_path: str = option("data/test", "test set: folder with label_to_img.json and the masks' folder", path=True)
     img_path: str = option("data/train/imgs", "folder of the reference photos", path=True)
-    score: str | None = option(
-        None, f"folder with images.csv of {named('score')}; by default RESULTS.score", path=True
-    )
+    score: str | None = option(None, f"folder with images.csv of {named('score')}; by default RESULTS.score", path=True)
     count: int = option(3, "how many pictures", at_least(1))
     variety: float = option(0.5, "0: the best scores alone; towards 1: the less alike the better", SHARE)
     label_nc: int = option(29, "classes of the masks", CLASSES)

@@ -38,10 +38,7 @@ _TOLERANCE = 5e-3
 #: Seconds for a convolution, compilation of its operators included.
 _PATIENCE = 300
 
-_HOW = (
-    "needed with a GPU only: a CUDA toolkit (11, 12 or 13) with cuDNN, or NVIDIA's wheels: "
-    f"{INSTALL_GPU}"
-)
+_HOW = f"needed with a GPU only: a CUDA toolkit (11, 12 or 13) with cuDNN, or NVIDIA's wheels: {INSTALL_GPU}"
 #: A convolution on the GPU in a process of its own.
 _COMPUTE = [sys.executable, "-m", "ecgan.runtime.child", "compare", "cuda"]
 
