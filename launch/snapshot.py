@@ -8,16 +8,13 @@ import sys
 from pathlib import Path
 
 import ecgan
-import jobs
-import launch
-import slurm
 from ecgan.errors import UserError
 from ecgan.files import TEMPORARY_SUFFIX
 from jobs.run.folder import RunDir
 from launch.cluster_options import ClusterOptions
 
-#: Where each of the project's packages lies: in one folder in a checkout, not so where it is installed.
-_PACKAGES = [Path(str(package.__file__)).parent for package in (ecgan, jobs, slurm, launch)]
+#: The project's packages. Only in a checkout is `ecgan` in the same folder as the others.
+_PACKAGES = [Path(ecgan.__file__).parent, *(Path(__file__).parents[1] / name for name in ("jobs", "slurm", "launch"))]
 
 
 def take(run: RunDir, options: ClusterOptions) -> None:
