@@ -157,9 +157,9 @@ def test_training_where_it_is_installed(
     """By ranks that have no copy of the code, and with a configuration of the project's."""
     data = train_folder(5)
     words = ["--config", "configs/recommended.yaml", "--ema_decay", 0, "--cluster", "local", "--ranks", 2]
-    done = installed.run("train", *words, "--no_snapshot", *options(data.command()), cwd=tmp_path)
+    done = installed.run("train", *words, "--no_snapshot", *options(data.command("--max_steps", 3)), cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    assert len(data.metrics()) == 6 and "save_every_epochs: 1\n" in (data.path / "run/config.yaml").read_text()
+    assert len(data.metrics()) == 3 and "save_every_epochs: 1\n" in (data.path / "run/config.yaml").read_text()
     assert f"ecgan-generate --checkpoint {data.path / 'run'}" in done.stdout
 
 
