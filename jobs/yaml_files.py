@@ -18,8 +18,6 @@ from ecgan.files import DEEPEST, read_text
 _MOST, _MOST_VALUES = 1 << 20, 10_000
 #: Characters of the longest value, as of the longest path. Longer ones crash libyaml, which looks for numbers in them.
 LONGEST = 4096
-#: Where the project's own configs/ is: beside this package, in a checkout and installed.
-_PROJECT = Path(__file__).parent.parent
 
 
 class _Loader(yaml.SafeLoader):
@@ -79,19 +77,13 @@ def read_yaml(text: str) -> Any:
     return yaml.load(text, _Loader)
 
 
-def found(path: Path) -> Path:
-    """`path`, or the project's own file that is called so, as configs/recommended.yaml, where there is no such file."""
-    own = _PROJECT / path
-    return own if path.parts[:1] == ("configs",) and not path.exists() and own.is_file() else path
-
-
 def read_options(path: Path, field: str, names: Collection[str]) -> dict[str, Any]:
-    """The options in the file that `path`, given as the setting `field`, names; empty if it holds none.
+    """The options in the file `path`, which was given as the setting `field`; empty if it holds none.
 
     Raises UserError that names the file: it can't be read, is no YAML, or has keys that are none of `names`.
     """
     try:
-        values = read_yaml(read_text(found(path), _MOST))
+        values = read_yaml(read_text(path, _MOST))
     except OSError as error:
         raise UserError(reason(error), field=field, value=path) from None
     except ComposerError as error:  # well formed, but none of ours

@@ -21,8 +21,9 @@ from ecgan import logs
 from ecgan.errors import UserError, told
 from jobs.given import insist_on_path, insist_on_usable
 from jobs.options import in_words
-from jobs.yaml_files import LONGEST, found, read_options, read_yaml
+from jobs.yaml_files import LONGEST, read_options, read_yaml
 from launch import early
+from launch.own_files import found
 from slurm.processes import ends, inherited, resources
 
 set_loader("yaml", read_yaml, (yaml.YAMLError,))  # --config as all our files
@@ -113,7 +114,7 @@ class _ConfigFile(ActionConfigFile):
     def __call__(self, parser: Any, cfg: Any, values: Any, option_string: str | None = None) -> None:
         insist_on_path(values, "config")
         options = {action.dest for action in parser._actions} - {"config", "print_config", "help"}
-        path = Path(values).expanduser()
+        path = found(Path(values).expanduser(), "config")
         given = read_options(path, "config", options)
         if not given:
             raise UserError("no options in it", field="config", value=values)
@@ -125,7 +126,7 @@ class _ConfigFile(ActionConfigFile):
                     f"{name} is {value!r}; it must be a list with something in it", field="config", value=values
                 )
         parser.file = values
-        super().__call__(parser, cfg, str(found(path)), option_string)  # type: ignore[no-untyped-call]
+        super().__call__(parser, cfg, str(path), option_string)  # type: ignore[no-untyped-call]
         parser.file = None
 
 

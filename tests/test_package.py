@@ -159,6 +159,7 @@ def test_training_where_it_is_installed(
     words = ["--config", "configs/recommended.yaml", "--ema_decay", 0, "--cluster", "local", "--ranks", 2]
     done = installed.run("train", *words, "--no_snapshot", *options(data.command("--max_steps", 3)), cwd=tmp_path)
     assert done.returncode == 0, done.stderr
+    assert "--config configs/recommended.yaml is the project's own" in done.stderr
     assert len(data.metrics()) == 3 and "save_every_epochs: 1\n" in (data.path / "run/config.yaml").read_text()
     assert f"ecgan-generate --checkpoint {data.path / 'run'}" in done.stdout
 
