@@ -11,6 +11,7 @@ from typing import Any
 from ecgan.data.images import Size
 from ecgan.errors import MachineError, UserError
 from jobs.bounds import Bounds
+from jobs.commands import called
 
 #: Pixels of the longest side that libjpeg writes, and of a picture: below where Pillow takes one for an attack.
 _LONGEST, _MOST_PIXELS = 65_500, 1 << 26
@@ -34,7 +35,7 @@ def option(
 
 def in_words(error: UserError) -> str:
     """What a person is told who has a command line: settings as the options that they are there."""
-    doctor = "; `python launch/doctor.py` may tell more" if isinstance(error, MachineError) else ""
+    doctor = f"; `{called('doctor')}` may tell more" if isinstance(error, MachineError) else ""
     return error.message(_as_option) + doctor
 
 

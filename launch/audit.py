@@ -16,6 +16,7 @@ try:
 
     early.begin(__name__)
     from jobs.audit import EXCLUDE, SUMMARY, Audit, AuditSettings, audit, summary, write
+    from jobs.commands import program
     from launch.command import DONE, parse, run
 except ModuleNotFoundError as missing:
     runpy.run_path(str(Path(__file__).with_name("missing.py")))["exit_if_not_installed"](missing)
@@ -38,14 +39,20 @@ def main() -> int:
 
 def training(result: Audit, settings: AuditSettings, exclude: Path) -> list[str]:
     """The command that trains on what is left, here and with this Python."""
-    python = "python" if shutil.which("python") == sys.executable else sys.executable
-    words = [python, str(Path(sys.argv[0]).with_name("train.py")), "--input_path", settings.input_path]
-    words += ["--exclude_list", str(exclude)]
+    words = [*_train(), "--input_path", settings.input_path, "--exclude_list", str(exclude)]
     if settings.label_nc != AuditSettings.label_nc:
         words += ["--label_nc", str(settings.label_nc)]
     if settings.contain_dontcare_label:
         words.append("--contain_dontcare_label")
     return words + (["--on_bad_input", "skip"] if result.has_strays else [])
+
+
+def _train() -> list[str]:
+    if script := program("train"):
+        found = shutil.which(script.name)
+        return [script.name if found and Path(found).resolve() == script else str(script)]
+    python = "python" if shutil.which("python") == sys.executable else sys.executable
+    return [python, str(Path(sys.argv[0]).with_name("train.py"))]
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from typing import Any, ClassVar, Protocol
 from ecgan.errors import UserError
 from jobs.options import option
 from jobs.run.submission import JobKind
+from launch.own_files import found
 from slurm.scheduler import Cluster, Scheduler
 from slurm.schedulers import SCHEDULERS
 
@@ -77,7 +78,8 @@ def cluster_for(settings: Settings, options: ClusterOptions, kind: JobKind) -> t
         taken = _taken(scheduler.options, kind)
         given = {name: value for name, value in options.given.items() if name in taken}
         file = options.cluster_config
-        cluster = scheduler.cluster(Path(file).expanduser() if file else None, given)
+        path = found(Path(file).expanduser(), "cluster_config") if file else None
+        cluster = scheduler.cluster(path, given)
         foreign = [name for name in options.given if name not in taken and name not in others]
         asked: type = type(settings)
         here = [each.name for each in fields(asked) if "here" in each.metadata]

@@ -23,6 +23,7 @@ from jobs.given import insist_on_path, insist_on_usable
 from jobs.options import in_words
 from jobs.yaml_files import LONGEST, read_options, read_yaml
 from launch import early
+from launch.own_files import found
 from slurm.processes import ends, inherited, resources
 
 set_loader("yaml", read_yaml, (yaml.YAMLError,))  # --config as all our files
@@ -113,10 +114,11 @@ class _ConfigFile(ActionConfigFile):
     def __call__(self, parser: Any, cfg: Any, values: Any, option_string: str | None = None) -> None:
         insist_on_path(values, "config")
         options = {action.dest for action in parser._actions} - {"config", "print_config", "help"}
-        found = read_options(Path(values).expanduser(), "config", options)
-        if not found:
+        path = found(Path(values).expanduser(), "config")
+        given = read_options(path, "config", options)
+        if not given:
             raise UserError("no options in it", field="config", value=values)
-        for name, value in found.items():  # what the library does not look at
+        for name, value in given.items():  # what the library does not look at
             if name in parser.flags and not isinstance(value, bool | None):
                 raise UserError(f"{name} is {value!r}; it must be true or false", field="config", value=values)
             if name in parser.lists and (value == [] or not isinstance(value, list | None)):
@@ -124,7 +126,7 @@ class _ConfigFile(ActionConfigFile):
                     f"{name} is {value!r}; it must be a list with something in it", field="config", value=values
                 )
         parser.file = values
-        super().__call__(parser, cfg, values, option_string)  # type: ignore[no-untyped-call]
+        super().__call__(parser, cfg, str(path), option_string)  # type: ignore[no-untyped-call]
         parser.file = None
 
 

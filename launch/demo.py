@@ -7,6 +7,7 @@ all in demo/, in the current folder.
 
 from __future__ import annotations
 
+import argparse
 import runpy
 import shlex
 import subprocess
@@ -25,6 +26,7 @@ try:
     from ecgan.data.testset import find_test_set
     from ecgan.drawn import write_test_set, write_training_set
     from ecgan.palette import colourise
+    from jobs.commands import program
     from launch.command import DONE, run
 except ModuleNotFoundError as missing:
     runpy.run_path(str(Path(__file__).with_name("missing.py")))["exit_if_not_installed"](missing)
@@ -37,6 +39,7 @@ SIZE = (256, 192)
 
 
 def main() -> int:
+    argparse.ArgumentParser(description="Shows the whole way on a small set that it draws itself.").parse_args()
     train, test, run_dir = FOLDER / "data/train", FOLDER / "data/test", FOLDER / "run"
     if not test.exists():
         print(f"drawing {PAIRS} landscapes to learn from, and {PICTURES} masks")
@@ -65,9 +68,11 @@ def main() -> int:
 
 
 def _call(name: str, *options: object) -> None:
-    command = [str(word) for word in (ROOT / "launch" / f"{name}.py", *options)]
-    print("$ python", shlex.join(command), flush=True)
-    status = subprocess.run([sys.executable, *command]).returncode
+    script, words = program(name), [str(word) for word in options]
+    python = [] if script else [sys.executable]
+    words.insert(0, str(script or ROOT / "launch" / f"{name}.py"))
+    print("$", shlex.join([*(["python"] if python else []), *words]), flush=True)
+    status = subprocess.run([*python, *words]).returncode
     if status:
         sys.exit(status)
 

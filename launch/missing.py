@@ -19,7 +19,10 @@ def exit_if_not_installed(missing: ModuleNotFoundError) -> None:
     installed; else returns, and the traceback is what helps."""
     if _is_install(missing.name or ""):
         script = Path(sys.argv[0]).name
-        sys.exit(f"error: {missing}: run `make setup` once, then .venv/bin/python launch/{script}")
+        how = f"run `make setup` once, then .venv/bin/python launch/{script}"
+        if not script.endswith(".py"):  # an installed command
+            how = f"install {_PROJECT} anew, with all that it asks for"
+        sys.exit(f"error: {missing}: {how}")
 
 
 def _is_install(module: str) -> bool:

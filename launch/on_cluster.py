@@ -15,6 +15,7 @@ from ecgan.errors import UserError
 from ecgan.files import write_atomically
 from ecgan.progress import progress_bar
 from ecgan.runtime.devices import Device, DeviceChoice
+from jobs.commands import called
 from jobs.run import record
 from jobs.run.folder import RunDir
 from jobs.run.kind import Kind
@@ -51,7 +52,7 @@ def insist_idle(run: RunDir) -> None:
     if active:
         raise UserError(
             f"{run.path} is in use by {scheduler.title} job(s) {', '.join(active)}: wait for them, or end them with "
-            f"python launch/cancel.py {shlex.quote(str(run.path))}"
+            f"{called('cancel')} {shlex.quote(str(run.path))}"
         )
 
 
@@ -125,8 +126,8 @@ def tell(run: RunDir, submission: Submission) -> None:
     where = shlex.quote(str(run.path))
     for job in submission.jobs:
         print(f"submitted  {job.kind}: job {job.id}" + (f", {job.tasks} in an array" if job.tasks > 1 else ""))
-    print(f"watch      python launch/status.py {where} --watch")
-    print(f"cancel     python launch/cancel.py {where}", flush=True)
+    print(f"watch      {called('status')} {where} --watch")
+    print(f"cancel     {called('cancel')} {where}", flush=True)
 
 
 def wait(run: RunDir, submission: Submission, title: str) -> int:

@@ -7,12 +7,14 @@ import shutil
 import sys
 from pathlib import Path
 
+import ecgan
 from ecgan.errors import UserError
 from ecgan.files import TEMPORARY_SUFFIX
 from jobs.run.folder import RunDir
 from launch.cluster_options import ClusterOptions
 
-_PACKAGES = ("ecgan", "jobs", "slurm", "launch")
+#: The project's packages. Only in a checkout is `ecgan` in the same folder as the others.
+_PACKAGES = [Path(ecgan.__file__).parent, *(Path(__file__).parents[1] / name for name in ("jobs", "slurm", "launch"))]
 
 
 def take(run: RunDir, options: ClusterOptions) -> None:
@@ -25,10 +27,9 @@ def take(run: RunDir, options: ClusterOptions) -> None:
         return
     new = run.path / f".code{TEMPORARY_SUFFIX}"
     shutil.rmtree(new, ignore_errors=True)
-    root = Path(__file__).resolve().parent.parent
     try:
         for package in _PACKAGES:
-            shutil.copytree(root / package, new / package, ignore=shutil.ignore_patterns("__pycache__", ".*"))
+            shutil.copytree(package, new / package.name, ignore=shutil.ignore_patterns("__pycache__", ".*"))
         shutil.rmtree(run.code, ignore_errors=True)
         new.rename(run.code)
     except shutil.Error as error:  # of every file that could not be copied

@@ -11,12 +11,13 @@ from pathlib import Path
 import pytest
 from conftest import ROOT
 
-PACKAGES = ("ecgan", "jobs", "slurm", "launch")
+PACKAGES = ("ecgan", "jobs", "slurm", "launch", "ecgan_cluster")
 MAY_IMPORT = {
     "ecgan": {"ecgan"},
     "jobs": {"jobs", "ecgan"},
     "slurm": {"slurm", "jobs", "ecgan"},
-    "launch": set(PACKAGES),
+    "launch": {"launch", "slurm", "jobs", "ecgan"},
+    "ecgan_cluster": {"launch", "jobs"},
 }
 #: What slurm/ may know of jobs: how one is asked to stop, the attempts at it and how they end, what files are called
 #: and jobs are for; how options are given.

@@ -16,6 +16,7 @@ import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import metadata
+from importlib.util import find_spec
 from pathlib import Path
 
 from ecgan.errors import MachineError, reason
@@ -36,14 +37,15 @@ _PYTHONS = ((3, 10), (3, 14))
 #: From here on Jittor is installed without what it asks for: NumPy 1, which does not exist for these Pythons.
 _WITHOUT_NUMPY_1 = (3, 13)
 
+#: uv makes environments without pip.
+_INSTALL = f"{sys.executable} -m pip install" if find_spec("pip") else f"uv pip install --python {sys.executable}"
+#: How a checkout is installed. A wheel is somewhere else by now, but pip knows what it asked for.
+_IS_CHECKOUT = (Path(__file__).parents[2] / "pyproject.toml").is_file()
+INSTALL_GPU = f"{_INSTALL} -e '.[gpu]'" if _IS_CHECKOUT else f"{_INSTALL} 'ecgan-cluster[gpu]'"
 REINSTALL = (
     "install this project anew: "
-    + (
-        f"{sys.executable} -m pip install --no-deps jittor=={_JITTOR}.0 && "
-        if sys.version_info >= _WITHOUT_NUMPY_1
-        else ""
-    )
-    + f"{sys.executable} -m pip install -e . -c constraints.txt"
+    + (f"{_INSTALL} --no-deps jittor=={_JITTOR}.0 && " if sys.version_info >= _WITHOUT_NUMPY_1 else "")
+    + (f"{_INSTALL} -e . -c constraints.txt" if _IS_CHECKOUT else f"{_INSTALL} ecgan-cluster")
 )
 
 

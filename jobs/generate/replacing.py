@@ -19,6 +19,7 @@ from typing import Any
 from ecgan.errors import UserError, reason
 from ecgan.files import TEMPORARY_SUFFIX, sha256_of
 from ecgan.threads import in_threads, readers
+from jobs.commands import named
 from jobs.generate.manifest import MANIFEST, read_manifest
 from jobs.generate.merge import hash_if_any, names_in
 from jobs.generate.plan import GeneratePlan, differences
@@ -66,7 +67,7 @@ def insist_on_replaceable(
         raise UserError(f"{results} holds {some(dropped)} more, not asked for now: --overwrite drops that")
     if found := altered(results, manifest, hash_of):
         raise UserError(
-            f"{results}: {some(found)} not as launch/generate.py made it: --overwrite makes it anew, and keeps the "
+            f"{results}: {some(found)} not as {named('generate')} made it: --overwrite makes it anew, and keeps the "
             f"folder as {results.name}.old"
         )
     if old := [file for file in _of_other_inputs(plan, manifest) if file in present]:

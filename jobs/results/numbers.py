@@ -8,6 +8,7 @@ from pathlib import Path
 
 from ecgan.errors import UserError
 from ecgan.scoring.style import DEFAULT
+from jobs import commands
 from jobs.run.folder import RunDir, run_beside
 from jobs.run.kind import Kind
 
@@ -26,7 +27,9 @@ def score_folder(results: Path, named: str | None) -> Path | None:
         return beside if RunDir(beside).numbers.is_file() else None
     folder = Path(named).expanduser()
     if not (file := RunDir(folder).numbers).is_file():
-        raise UserError(f"--score {folder} holds no {file.name}: run launch/score.py --results {results} first")
+        raise UserError(
+            f"--score {folder} holds no {file.name}: run {commands.named('score')} --results {results} first"
+        )
     return folder
 
 
@@ -50,4 +53,6 @@ def read_numbers(folder: Path) -> dict[str, Numbers]:
             if row[f"style_{DEFAULT}"] is not None  # KeyError where the column is not there
         }
     except (OSError, UnicodeError, csv.Error, KeyError, ValueError, TypeError) as error:
-        raise UserError(f"{path} can't be read as numbers of pictures ({error}): run launch/score.py again") from None
+        raise UserError(
+            f"{path} can't be read as numbers of pictures ({error}): run {commands.named('score')} again"
+        ) from None

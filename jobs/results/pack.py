@@ -15,6 +15,7 @@ from ecgan.errors import UserError
 from ecgan.files import clear_leftovers, sha256_of, whole_file
 from ecgan.progress import progress_bar
 from ecgan.threads import in_threads
+from jobs.commands import named
 from jobs.generate.manifest import MANIFEST, has_damaged_manifest, left_out, read_manifest
 from jobs.options import option, resolved
 from jobs.results.folders import output_file
@@ -28,7 +29,7 @@ _SHOWN = 5
 
 @dataclass(frozen=True)
 class PackSettings:
-    results: str = option("results", "folder of pictures that launch/generate.py made", path=True)
+    results: str = option("results", f"folder of pictures that {named('generate')} made", path=True)
     output: str = option("submission.zip", "archive to write; one that is there is replaced", path=True)
 
 
@@ -53,11 +54,11 @@ def pack(settings: PackSettings) -> Archive:
     manifest = read_manifest(results)
     if has_damaged_manifest(results):
         raise UserError(
-            f"{results / MANIFEST} is damaged, so nothing can be verified: launch/generate.py --overwrite mends it"
+            f"{results / MANIFEST} is damaged, so nothing can be verified: {named('generate')} --overwrite mends it"
         )
     if manifest is None:
         raise UserError(
-            f"--results {results} holds no {MANIFEST}: it is no folder that launch/generate.py finished; generate first"
+            f"--results {results} holds no {MANIFEST}: no folder that {named('generate')} finished; generate first"
         )
     pictures = _verified(results, manifest)
     clear_leftovers(output.parent)
@@ -98,7 +99,7 @@ def _verified(results: Path, manifest: dict[str, Any]) -> dict[str, str]:
     with progress_bar(len(expected), "verifying", "picture") as bar:
         found = in_threads(check, expected, tick=bar.update)
     if faults := [fault for fault in found if fault]:
-        raise UserError(f"nothing packed: {_some(faults)}; launch/generate.py makes what is missing")
+        raise UserError(f"nothing packed: {_some(faults)}; {named('generate')} makes what is missing")
     return {name: entry["sha256"] for name, entry in expected.items()}
 
 

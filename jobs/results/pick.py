@@ -29,6 +29,7 @@ from ecgan.progress import progress_bar
 from ecgan.scoring import terms, total
 from ecgan.threads import in_threads
 from jobs.bounds import CLASSES, SHARE, at_least, insist_on_bounds
+from jobs.commands import named
 from jobs.options import option
 from jobs.results.folders import find_items, output_file, results_folder
 from jobs.results.numbers import Numbers, changed_since, read_numbers, score_folder
@@ -39,10 +40,10 @@ _SMALL, _LEVELS, _TILE, _QUALITY = (64, 48), 4, (384, 288), 90
 
 @dataclass(frozen=True)
 class PickSettings:
-    results: str = option("results", "folder of pictures, which launch/score.py has scored", path=True)
+    results: str = option("results", f"folder of pictures, which {named('score')} has scored", path=True)
     input_path: str = option("data/test", "test set: folder with label_to_img.json and the masks' folder", path=True)
     img_path: str = option("data/train/imgs", "folder of the reference photos", path=True)
-    score: str | None = option(None, "folder with images.csv of launch/score.py; by default RESULTS.score", path=True)
+    score: str | None = option(None, f"folder with images.csv of {named('score')}; by default RESULTS.score", path=True)
     count: int = option(3, "how many pictures", at_least(1))
     variety: float = option(0.5, "0: the best scores alone; towards 1: the less alike the better", SHARE)
     label_nc: int = option(29, "classes of the masks", CLASSES)
@@ -71,7 +72,7 @@ def pick(settings: PickSettings) -> list[Candidate]:
         raise UserError(f"--output {settings.output}: the sheet is a JPEG file: name it so, as picks.jpg")
     folder = score_folder(results, settings.score)
     if folder is None:
-        raise UserError(f"{results} has not been scored: run launch/score.py --results {settings.results} first")
+        raise UserError(f"{results} has not been scored: run {named('score')} --results {settings.results} first")
     numbers = read_numbers(folder)
     items, _ = find_items(settings.input_path, settings.img_path)
     scored = [item for item in items if item.name in numbers]
@@ -81,7 +82,7 @@ def pick(settings: PickSettings) -> list[Candidate]:
     if missing := [item.name for item in scored if item.name not in pictures]:
         raise UserError(f"{results} holds no picture {missing[0]}: generate and score again")
     if changed := changed_since(folder, [pictures[item.name] for item in scored]):
-        raise UserError(f"{changed[0]} changed after it was scored: run launch/score.py again")
+        raise UserError(f"{changed[0]} changed after it was scored: run {named('score')} again")
     model = ModelConfig(label_nc=settings.label_nc, contain_dontcare_label=settings.contain_dontcare_label)
     candidates = _candidates(scored, pictures, numbers, model)
     chosen = choose(candidates, settings.count, settings.variety)

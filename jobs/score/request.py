@@ -23,6 +23,7 @@ from ecgan.runtime.devices import Device, choose_device
 from ecgan.scoring.frechet import Gaussian
 from ecgan.threads import in_threads
 from jobs import faults
+from jobs.commands import named
 from jobs.generate.manifest import left_out, read_manifest
 from jobs.options import resolved
 from jobs.run import record
@@ -150,7 +151,7 @@ def _find_items(
     """The pictures' size, what can be scored with its file, what can't with the reason (which raises unless bad input
     is to be skipped), and notes on the input's files."""
     if not results.is_dir():
-        raise UserError(f"--results {results}: no such folder; launch/generate.py makes one")
+        raise UserError(f"--results {results}: no such folder; {named('generate')} makes one")
     model = ModelConfig(label_nc=settings.label_nc, contain_dontcare_label=settings.contain_dontcare_label)
     noted = run.checked if run.checked.exists() else RunDir(run_beside(results, Kind.GENERATION)).checked
     found = open_test_set(settings.input_path, settings.img_path, model, noted)
@@ -159,7 +160,7 @@ def _find_items(
     manifest = read_manifest(results)
     size = _size_of_results(manifest, found.items)
     absent: dict[str | None, str] = {item.name: f"{results} holds no picture {item.name}" for item in found.items}
-    absent |= {gap.name: f"{gap.name}: launch/generate.py left it out: {gap.reason}" for gap in left_out(manifest)}
+    absent |= {gap.name: f"{gap.name}: {named('generate')} left it out: {gap.reason}" for gap in left_out(manifest)}
     reasons = in_threads(lambda item: _fault(files[item.name], absent[item.name], size), found.items)
     of_results = (Fault(item.name, reason) for item, reason in zip(found.items, reasons, strict=True) if reason)
     skipped = (*found.faults, *of_results)

@@ -19,6 +19,7 @@ from ecgan.runtime import cuda, devices, flags
 from ecgan.runtime.cache import log_dir
 from ecgan.runtime.devices import DeviceChoice
 from ecgan.runtime.programs import ask, first_line
+from ecgan.runtime.requirements import INSTALL_GPU
 from launch.checks.rows import Row, guarded
 
 #: Names that people know the parts by; those that Jittor loads only for another part have no row of their own.
@@ -37,10 +38,7 @@ _TOLERANCE = 5e-3
 #: Seconds for a convolution, compilation of its operators included.
 _PATIENCE = 300
 
-_HOW = (
-    "needed with a GPU only: a CUDA toolkit (11, 12 or 13) with cuDNN, or NVIDIA's wheels: "
-    f"{sys.executable} -m pip install -e '.[gpu]'"
-)
+_HOW = f"needed with a GPU only: a CUDA toolkit (11, 12 or 13) with cuDNN, or NVIDIA's wheels: {INSTALL_GPU}"
 #: A convolution on the GPU in a process of its own.
 _COMPUTE = [sys.executable, "-m", "ecgan.runtime.child", "compare", "cuda"]
 

@@ -13,7 +13,7 @@ from jobs.options import in_words
 
 ECGAN = Path(__file__).parents[2] / "ecgan"
 #: What other programs than ours are asked by.
-_OF_OTHERS = {"--version", "--includes", "--no", "--showme", "--cc_path"}  # --no-deps
+_OF_OTHERS = {"--version", "--includes", "--no", "--showme", "--cc_path", "--python"}  # --no-deps
 
 
 @pytest.mark.parametrize(

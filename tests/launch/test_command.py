@@ -10,8 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from conftest import ROOT
 
 from ecgan.errors import UserError
+from jobs.generate.settings import GenerateSettings
 from jobs.options import option
 from jobs.run.submission import JobKind
 from launch.cluster_options import ClusterOptions, SubmitOptions, cluster_for
@@ -184,3 +186,17 @@ def test_a_file_may_hold_options_for_both(tmp_path: Path, monkeypatch: pytest.Mo
     settings, options = parsed("--nodes", 4)
     why = "inside a Slurm job already; without effect here: --nodes"
     assert cluster_for(settings, options, "training") == (None, why)
+
+
+def test_the_projects_own_files_are_found_from_any_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Unless the user has something of that name there, be it a link that leads nowhere."""
+    monkeypatch.chdir(tmp_path)
+    words = ["--config", "configs/generate.yaml"]
+    assert parse(GenerateSettings, "", words) == GenerateSettings()
+    assert str(ROOT / "configs/generate.yaml") in capsys.readouterr().err
+    (tmp_path / "configs").mkdir()
+    (tmp_path / "configs/generate.yaml").symlink_to("nowhere")
+    with pytest.raises(UserError, match="No such file"):
+        parse(GenerateSettings, "", words)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from launch import demo
 def test_the_demo_finds_what_it_needs_from_any_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Commands are looked at instead of run, and pictures drawn in their place."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["demo.py"])
     monkeypatch.setattr(demo, "PAIRS", 2)
     monkeypatch.setattr(demo, "PICTURES", 1)
     scripts = []

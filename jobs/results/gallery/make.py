@@ -10,6 +10,7 @@ from ecgan.data.folders import find_pictures
 from ecgan.files import clear_leftovers, write_atomically
 from ecgan.progress import progress_bar
 from jobs.bounds import CLASSES, insist_on_bounds
+from jobs.commands import named
 from jobs.options import option
 from jobs.results.folders import find_items, output_file, results_folder
 from jobs.results.gallery.page import Entry, gallery
@@ -25,7 +26,7 @@ class GallerySettings:
     input_path: str = option("data/test", "test set: folder with label_to_img.json and the masks' folder", path=True)
     img_path: str = option("data/train/imgs", "folder of the reference photos", path=True)
     score: str | None = option(
-        None, "folder with launch/score.py's images.csv; by default RESULTS.score, if it is there", path=True
+        None, f"folder with {named('score')}'s images.csv; by default RESULTS.score, if it is there", path=True
     )
     label_nc: int = option(29, "classes of the masks", CLASSES)
     contain_dontcare_label: bool = option(False, "mask value 255 is a class of its own")

@@ -19,6 +19,7 @@ from ecgan.errors import UserError
 from ecgan.memory import state_size
 from ecgan.runtime.warming import warm_scoring, warm_training
 from ecgan.training.recipe import AdamSettings, LossWeights, Recipe
+from jobs.commands import called
 from jobs.train.files import Files
 from jobs.train.networks.trainable import Trainable
 
@@ -37,7 +38,7 @@ _OF_MODEL = ("label_nc", "contain_dontcare_label", "ngf", "ndf", "z_dim", "num_u
 
 class Ecgan(Trainable["Learner"]):
     title = "ECGAN"
-    use = "paint with\n  python launch/generate.py --checkpoint"
+    use = f"paint with\n  {called('generate')} --checkpoint"
     likeness = ("GAN_Feat", "VGG", "L1")
 
     def model(self, settings: TrainSettings) -> ModelConfig:

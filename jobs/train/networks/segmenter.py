@@ -14,6 +14,7 @@ from ecgan.errors import UserError
 from ecgan.memory import segmenter_state_size
 from ecgan.runtime.warming import warm_segmenter
 from ecgan.training.recipe import AdamSettings, Recipe
+from jobs.commands import called
 from jobs.train.files import Files
 from jobs.train.networks.trainable import Trainable
 
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
 class SegmentationNetwork(Trainable["SegmenterLearner"]):
     title = "the segmentation network"
-    use = "score with\n  python launch/score.py --segmenter"
+    use = f"score with\n  {called('score')} --segmenter"
 
     def model(self, settings: TrainSettings) -> ModelConfig:
         """Its smallest map is 32 times smaller than the photo, as with "normal" upsampling."""
