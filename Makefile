@@ -5,7 +5,7 @@ BIN := .venv/bin
 # Two processes share the tests; one that has none left takes half of what the other has.
 SHARED := -n 2 --dist worksteal
 
-.PHONY: setup jittor demo test test-fast browser test-slurm bench lint clean
+.PHONY: setup jittor demo test test-fast browser test-slurm test-fresh bench lint clean
 
 setup: .venv/.installed
 
@@ -40,6 +40,10 @@ browser:
 test-slurm: jittor
 	$(BIN)/python -m slurm.devcluster install
 	ECGAN_TEST_SLURM=1 $(BIN)/python -m pytest tests/slurm/cluster
+
+# The README's two commands on a root of a Debian distribution: bookworm, trixie or sid. Needs root and debootstrap.
+test-fresh:
+	$(PYTHON) -m tests.fresh $(FRESH) $(DISTRIBUTION)
 
 bench: jittor
 	$(BIN)/python bench/generator.py $(BENCH)
