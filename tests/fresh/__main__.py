@@ -72,6 +72,8 @@ def try_all(asked: argparse.Namespace) -> int:
         base, made = root(asked.distribution, asked.folder / "roots", ways, log, anew=asked.anew)
     trial = Trial(base, asked.folder / "machines" / asked.distribution, logs, ways)
     if asked.enter is not None:
+        if not trial.machine.folder.is_dir():
+            raise UserError(f"no demo or test has left a machine in {trial.machine.folder}")
         return trial.machine.run(asked.enter, sys.stdout)
     commit = _git("rev-parse", "--short", "HEAD")
     print(f"{asked.distribution} of {made}; commit {commit}", flush=True)

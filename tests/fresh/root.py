@@ -59,11 +59,12 @@ def _make(machine: Machine, distribution: Distribution, packages: list[str], log
 
 
 def install(machine: Machine, packages: list[str], log: IO[str]) -> None:
-    if machine.run(f"{_APT} update && {_APT} install {' '.join(packages)}", log, as_root=True):
+    if machine.run(f"{_APT} update && {_APT} install {' '.join(packages)} && apt-get clean", log, as_root=True):
         raise UserError(f"{' '.join(packages)} can't be installed: {log.name}")
 
 
 def remove(machine: Machine, package: str, log: IO[str]) -> None:
-    """The package and what came with it."""
-    if machine.run(f"{_APT} purge --auto-remove {package}", log, as_root=True):
+    """The package and what came with it, also if another package only suggests that."""
+    autoremove = "--auto-remove -o APT::AutoRemove::SuggestsImportant=false"
+    if machine.run(f"{_APT} purge {autoremove} {package}", log, as_root=True):
         raise UserError(f"{package} can't be removed: {log.name}")
