@@ -9,10 +9,11 @@ SHARED := -n 2 --dist worksteal
 
 setup: .venv/.installed
 
-# Where Jittor is installed without what it asks for, pip would show the conflict as an error: it is meant.
+# Debian's Python without python3-venv leaves an environment that lacks pip. And where Jittor is installed without what
+# it asks for, pip would show that as an error: it is meant.
 .venv/.installed: pyproject.toml constraints.txt
 	@test -n "$(PYTHON)" || { echo "Python 3.10 to 3.14 is needed; say make PYTHON=/path/to/python3.11"; exit 1; }
-	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip --version > /dev/null 2>&1 || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps 'jittor==1.3.11.0; python_version >= "3.13"'
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-warn-conflicts -c constraints.txt -e '.[dev]'
 	@touch $@
