@@ -67,9 +67,7 @@ def try_all(asked: argparse.Namespace) -> int:
     ways = ways_of_this_machine(asked.mirror)
     logs = asked.folder / "logs" / asked.distribution
     logs.mkdir(parents=True, exist_ok=True)
-    with open(logs / "root.log", "w") as log:
-        print(f"root: {log.name}", flush=True)
-        base, made = root(asked.distribution, asked.folder / "roots", ways, log, anew=asked.anew)
+    base, made = root(asked.distribution, asked.folder / "roots", ways, logs / "root.log", anew=asked.anew)
     trial = Trial(base, asked.folder / "machines" / asked.distribution, logs, ways)
     if asked.enter is not None:
         if not trial.machine.folder.is_dir():

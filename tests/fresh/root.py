@@ -28,7 +28,7 @@ def packages_of(readme: str) -> list[str]:
     return found[1].split()
 
 
-def root(distribution: Distribution, folder: Path, ways: Ways, log: IO[str], *, anew: bool) -> tuple[Path, str]:
+def root(distribution: Distribution, folder: Path, ways: Ways, log: Path, *, anew: bool) -> tuple[Path, str]:
     """The distribution's root in `folder`, and the day it was made. One that lies there already is taken, unless it is
     to be made `anew` or has other packages.
 
@@ -38,7 +38,9 @@ def root(distribution: Distribution, folder: Path, ways: Ways, log: IO[str], *, 
     made, packages = folder / "made.json", packages_of((ROOT / "README.md").read_text())
     if not anew and made.is_file() and (known := json.loads(made.read_text()))["packages"] == packages:
         return folder / "system", known["date"]
-    _make(Machine(folder, None, ways), distribution, packages, log)
+    print(f"making a root of {distribution}: {log}", flush=True)
+    with open(log, "w") as file:
+        _make(Machine(folder, None, ways), distribution, packages, file)
     day = date.today().isoformat()
     made.write_text(json.dumps({"packages": packages, "date": day}))  # the last: a root without it is none
     return folder / "system", day
