@@ -5,15 +5,17 @@ BIN := .venv/bin
 # Two processes share the tests; one that has none left takes half of what the other has.
 SHARED := -n 2 --dist worksteal
 
-.PHONY: setup jittor demo test test-fast browser test-slurm bench lint clean
+.PHONY: setup jittor demo test test-fast browser test-slurm test-fresh bench lint clean
 
 setup: .venv/.installed
 
+# Debian's Python without python3-venv leaves an environment that lacks pip. And where Jittor is installed without what
+# it asks for, pip would show that as an error: it is meant.
 .venv/.installed: pyproject.toml constraints.txt
 	@test -n "$(PYTHON)" || { echo "Python 3.10 to 3.14 is needed; say make PYTHON=/path/to/python3.11"; exit 1; }
-	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip --version > /dev/null 2>&1 || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps 'jittor==1.3.11.0; python_version >= "3.13"'
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-warn-conflicts -c constraints.txt -e '.[dev]'
 	@touch $@
 
 # Compiles Jittor's core for this machine; says what is missing if that can't be.
@@ -40,6 +42,10 @@ browser:
 test-slurm: jittor
 	$(BIN)/python -m slurm.devcluster install
 	ECGAN_TEST_SLURM=1 $(BIN)/python -m pytest tests/slurm/cluster
+
+# The README's two commands on a root of a Debian distribution: bookworm, trixie or sid. Needs root and debootstrap.
+test-fresh:
+	$(PYTHON) -m tests.fresh $(FRESH) $(DISTRIBUTION)
 
 bench: jittor
 	$(BIN)/python bench/generator.py $(BENCH)
