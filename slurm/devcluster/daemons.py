@@ -104,8 +104,8 @@ def wait_ready(layout: Layout, state: ClusterState, daemon: str) -> None:
 
 
 def create_database(layout: Layout) -> None:
-    """Makes the database that slurmdbd is to use. It would do so itself, but with MariaDB's client library 3.4 a connection
-    that failed once, for want of it, is of no use afterwards, and slurmdbd goes on with that very one."""
+    """Makes the database that slurmdbd is to use. It would do so itself, once refused for want of it; but in the client
+    library of MariaDB 11.8 a connection that was refused once gets no results any more."""
     line = ["mariadb-admin", "--no-defaults", f"--socket={layout.database_socket}", "create", config.DATABASE]
     made = ask(layout, line)
     if made.returncode:
