@@ -97,7 +97,8 @@ class Mpirun(_InAllocation):
 
     @property
     def command(self) -> list[str]:
-        return mpirun(self.count)
+        # Slurm starts what it needs on other nodes; else it ends where ssh is missing, which it has no use for.
+        return [*mpirun(self.count), "--mca", "plm", "^rsh"]
 
     def complaint(self, log: str) -> str | None:
         return super().complaint(log) or mpirun_complaint(log)

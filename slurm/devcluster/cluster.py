@@ -14,7 +14,7 @@ from types import TracebackType
 
 from ecgan.errors import UserError
 from ecgan.files import exclusive_lock, write_atomically
-from slurm.devcluster import config, daemons, members, ports, processes, requirements
+from slurm.devcluster import config, daemons, members, ports, processes, releases, requirements
 from slurm.devcluster import state as states
 from slurm.devcluster.config import Settings
 from slurm.devcluster.layout import Layout, default_folder
@@ -178,7 +178,9 @@ class DevCluster:
                 daemons.start(layout, state, daemon)
                 if daemon not in settings.names:
                     daemons.wait_ready(layout, state, daemon)
-                if daemon == "slurmdbd":
+                if daemon == "mariadbd":
+                    daemons.create_database(layout)
+                elif daemon == "slurmdbd":
                     self._register()
             daemons.wait_nodes(layout, state, settings.names)
         state.status = "up"
@@ -189,6 +191,7 @@ class DevCluster:
         memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // _MIB
         write_atomically(layout.slurm_conf, config.slurm_conf(layout, settings, numbers, memory))
         write_atomically(layout.gres_conf, config.gres_conf(settings))
+        write_atomically(layout.cgroup_conf, releases.cgroup_conf(releases.installed()))
         write_atomically(layout.task_prolog, config.task_prolog(layout))
         layout.task_prolog.chmod(0o755)
         if settings.accounting:

@@ -13,6 +13,8 @@ _MOST_NODES = 64
 _STAND_INS = ("/dev/null", "/dev/zero", "/dev/full", "/dev/random")
 #: CPUs of each node, whatever the machine has: Slurm counts them and no more.
 _CPUS = 4
+#: Of slurmdbd, in MariaDB.
+DATABASE = "slurm"
 
 
 @dataclass(frozen=True)
@@ -157,6 +159,6 @@ def slurmdbd_conf(layout: Layout, ports: Mapping[str, int]) -> str:
         "StorageType=accounting_storage/mysql",
         "StorageHost=localhost",
         "StorageUser=root",
-        "StorageLoc=slurm",
+        f"StorageLoc={DATABASE}",
     ]
     return "\n".join(lines) + "\n"

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ecgan.errors import UserError
-from slurm.devcluster import members, processes, requirements
+from slurm.devcluster import config, members, processes, requirements
 from slurm.devcluster.config import Settings
 from slurm.devcluster.layout import Layout
 from slurm.devcluster.state import ClusterState
@@ -101,6 +101,15 @@ def wait_ready(layout: Layout, state: ClusterState, daemon: str) -> None:
         "slurmctld": ("scontrol", "ping"),
     }
     wait(layout, state, [daemon], lambda: answers(layout, *probes[daemon]), "does not answer")
+
+
+def create_database(layout: Layout) -> None:
+    """Makes the database that slurmdbd is to use. It would do so itself, once refused for want of it; but in the client
+    library of MariaDB 11.8 a connection that was refused once gets no results any more."""
+    line = ["mariadb-admin", "--no-defaults", f"--socket={layout.database_socket}", "create", config.DATABASE]
+    made = ask(layout, line)
+    if made.returncode:
+        raise UserError(f"mariadb-admin create {config.DATABASE} failed: {(made.stdout + made.stderr).strip()}")
 
 
 def wait_nodes(layout: Layout, state: ClusterState, nodes: list[str]) -> None:

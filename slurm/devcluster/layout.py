@@ -31,6 +31,7 @@ class Layout:
         self.state = self.folder / "state.json"
         self.slurm_conf = self.folder / "slurm.conf"
         self.gres_conf = self.folder / "gres.conf"
+        self.cgroup_conf = self.folder / "cgroup.conf"
         self.task_prolog = self.folder / "task_prolog.sh"
         self.slurmdbd_conf = self.folder / "slurmdbd.conf"
         self.log = self.folder / "log"

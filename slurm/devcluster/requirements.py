@@ -40,7 +40,7 @@ def check(accounting: bool, find: Callable[[str], str | None] = which, user: int
     if missing:
         hint = "; --no-accounting does without database" if accounting else ""
         raise UserError(
-            f"missing: {', '.join(missing)}. On Debian 12, as root: {how_to_install(accounting)} "
+            f"missing: {', '.join(missing)}. On Debian 12 or 13, as root: {how_to_install(accounting)} "
             f"(services that these packages start by themselves are not needed{hint})"
         )
     insist_on_root(user)

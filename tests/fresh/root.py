@@ -51,9 +51,10 @@ def _make(machine: Machine, distribution: Distribution, packages: list[str], log
         raise UserError("no debootstrap on the PATH", hint="install it (Debian: apt install debootstrap)")
     machine.clear()
     system = machine.folder / "system"
-    command = [*ALONE, "debootstrap", "--variant=minbase", distribution, str(system), machine.ways.mirror]
+    mirror = [] if machine.ways.mirror is None else [machine.ways.mirror]
+    command = [*ALONE, "debootstrap", "--variant=minbase", distribution, str(system), *mirror]
     if subprocess.run(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log).returncode:
-        raise UserError(f"debootstrap of {distribution} from {machine.ways.mirror} failed: {log.name}")
+        raise UserError(f"debootstrap of {distribution} failed: {log.name}")
     (system / "etc/apt/apt.conf.d/90-reached").write_text(machine.ways.apt)
     install(machine, packages, log)
     if machine.run(f"useradd --create-home --uid {UID} --shell /bin/bash {USER}", log, as_root=True):

@@ -9,8 +9,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-#: Where packages come from if this machine is no Debian, or has never asked for the list of them.
-MIRROR = "http://deb.debian.org/debian"
 CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
 _VARIABLES = re.compile(r"PIP_\w+|SSL_CERT_FILE|REQUESTS_CA_BUNDLE|(?:https?|no|all)_proxy", re.IGNORECASE)
 #: A local path, by itself or as a URL; no part of another URL.
@@ -21,10 +19,10 @@ _APT = re.compile(r"Acquire::(?:https?::|Check-).*")
 
 @dataclass(frozen=True)
 class Ways:
-    """`apt`: lines of its configuration. `files` lie in the root where they lie here, and so do `folders`, unwritable;
+    """`mirror`: debootstrap's own if None. `apt`: lines of its configuration. `files` lie in the root where they lie here, and so do `folders`, unwritable;
     `pip` is the configuration of the user's own, one of pip's files."""
 
-    mirror: str
+    mirror: str | None
     apt: str
     variables: Mapping[str, str]
     files: tuple[Path, ...]
@@ -41,7 +39,7 @@ def ways_of_this_machine(mirror: str | None) -> Ways:
     files = [path for path in named if path.is_file()]
     reached = [Path("/etc/resolv.conf"), Path("/etc/hosts"), CERTIFICATES, *systems, *files]
     return Ways(
-        mirror=mirror or _mirror() or MIRROR,
+        mirror=mirror or _mirror(),
         apt="".join(f"{line}\n" for line in _ask("apt-config", "dump").splitlines() if _APT.fullmatch(line)),
         variables=variables,
         files=tuple(dict.fromkeys(path for path in reached if path.is_file())),

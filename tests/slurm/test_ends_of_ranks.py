@@ -167,3 +167,10 @@ def test_ranks_here_start_whatever_started_us(
     ranks = Ranks(_nothing(), here(2), ENVIRONMENT, tmp_path)
     seconds_to_end(ranks)
     assert ranks.status == 0, ranks.trouble()
+
+
+def test_mpirun_in_an_allocation_needs_no_ssh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "/nowhere")
+    ranks = Ranks(_nothing(), in_allocation("mpirun", Allocation(tasks_per_node=2)), ENVIRONMENT, tmp_path)
+    seconds_to_end(ranks)
+    assert ranks.status == 0, ranks.trouble()
