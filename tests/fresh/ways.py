@@ -19,8 +19,9 @@ _APT = re.compile(r"Acquire::(?:https?::|Check-).*")
 
 @dataclass(frozen=True)
 class Ways:
-    """`mirror`: debootstrap's own if None. `apt`: lines of its configuration. `files` lie in the root where they lie here, and so do `folders`, unwritable;
-    `pip` is the configuration of the user's own, one of pip's files."""
+    """`mirror`: of Debian's packages, debootstrap's own choice if None. `apt`: lines of its configuration. `files` lie
+    in the root where they lie here, and so do `folders`, unwritable; `pip` is the configuration of the user's own, one
+    of pip's files."""
 
     mirror: str | None
     apt: str
