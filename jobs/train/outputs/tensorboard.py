@@ -6,6 +6,7 @@ training would wait for it for ever. So only its records are used here, and an O
 
 from __future__ import annotations
 
+import contextlib
 import secrets
 import socket
 import time
@@ -28,14 +29,12 @@ class EventFile:
         self._write(step=purge_step, file_version="brain.Event:2")
         if purge_step is not None:
             self._write(step=purge_step, session_log=SessionLog(status=SessionLog.START))
-        self._records.flush()
 
     def scalars(self, step: int, values: Mapping[str, float]) -> None:
         from tensorboardX.proto.summary_pb2 import Summary
 
         found = [Summary.Value(tag=tag, simple_value=value) for tag, value in values.items()]
         self._write(step=step, summary=Summary(value=found))
-        self._records.flush()
 
     def picture(self, step: int, tag: str, encoded: bytes, width: int, height: int) -> None:
         """`encoded`: the bytes of a JPEG or PNG file, RGB."""
@@ -43,7 +42,6 @@ class EventFile:
 
         image = Summary.Image(encoded_image_string=encoded, width=width, height=height, colorspace=3)
         self._write(step=step, summary=Summary(value=[Summary.Value(tag=tag, image=image)]))
-        self._records.flush()
 
     def close(self) -> None:
         self._records.close()
@@ -51,4 +49,11 @@ class EventFile:
     def _write(self, **fields: Any) -> None:
         from tensorboardX.proto.event_pb2 import Event
 
-        self._records.write(Event(wall_time=time.time(), **fields).SerializeToString())
+        try:
+            self._records.write(Event(wall_time=time.time(), **fields).SerializeToString())
+            self._records.flush()
+        except OSError:
+            # What it has not written it would try again when it is forgotten, and Python would show that this failed.
+            with contextlib.suppress(OSError):
+                self._records.close()
+            raise

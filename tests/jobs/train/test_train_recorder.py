@@ -291,7 +291,7 @@ def test_full_disk_does_not_stop_training(run: RunDir) -> None:
         "for number in range(2, 40): step(number)\n"
         "limit(resource.RLIM_INFINITY); step(40); recorder.close(); print('trained')\n"
     )
-    command = [sys.executable, "-c", program, str(run.path)]
+    command = [sys.executable, "-X", "dev", "-c", program, str(run.path)]  # which shows what Python 3.13 always does
     result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
     assert result.returncode == 0 and result.stdout == "trained\n", result.stderr
     assert result.stderr.count("warning: ") == 1
