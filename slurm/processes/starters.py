@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from typing import ClassVar
@@ -55,6 +56,11 @@ class Starter(ABC):
     @abstractmethod
     def command(self) -> list[str]:
         """What goes before the command of a rank. Raises UserError if it is not there."""
+
+    @property
+    def python(self) -> str:
+        """What a rank's command begins with."""
+        return sys.executable
 
     def keeps_in(self, session: Session) -> dict[str, str]:
         """The variables that have its ranks keep what they share in the session's folders, where it is cleaned away
