@@ -72,7 +72,7 @@ class Site:
         if self.container is None and self.container_mounts:
             raise UserError("container_mounts of the cluster is of no use without container_image")
         if self.container is not None and self.launcher == Mpirun.name:
-            raise UserError("container_image of the cluster needs launcher srun: mpirun starts ranks outside containers")
+            raise UserError("container_image of the cluster needs launcher srun: mpirun starts ranks outside of it")
         seconds = seconds_of(str(self.time))
         if seconds is None:
             raise UserError(f"time of the cluster is {self.time!r}; it must be minutes, HH:MM:SS or D-HH:MM:SS")
