@@ -12,6 +12,7 @@ from typing import ClassVar
 
 from ecgan.errors import UserError
 from ecgan.runtime import mpi
+from ecgan.runtime.cache import home
 from ecgan.runtime.programs import ask, first_line
 from ecgan.runtime.requirements import REINSTALL, Finding
 from slurm.processes.ends import DONE, STOPPED
@@ -120,10 +121,13 @@ class OpenMpi(Starter):
     check = ("mpirun", check_mpirun)
 
     def keeps_in(self, session: Session) -> dict[str, str]:
-        return {
+        kept = {
             "OMPI_MCA_orte_tmpdir_base": str(session.temporary),
             "OMPI_MCA_btl_vader_backing_directory": str(session.memory),
         }
+        if home() is None:  # a user who is but a number, in a container: Open MPI would crash
+            kept["HOME"] = str(session.temporary)
+        return kept
 
     def complaint(self, log: str) -> str | None:
         return mpirun_complaint(log)
