@@ -84,4 +84,4 @@ def _escaped(text: str) -> str:
 
 def allocation(site: Site, shape: Shape) -> Allocation:
     """What a job of this shape has got when it runs."""
-    return Allocation(shape.nodes, shape.tasks_per_node, site.cpus_per_task, site.srun_args)
+    return Allocation(shape.nodes, shape.tasks_per_node, site.cpus_per_task, site.srun_args, site.container)

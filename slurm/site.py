@@ -13,7 +13,8 @@ import msgspec
 from ecgan.errors import UserError
 from jobs.given import insist_on_text
 from jobs.yaml_files import read_options
-from slurm.starters import LAUNCHERS
+from slurm.container import Container
+from slurm.starters import LAUNCHERS, Mpirun
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,7 @@ class Site:
     array_parallelism: shards that run at the same time at most.
     launcher: what starts ranks, srun (with PMIx) or Open MPI's mpirun in the allocation.
     srun_args: more words for srun. sbatch: more options, as {reservation: class}.
+    container_image: that ranks run in, where srun has Pyxis; container_mounts: what of the nodes is seen in it.
     modules, setup, environment: of the job's shell, before Python: modules to load, lines, variables.
     requeue: whether jobs go on by themselves after preemption, time limit and node failure.
     warn_seconds: how long before the time limit a job is told to save.
@@ -48,6 +50,8 @@ class Site:
     launcher: str = "srun"
     srun_args: list[str] = field(default_factory=list)
     sbatch: dict[str, Any] = field(default_factory=dict)
+    container_image: str | None = None
+    container_mounts: list[str] = field(default_factory=list)
     modules: list[str] = field(default_factory=list)
     setup: list[str] = field(default_factory=list)
     environment: dict[str, str] = field(default_factory=dict)
@@ -65,6 +69,10 @@ class Site:
             insist_on_text(f"{name} of the cluster", getattr(self, name))
         if self.launcher not in LAUNCHERS:
             raise UserError(f"launcher of the cluster is {self.launcher!r}; there are {', '.join(LAUNCHERS)}")
+        if self.container is None and self.container_mounts:
+            raise UserError("container_mounts of the cluster is of no use without container_image")
+        if self.container is not None and self.launcher == Mpirun.name:
+            raise UserError("container_image of the cluster needs launcher srun: mpirun starts ranks outside of it")
         seconds = seconds_of(str(self.time))
         if seconds is None:
             raise UserError(f"time of the cluster is {self.time!r}; it must be minutes, HH:MM:SS or D-HH:MM:SS")
@@ -78,6 +86,11 @@ class Site:
                 f"tasks_per_node of the cluster is {self.tasks_per_node}, more than gpus_per_node "
                 f"({self.gpus_per_node}): every rank needs a GPU of its own"
             )
+
+    @property
+    def container(self) -> Container | None:
+        """Raises UserError if it can't be told to srun."""
+        return Container(self.container_image, self.container_mounts) if self.container_image is not None else None
 
     @property
     def ranks_per_node(self) -> int:

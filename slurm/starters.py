@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from ecgan.runtime.requirements import Finding
 from slurm import controller
+from slurm.container import Container
 from slurm.processes.ends import DONE, FAILED
 from slurm.processes.rank import Origin, RankOutcome
 from slurm.processes.starters import OpenMpi, mpirun, mpirun_complaint
@@ -20,12 +21,13 @@ _DIED_OF_USR2 = "User defined signal 2"
 @dataclass(frozen=True)
 class Allocation:
     """What a job has got of a cluster: `tasks_per_node` ranks on each of `nodes`, each with `cpus_per_task` cores
-    (None: as the cluster has it). `srun_args`: more words for srun."""
+    (None: as the cluster has it). `srun_args`: more words for srun; `container`: that srun starts them in."""
 
     nodes: int = 1
     tasks_per_node: int = 1
     cpus_per_task: int | None = None
     srun_args: list[str] = field(default_factory=list)
+    container: Container | None = None
 
     @property
     def ranks(self) -> int:
@@ -75,6 +77,11 @@ class Srun(_InAllocation):
     check = ("srun --mpi=pmix", _check_pmix)
 
     @property
+    def python(self) -> str:
+        inside = self._allocation.container
+        return inside.python if inside else super().python
+
+    @property
     def command(self) -> list[str]:
         given = self._allocation
         words = [
@@ -87,7 +94,8 @@ class Srun(_InAllocation):
             words.append(f"--cpus-per-task={given.cpus_per_task}")  # srun 22.05 and later ignore sbatch's
         # Without --export all of the environment goes along, also where the site's default says otherwise.
         words += ["--export=ALL", "--kill-on-bad-exit=1", "--unbuffered"]
-        return [*words, f"--mpi={'pmix' if self.count > 1 else 'none'}", *given.srun_args]
+        words.append(f"--mpi={'pmix' if self.count > 1 else 'none'}")
+        return [*words, *(given.container.words if given.container else []), *given.srun_args]
 
 
 class Mpirun(_InAllocation):

@@ -34,12 +34,13 @@ from slurm.site import read_site
 HERE_ALONE = (AuditSettings, GallerySettings, PickSettings, PackSettings)
 DOCUMENTS = [*sorted(ROOT.glob("README*.md")), ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 #: Other files whose words are held to what is there. Not CHANGELOG.md, which says what was.
-OTHERS = [ROOT / "pyproject.toml", ROOT / "Makefile", ROOT / ".ci/run", *sorted((ROOT / "configs").rglob("*.yaml"))]
+OTHERS = [ROOT / "pyproject.toml", ROOT / "Makefile", ROOT / ".ci/run"]
+OTHERS += [*sorted((ROOT / "configs").rglob("*.yaml")), *sorted((ROOT / "containers").iterdir())]
 
 PACKAGES = ("ecgan", "jobs", "slurm", "launch")
 SOURCES = [path for folder in (*PACKAGES, "tests", "bench") for path in sorted((ROOT / folder).rglob("*.py"))]
 #: Files and folders of ours, as "jobs/run/" or "configs/cluster/*.yaml"; what has capitals is made up.
-PATH = re.compile(rf"(?<![\w/.$~>-])(?:{'|'.join(PACKAGES)}|tests|docs|bench|configs|\.ci)/[\w./*-]*")
+PATH = re.compile(rf"(?<![\w/.$~>-])(?:{'|'.join(PACKAGES)}|tests|docs|bench|configs|containers|\.ci)/[\w./*-]*")
 #: Modules, and what is in them, as `jobs.run.attempts`.
 MODULE = re.compile(rf"`(?:{'|'.join(PACKAGES)})(?:\.\w+)+")
 CITATION = re.compile(r"([\w./-]+\.md)\)?, section (\d+)")

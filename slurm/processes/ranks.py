@@ -9,7 +9,6 @@ import pickle
 import re
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -54,7 +53,7 @@ class Ranks:
             old.unlink()
         job_file = logs / JOB
         job_file.write_bytes(pickle.dumps(job))
-        rank = [sys.executable, "-m", "slurm.processes.rank", str(job_file), str(logs), starter.origin.word]
+        rank = [starter.python, "-m", "slurm.processes.rank", str(job_file), str(logs), starter.origin.word]
         command = [*starter.command, *rank]
         session = Session.of(logs)
         told = {name: os.environ.get(name, folder) for name, folder in starter.keeps_in(session).items()}

@@ -5,12 +5,14 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from typing import ClassVar
 
 from ecgan.errors import UserError
 from ecgan.runtime import mpi
+from ecgan.runtime.cache import home
 from ecgan.runtime.programs import ask, first_line
 from ecgan.runtime.requirements import REINSTALL, Finding
 from slurm.processes.ends import DONE, STOPPED
@@ -55,6 +57,11 @@ class Starter(ABC):
     @abstractmethod
     def command(self) -> list[str]:
         """What goes before the command of a rank. Raises UserError if it is not there."""
+
+    @property
+    def python(self) -> str:
+        """What a rank's command begins with."""
+        return sys.executable
 
     def keeps_in(self, session: Session) -> dict[str, str]:
         """The variables that have its ranks keep what they share in the session's folders, where it is cleaned away
@@ -114,10 +121,13 @@ class OpenMpi(Starter):
     check = ("mpirun", check_mpirun)
 
     def keeps_in(self, session: Session) -> dict[str, str]:
-        return {
+        kept = {
             "OMPI_MCA_orte_tmpdir_base": str(session.temporary),
             "OMPI_MCA_btl_vader_backing_directory": str(session.memory),
         }
+        if home() is None:  # a user who is but a number, in a container: Open MPI would crash
+            kept["HOME"] = str(session.temporary)
+        return kept
 
     def complaint(self, log: str) -> str | None:
         return mpirun_complaint(log)

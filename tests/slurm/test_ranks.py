@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import commands, wait_until, write_pairs
+from conftest import ROOT, commands, wait_until, write_pairs
 
 from ecgan.errors import UserError
 from slurm.processes.ends import DONE, FAILED, STOPPED
@@ -61,6 +63,34 @@ def test_one_rank_that_fails_ends_all_and_says_why(tmp_path: Path, what: str, me
     assert ranks.status not in (None, DONE, STOPPED)
     assert re.fullmatch(message, ranks.trouble() or "")
     wait_until(lambda: not [c for _, c in commands() if "slurm.processes.rank" in c and str(tmp_path) in c], 20)
+
+
+#: Becomes a user who is but a number, as in a container.
+NOBODY = ("unshare", "--user", "--map-user=54321")
+OF_NOBODY = """
+import sys
+from pathlib import Path
+from rank_jobs import OddJob
+from slurm.processes.ranks import Ranks
+from slurm.processes.starters import here
+ranks = Ranks(OddJob("mistake"), here(2), {}, Path(sys.argv[1]))
+while not ranks.wait(1):
+    pass
+print(ranks.trouble())
+"""
+
+
+@pytest.mark.process
+def test_a_user_without_name_and_home_has_ranks(tmp_path: Path) -> None:
+    environment = {name: value for name, value in os.environ.items() if name != "HOME"}
+    environment |= ENVIRONMENT | {"PYTHONPATH": os.pathsep.join([ENVIRONMENT["PYTHONPATH"], str(ROOT)])}
+    try:
+        subprocess.run([*NOBODY, "true"], check=True)
+    except (OSError, subprocess.CalledProcessError):
+        pytest.skip("no user namespaces here")
+    command = [*NOBODY, sys.executable, "-c", OF_NOBODY, str(tmp_path)]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
+    assert done.stdout == "rank 1 can't find its file\n", done.stderr
 
 
 @pytest.mark.process

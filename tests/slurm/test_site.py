@@ -53,6 +53,14 @@ def test_options_go_before_the_file(tmp_path: Path) -> None:
         ("time: 2", "not longer than warn_seconds"),
         ("{gpus_per_node: 2, tasks_per_node: 3}", "more than gpus_per_node"),
         ("launcher: ssh", "launcher"),
+        ("container_image: 3", "container_image"),
+        ("container_image: ' '", "container_image of the cluster is empty"),
+        ("container_mounts: [/data]", "of no use without container_image"),
+        ("{container_image: a.sqsh, launcher: mpirun}", "needs launcher srun"),
+        ("{container_image: a.sqsh, container_mounts: [data]}", "'data'"),
+        ("{container_image: a.sqsh, container_mounts: [$HOME:/data]}", "without commas or variables"),
+        ("{container_image: a.sqsh, container_mounts: ['/a:/b,/c:/d']}", "/a:/b,/c:/d"),
+        ("{container_image: a.sqsh, container_mounts: [/a:b]}", "/a:b"),
     ],
 )
 def test_a_wrong_file_is_named_with_what_is_wrong(tmp_path: Path, text: str, told: str) -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 
 from ecgan.errors import UserError
 from ecgan.runtime import mpi
 from jobs.options import in_words
 from slurm import script
+from slurm.container import Container
 from slurm.processes.ends import DONE, FAILED, STOPPED
 from slurm.processes.rank import RankOutcome
 from slurm.processes.starters import Starter, here
@@ -22,6 +25,43 @@ def test_srun_starts_the_ranks_of_a_training_as_one_world() -> None:
     assert command[0] == "srun" and command[-1] == "--cpu-bind=none"
     assert {"--nodes=2", "--ntasks=8", "--ntasks-per-node=4", "--cpus-per-task=6", "--mpi=pmix"} <= set(command)
     assert "--kill-on-bad-exit=1" in command
+
+
+#: What starts the ranks of a training in a container, and a shard, on the cluster of the test below.
+RECORDED = """\
+srun --nodes=2 --ntasks=8 --ntasks-per-node=4 --cpus-per-task=6 --export=ALL --kill-on-bad-exit=1 --unbuffered \
+--mpi=pmix --container-image=/images/ecgan.sqsh --container-mounts=/data/us:/data/us,/scratch:/tmp:rw \
+--container-writable python
+srun --nodes=1 --ntasks=1 --ntasks-per-node=1 --cpus-per-task=6 --export=ALL --kill-on-bad-exit=1 --unbuffered \
+--mpi=none --container-image=/images/ecgan.sqsh --container-mounts=/data/us:/data/us,/scratch:/tmp:rw \
+--container-writable python
+"""
+
+
+def test_srun_starts_all_that_computes_in_the_container(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("ECGAN_CACHE", raising=False)
+    site = Site(
+        nodes=2,
+        gpus_per_node=4,
+        cpus_per_task=6,
+        srun_args=["--container-writable"],
+        container_image="/images/ecgan.sqsh",
+        container_mounts=["/data/us", "/scratch:/tmp:rw"],
+    )
+    shapes = script.training(site, "t", {}), script.shard(site, "s", {})
+    starters = [in_allocation("srun", script.allocation(site, shape)) for shape in shapes]
+    assert "".join(f"{' '.join([*each.command, each.python])}\n" for each in starters) == RECORDED
+
+
+def test_a_cache_folder_that_the_command_names_goes_before_the_images(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ECGAN_CACHE", "/scratch/cache")
+    inside = Allocation(container=Container("ecgan.sqsh"))
+    assert in_allocation("srun", inside).command[-1] == "--container-env=ECGAN_CACHE"
+
+
+def test_without_a_container_ranks_have_our_python() -> None:
+    starter = in_allocation("srun", TWO_NODES)
+    assert starter.python == sys.executable and not any("container" in word for word in starter.command)
 
 
 def test_a_job_gets_what_its_site_and_its_shape_say() -> None:

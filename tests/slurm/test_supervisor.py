@@ -26,6 +26,7 @@ pytestmark = pytest.mark.process
 
 #: Starts one task here; and notes what it is asked.
 SRUN = """#!/bin/sh
+echo "$*" >> "$(dirname "$0")/started"
 while [ "${1#--}" != "$1" ]; do shift; done
 SLURM_NTASKS=1 exec "$@"
 """
@@ -94,6 +95,17 @@ def test_done(stand: Stand) -> None:
     job = stand.start("done")
     assert job.wait(60) == 0
     assert stand.last().outcome is State.DONE and stand.last().job == "7" and not stand.asked
+
+
+def test_ranks_run_in_the_container_by_its_own_python(stand: Stand) -> None:
+    python = stand.bin / "python"  # as if it were the image's
+    python.write_text(f'#!/bin/sh\ntouch "{stand.bin}/inside"\nexec "{sys.executable}" "$@"\n')
+    python.chmod(0o755)
+    job = stand.start("done", container_image="ecgan.sqsh", container_mounts=["/data", "/scratch/us:/work"])
+    assert job.wait(60) == 0 and stand.last().outcome is State.DONE
+    assert (stand.bin / "inside").exists()
+    words = (stand.bin / "started").read_text()
+    assert "--container-image=ecgan.sqsh --container-mounts=/data:/data,/scratch/us:/work" in words
 
 
 def test_told_ahead_of_the_time_limit_it_goes_back_into_the_queue(stand: Stand) -> None:
