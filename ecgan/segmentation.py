@@ -28,8 +28,7 @@ class Segmenter:
         """`size`: (width, height) at which it sees every photo; by default the one it was trained at, if that is
         known, else each photo's own, or nearly."""
         self.classes, self.features, self._size = file.shape.classes, file.shape.widths[-1], size or file.size
-        self._network = Segformer(file.shape)
-        load_arrays(self._network, file.arrays(), f"segmentation network {file.path}")
+        self._network = load_network(file)
         self._network.eval()
 
     def __call__(self, photo: np.ndarray) -> Segmented:
@@ -38,11 +37,18 @@ class Segmenter:
         return find_classes(self._network, photo, self._size or fitting((width, height)))
 
 
+def load_network(file: SegmenterFile) -> Segformer:
+    """With the weights that are in the file."""
+    network = Segformer(file.shape)
+    load_arrays(network, file.arrays(), f"segmentation network {file.path}")
+    return network
+
+
 def find_classes(network: Segformer, photo: np.ndarray, size: Size) -> Segmented:
     """At the photo's size, of what the network sees at `size` (width, height)."""
     height, width = photo.shape[:2]
     with jt.no_grad():
         seen = network(jt.array(to_network(resize_photo(photo, size)[None])))
-        features = seen.deepest.mean((2, 3)).numpy()[0]
+        features = seen.maps[-1].mean((2, 3)).numpy()[0]
         logits = enlarge(seen.logits, height, width).numpy()[0]
     return Segmented(logits.argmax(0).astype(np.uint8), features)

@@ -35,11 +35,11 @@ class SegmenterFile:
     size: Size | None
     measured: dict[str, Any]
 
-    def insist_on_classes(self, count: int) -> None:
-        """Raises UserError unless it tells so many classes apart."""
+    def insist_on_classes(self, count: int, field: str = "segmenter") -> None:
+        """Raises UserError unless it tells so many classes apart; `field`: the setting that names it."""
         if self.shape.classes != count:
             fact = f"tells {self.shape.classes} classes apart, the masks have {count}"
-            raise UserError(fact, field="segmenter", value=self.path)
+            raise UserError(fact, field=field, value=self.path)
 
     def arrays(self) -> dict[str, np.ndarray]:
         """Tensors by transformers' names. Raises UserError if the file is no longer the one that was opened."""

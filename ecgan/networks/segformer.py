@@ -21,10 +21,10 @@ _EPS = 1e-5
 
 
 class Seen(NamedTuple):
-    """`logits`: (N, classes, H / 4, W / 4); `deepest`: the last stage's map, (N, C, H / 32, W / 32)."""
+    """`logits`: (N, classes, H / 4, W / 4); `maps`: of the four stages, (N, C, H / 4, W / 4) to (N, C, H / 32, W / 32)."""
 
     logits: jt.Var
-    deepest: jt.Var
+    maps: list[jt.Var]
 
 
 class Segformer(nn.Module):
@@ -38,7 +38,7 @@ class Segformer(nn.Module):
             jt.array(np.array(values, np.float32).reshape(1, 3, 1, 1)).stop_grad() for values in (_MEAN, _DEVIATION)
         )
         maps = self.segformer.encoder((photos * 0.5 + 0.5 - mean) / deviation)
-        return Seen(self.decode_head(maps), maps[-1])
+        return Seen(self.decode_head(maps), maps)
 
 
 def enlarge(logits: jt.Var, height: int, width: int) -> jt.Var:

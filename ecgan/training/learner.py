@@ -9,11 +9,13 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ecgan.checkpoint.vgg import shapes
-from ecgan.config import ModelConfig
+from ecgan.config import ModelConfig, SegformerShape
 from ecgan.networks import Discriminator, Encoder, Generator, Segmap, load_arrays, to_arrays
 from ecgan.networks.generator import Pictures
+from ecgan.networks.segformer import Segformer
 from ecgan.networks.vgg import VGG19Features
 from ecgan.runtime import jt, nn
+from ecgan.training.guidance import Guide
 from ecgan.training.initialise import initialise
 from ecgan.training.loader import LoadedSample
 from ecgan.training.optimise import Optimiser, trained
@@ -39,12 +41,19 @@ class Learner:
     headings: tuple[str, ...] = HEADINGS
 
     def __init__(
-        self, model: ModelConfig, recipe: Recipe, world: World, vgg: Mapping[str, np.ndarray] | None = None
+        self,
+        model: ModelConfig,
+        recipe: Recipe,
+        world: World,
+        vgg: Mapping[str, np.ndarray] | None = None,
+        guide: Segformer | None = None,
     ) -> None:
+        """`vgg`: VGG19's weights, for the perceptual loss; `guide`: a segmentation network, for semantic guidance."""
         self.model, self.recipe, self._world = model, recipe, world
         generator, encoder, discriminator = Generator(model), Encoder(model), Discriminator(model)
         self.parts: dict[str, nn.Module] = {"G": generator, "E": encoder, "D": discriminator}
-        self.networks = Networks(generator, encoder, discriminator, VGG19Features(vgg) if vgg is not None else None)
+        features = VGG19Features(vgg) if vgg is not None else None
+        self.networks = Networks(generator, encoder, discriminator, features, Guide(guide) if guide else None)
         self._painters = Optimiser({"G": generator, "E": encoder}, recipe.adam)
         self._critic = Optimiser({"D": discriminator}, recipe.adam)
         self.average: Generator | None = None
@@ -175,9 +184,10 @@ class Learner:
 
 
 def untrained(model: ModelConfig, recipe: Recipe, world: World) -> Learner:
-    """One that computes as any of its kind, with VGG19's weights all zero."""
+    """One that computes as any of its kind, with VGG19's weights all zero, and guided by a SegFormer-B0."""
     vgg = {name: np.zeros(shape, np.float32) for name, shape in shapes().items()} if recipe.weights.lambda_vgg else None
-    return Learner(model, recipe, world, vgg)
+    guide = Segformer(SegformerShape(model.label_nc)) if recipe.weights.guided else None
+    return Learner(model, recipe, world, vgg, guide)
 
 
 @contextmanager

@@ -40,6 +40,12 @@ def kl_divergence(mu: jt.Var, logvar: jt.Var) -> jt.Var:
     return -0.5 * (1 + logvar - mu.sqr() - logvar.exp()).sum()
 
 
+def cross_entropy(logits: jt.Var, one_hot: jt.Var) -> jt.Var:
+    """In nats, summed over all pixels; both are (N, classes, H, W), and a pixel without a class counts as 0."""
+    scaled = logits - logits.max(1, keepdims=True).stop_grad()
+    return ((jt.log(jt.exp(scaled).sum(1, keepdims=True)) - scaled) * one_hot).sum()
+
+
 def _mean_over_scales(verdict: Verdict, term: Callable[[jt.Var], jt.Var]) -> jt.Var:
     terms = [term(layers[-1]) for layers in verdict]
     return sum(terms[1:], terms[0]) / len(terms)

@@ -43,7 +43,8 @@ class LossWeights:
     """How much each term counts; `image`, `edge` and `image2` scale whatever judges that picture.
 
     A term of weight 0 is not computed. `lambda_l1` weighs the plain L1 distance to the photo, which
-    the original does not have.
+    the original does not have; nor has it what a frozen segmentation network sees (`lambda_guide`, `lambda_guide_feat`,
+    `ecgan.training.guidance`) or the colours' statistics (`lambda_tone`, `ecgan.training.colours`).
     """
 
     gan_mode: GanMode = _field("hinge", _decides)
@@ -54,6 +55,14 @@ class LossWeights:
     image: float = _field(1.0, _decides_if_any)
     edge: float = _field(1.0, _decides_if_any)
     image2: float = _field(2.0, _decides_if_any)
+    lambda_guide: float = _field(0.0, _decides_if_any)
+    lambda_guide_feat: float = _field(0.0, _decides_if_any)
+    lambda_tone: float = _field(0.0, _decides_if_any)
+
+    @property
+    def guided(self) -> bool:
+        """Whether they need a segmentation network."""
+        return bool(self.lambda_guide or self.lambda_guide_feat)
 
 
 @dataclass(frozen=True)

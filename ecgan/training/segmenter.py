@@ -17,6 +17,7 @@ from ecgan.segmentation import find_classes
 from ecgan.synthesis import to_network
 from ecgan.training.initialise import initialise
 from ecgan.training.loader import LoadedSample
+from ecgan.training.losses import cross_entropy
 from ecgan.training.optimise import Optimiser
 from ecgan.training.recipe import InitType, Recipe
 from ecgan.training.world import World
@@ -91,9 +92,7 @@ class SegmenterLearner:
         one_hot = jt.array((labels[:, None] == classes).astype(np.float32)).stop_grad()
         photos = jt.array(to_network(np.stack([sample.photo for sample in samples]))).stop_grad()
         logits = enlarge(self.network(photos).logits, *labels.shape[1:])
-        scaled = logits - logits.max(1, keepdims=True).stop_grad()
-        surprise = jt.log(jt.exp(scaled).sum(1, keepdims=True)) - scaled
-        return (surprise * one_hot).sum()
+        return cross_entropy(logits, one_hot)
 
 
 def untrained(model: ModelConfig, recipe: Recipe, world: World) -> SegmenterLearner:

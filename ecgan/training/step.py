@@ -17,7 +17,9 @@ from ecgan.networks.generator import Pictures
 from ecgan.networks.vgg import VGG19Features
 from ecgan.runtime import jt
 from ecgan.synthesis import to_network
-from ecgan.training import losses
+from ecgan.training import guidance, losses
+from ecgan.training.colours import tone_distance
+from ecgan.training.guidance import Guide
 from ecgan.training.loader import LoadedSample
 from ecgan.training.losses import Verdict
 from ecgan.training.perceptual import perceptual
@@ -53,12 +55,13 @@ class Batch(NamedTuple):
 
 @dataclass(frozen=True)
 class Networks:
-    """`vgg` is only needed where the perceptual loss counts."""
+    """`vgg` is only needed where the perceptual loss counts, `guide` where semantic guidance does."""
 
     generator: Generator
     encoder: Encoder
     discriminator: Discriminator
     vgg: VGG19Features | None = None
+    guide: Guide | None = None
 
 
 class Outcome(NamedTuple):
@@ -73,6 +76,10 @@ class Outcome(NamedTuple):
     stages: Sequence[tuple[jt.Var, list[jt.Var]]] = ()
 
 
+#: Places of what pictures are held against.
+_PHOTO, _EDGE = 0, 1
+
+
 class _Judged(NamedTuple):
     """A picture of G, what it is held against, and how much it counts. `real`: its place among the real ones."""
 
@@ -82,7 +89,7 @@ class _Judged(NamedTuple):
 
 
 def generator_losses(networks: Networks, batch: Batch, weights: LossWeights) -> Outcome:
-    """What G and E minimise: KLD, GAN, GAN_Feat, VGG; and L1."""
+    """What G and E minimise: KLD, GAN, GAN_Feat, VGG; and L1, Guide, Guide_Feat, Tone."""
     pictures, mu, logvar = _generate(networks, batch, batch.noise[0])
     judged = _judged(pictures, weights)
     # Of the divergence, a sum, means over the parts are taken, too.
@@ -92,6 +99,7 @@ def generator_losses(networks: Networks, batch: Batch, weights: LossWeights) -> 
     with jt.no_grad():
         of_reals = [_judge(networks, batch, picture) for picture in real] if weights.lambda_feat else []
         seen_in_reals = [networks.vgg(picture) for picture in real] if networks.vgg and weights.lambda_vgg else []
+        seen_in_photo = networks.guide(batch.photo).maps if networks.guide and weights.lambda_guide_feat else []
     stages = []
     for fake, place, weight in judged:
         of_fake = _judge(networks, batch, fake)
@@ -103,10 +111,30 @@ def generator_losses(networks: Networks, batch: Batch, weights: LossWeights) -> 
             found["VGG"] = weights.lambda_vgg * perceptual(networks.vgg(fake), seen_in_reals[place])
         if weights.lambda_l1:
             found["L1"] = weights.lambda_l1 * (fake - real[place]).abs().mean()
+        if place == _PHOTO:
+            found |= _towards_photo(networks, batch, fake, seen_in_photo, weights)
         for name, term in found.items():
             terms.setdefault(name, []).append(weight * term)
         stages.append((fake, [values[-1] for values in terms.values()]))
     return Outcome({name: sum(values[1:], values[0]) for name, values in terms.items()}, pictures, stages)
+
+
+def _towards_photo(
+    networks: Networks, batch: Batch, fake: jt.Var, seen_in_photo: list[jt.Var], weights: LossWeights
+) -> dict[str, jt.Var]:
+    """Weighted terms that a picture has and an edge map has not."""
+    found = {}
+    if weights.guided:
+        assert networks.guide is not None, "semantic guidance needs a segmentation network"
+        seen = networks.guide(fake)
+        if weights.lambda_guide:
+            one_hot = batch.segmap.at(fake.shape[2], fake.shape[3])
+            found["Guide"] = weights.lambda_guide * guidance.recognition(seen, one_hot)
+        if weights.lambda_guide_feat:
+            found["Guide_Feat"] = weights.lambda_guide_feat * guidance.likeness(seen.maps, seen_in_photo)
+    if weights.lambda_tone:
+        found["Tone"] = weights.lambda_tone * tone_distance(fake, batch.photo)
+    return found
 
 
 def discriminator_losses(networks: Networks, batch: Batch, weights: LossWeights) -> Outcome:
@@ -117,7 +145,7 @@ def discriminator_losses(networks: Networks, batch: Batch, weights: LossWeights)
             pictures = _generate(networks, batch, batch.noise[1])[0].detached()
     judged = _judged(pictures, weights)
     # A real picture is looked at once, and counts as often as pictures of G are held against it.
-    counts = [sum(each.weight for each in judged if each.real == place) for place in (0, 1)]
+    counts = [sum(each.weight for each in judged if each.real == place) for place in (_PHOTO, _EDGE)]
     real = [(picture, count) for picture, count in zip((batch.photo, batch.edge), counts, strict=True) if count]
     of_fakes = [
         weight * losses.adversarial_discriminator(_judge(networks, batch, fake), False, weights.gan_mode)
@@ -137,14 +165,14 @@ def _generate(networks: Networks, batch: Batch, noise: jt.Var) -> tuple[Pictures
 
 
 def _judged(pictures: Pictures, weights: LossWeights) -> list[_Judged]:
-    """Each picture of G, held against the photo (0) or its edge map (1); a weight of 0 leaves it out.
+    """Each picture of G, held against the photo or its edge map; a weight of 0 leaves it out.
 
     image2 is made of image and edge, image of edge: in this order gradients reach them.
     """
     each = (
-        _Judged(pictures.image2, 0, weights.image2),
-        _Judged(pictures.image, 0, weights.image),
-        _Judged(pictures.edge, 1, weights.edge),
+        _Judged(pictures.image2, _PHOTO, weights.image2),
+        _Judged(pictures.image, _PHOTO, weights.image),
+        _Judged(pictures.edge, _EDGE, weights.edge),
     )
     return [one for one in each if one.weight]
 

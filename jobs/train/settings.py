@@ -117,6 +117,18 @@ class TrainSettings:
         at_least(0),
         of="ecgan",
     )
+    guide: str | None = option(
+        None, STEERING, "segmentation network that tells G what it sees in its pictures", of="ecgan", path=True
+    )
+    lambda_guide: float = option(
+        0.0, STEERING, "weight of the cross-entropy of what the guide sees and the mask", at_least(0), of="ecgan"
+    )
+    lambda_guide_feat: float = option(
+        0.0, STEERING, "weight of the distance of the guide's features to the photo's", at_least(0), of="ecgan"
+    )
+    lambda_tone: float = option(
+        0.0, STEERING, "weight of the distance of the colours' mean and covariance to the photo's", at_least(0), of="ecgan"
+    )
     image_weight: float = option(1.0, STEERING, "weight of what judges image", at_least(0), of="ecgan")
     edge_weight: float = option(1.0, STEERING, "weight of what judges the edge map", at_least(0), of="ecgan")
     image2_weight: float = option(
@@ -153,13 +165,13 @@ class TrainSettings:
 
     def __post_init__(self) -> None:
         insist_on_bounds(self)
-        self._insist_on_relations()
         for field in dataclasses.fields(self):
             of = field.metadata["of"]
             if of not in (None, self.network) and getattr(self, field.name) != field.default:
                 raise UserError(
                     f"--{field.name} is {TRAINABLES[of].title}'s: --network {self.network} has no use for it"
                 )
+        self._insist_on_relations()
         self.model  # noqa: B018  # raise now if it can't be
 
     def _insist_on_relations(self) -> None:
@@ -184,6 +196,13 @@ class TrainSettings:
             raise UserError("--eval_every_epochs measures pairs held out, and there are none: say --held_out 200")
         if self.vgg_weights is not None and not self.lambda_vgg:
             raise UserError("--vgg_weights belongs to the perceptual loss, and --lambda_vgg is 0")
+        guided = self.lambda_guide or self.lambda_guide_feat
+        if self.guide is None and guided:
+            raise UserError("--lambda_guide and --lambda_guide_feat need a segmentation network: name it with --guide")
+        if self.guide is not None and not guided:
+            raise UserError("--guide has no weight: say --lambda_guide or --lambda_guide_feat")
+        if guided and not self.image_weight + self.image2_weight:
+            raise UserError("--guide judges image and image2, and --image_weight and --image2_weight are 0")
         if self.samples != TrainSettings.samples and not self.display_every_steps:
             raise UserError("--samples says how many are painted, and with --display_every_steps 0 none are")
         if self.inception_weights is not None and self.held_out < 2:

@@ -165,3 +165,21 @@ def test_ecgan_is_measured_while_it_trains(tmp_path: Path) -> None:
     more = data.train(*judges, "--max_steps", 6, "--save_every_steps", 2)
     assert more.returncode == 0, more.stderr
     assert [line["step"] for line in data.metrics() if "fid" in line] == [2, 4, 6]
+
+
+def test_ecgan_is_guided_by_it(trained: SegmenterFolder, tmp_path: Path) -> None:
+    """Two ranks see what one does, and a training that was stopped goes on to the bit."""
+    data = TrainFolder(tmp_path / "data", 8)
+    weights = ("--lambda_guide", 2, "--lambda_guide_feat", 3, "--lambda_tone", 1)
+    guide = ("--guide", trained.path / "run", *weights)
+    once = data.train(*guide, "--max_steps", 2, run="once")
+    assert once.returncode == 0 and str(trained.path) in once.stdout, once.stderr
+    for steps, ranks in ((1, 1), (2, 1), (1, 2)):
+        job = data.train(*guide, "--max_steps", steps, "--ranks", ranks, run=f"ranks-{ranks}")
+        assert job.returncode == 0, job.stderr
+    for name in ("G", "E", "D"):
+        whole, resumed = (data.path / run / f"states/step-00000002/{name}.safetensors" for run in ("once", "ranks-1"))
+        assert whole.read_bytes() == resumed.read_bytes(), name
+    alone, shared = (data.metrics(f"ranks-{ranks}")[0] for ranks in (1, 2))
+    for name in ("Guide", "Guide_Feat", "Tone"):
+        assert shared[name] == pytest.approx(alone[name], rel=1e-3) and alone[name] > 0

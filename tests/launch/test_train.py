@@ -240,6 +240,8 @@ def test_a_second_launcher_is_kept_out(train_folder: Folder) -> None:
         (("--exclude-list", "no.txt"), ["no.txt"]),
         (("--init_checkpoint", "no"), ["checkpoint no "]),
         (("--size", "100x64"), ["100x64", " 32"]),
+        (("--guide", "nowhere", "--lambda_guide", 1), ["nowhere"]),
+        (("--lambda_guide_feat", 1), ["--lambda_guide_feat", "--guide"]),
         (("--gan_mode", "wgan"), ["gan_mode", "wgan"]),
         (("--lr", "-1"), ["--lr", "-1"]),
         (("--keep_states", 10**7), ["--keep_states", " MiB"]),

@@ -186,6 +186,7 @@ def test_networks_that_can_not_be_built(words: str, line: str) -> None:
     [
         (TrainSettings, "--eval_every_epochs 5"),
         (TrainSettings, "--vgg_weights vgg19.pkl --lambda_vgg 0"),
+        (TrainSettings, "--guide network --lambda_tone 1"),
         (TrainSettings, "--samples 8 --display_every_steps 0"),
         (TrainSettings, "--which_epoch 3"),
         (TrainSettings, "--init_variance 0.5 --init_type kaiming"),

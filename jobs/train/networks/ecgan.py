@@ -66,7 +66,8 @@ class Ecgan(Trainable["Learner"]):
         return f"ngf {settings.ngf}, ndf {settings.ndf}"
 
     def rows(self, plan: TrainPlan) -> list[tuple[str, str]]:
-        return [("perceptual", plan.files.vgg or "off")]
+        guide = [("guide", plan.files.guide)] if plan.files.guide else []
+        return [("perceptual", plan.files.vgg or "off"), *guide]
 
     def find_files(self, settings: TrainSettings) -> Files:
         files = Files()
@@ -74,6 +75,10 @@ class Ecgan(Trainable["Learner"]):
             vgg = find_vgg19(settings.vgg_weights).absolute()
             read_vgg19(vgg)
             files = replace(files, vgg=str(vgg))
+        if settings.guide is not None:
+            guide = open_segmenter(Path(settings.guide).expanduser())
+            guide.insist_on_classes(settings.label_nc, "guide")
+            files = replace(files, guide=str(guide.path.absolute()))
         if settings.init_checkpoint is not None:
             files = replace(files, init=_find_checkpoint(settings, settings.init_checkpoint))
         return _with_judges(files, settings)
@@ -90,10 +95,12 @@ class Ecgan(Trainable["Learner"]):
             warm_scoring(files.inception, files.segmenter, files.segmenter_size, plan.device)
 
     def build(self, plan: TrainPlan, world: World) -> Learner:
+        from ecgan.segmentation import load_network
         from ecgan.training.learner import Learner
 
         vgg = read_vgg19(Path(plan.files.vgg)) if plan.files.vgg else None
-        return Learner(plan.settings.model, plan.settings.recipe, world, vgg)
+        guide = load_network(open_segmenter(Path(plan.files.guide))) if plan.files.guide else None
+        return Learner(plan.settings.model, plan.settings.recipe, world, vgg, guide)
 
     def first_arrays(self, plan: TrainPlan) -> Mapping[str, dict[str, np.ndarray]]:
         assert plan.files.init is not None

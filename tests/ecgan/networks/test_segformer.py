@@ -34,7 +34,7 @@ def test_outputs_are_those_of_transformers(size: str) -> None:
     network.eval()
     with jt.no_grad():
         seen = network(jt.array(to_network(drawn_photos())))
-        logits, deepest = seen.logits.numpy(), seen.deepest.numpy()
+        logits, deepest = seen.logits.numpy(), seen.maps[-1].numpy()
     assert logits.shape == (2, 29, 16, 24)
     assert np.abs(logits[:, :, 5, 7] - wanted["first"]).max() < 1e-3
     assert np.abs(logits).sum((1, 2, 3)) == pytest.approx(wanted["sums"], rel=1e-4)

@@ -29,11 +29,11 @@ def _compiled() -> None:
     warm_training(MODEL, RECIPE, 2, "cpu")  # on all cores, where this process would compile on one
 
 
-def make(recipe: Recipe = RECIPE, model: ModelConfig = MODEL) -> Any:
+def make(recipe: Recipe = RECIPE, model: ModelConfig = MODEL, guide: Any = None) -> Any:
     from ecgan.training.learner import Learner
     from ecgan.training.world import World
 
-    learner = Learner(model, recipe, World(0, 1, ["here"], None))
+    learner = Learner(model, recipe, World(0, 1, ["here"], None), guide=guide)
     learner.initialise(seed=3)
     return learner
 

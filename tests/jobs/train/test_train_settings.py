@@ -52,6 +52,7 @@ def test_roles_are_what_they_were() -> None:
     assert set(of_role(TrainSettings, STEERING)) == {
         *("micro_batch", "lr", "beta1", "beta2", "no_TTUR", "niter", "niter_decay", "D_steps_per_G", "ema_decay"),
         *("gan_mode", "lambda_feat", "lambda_kld", "lambda_vgg", "vgg_weights", "lambda_l1", "image_weight"),
+        *("guide", "lambda_guide", "lambda_guide_feat", "lambda_tone"),
         *("edge_weight", "image2_weight", "reuse_fakes"),
     }
     assert set(of_role(TrainSettings, BEGINNING)) == {"init_type", "init_variance", "init_checkpoint", "which_epoch"}
@@ -90,10 +91,14 @@ def another_value(option: dataclasses.Field[Any]) -> Any:
     return 0.5 if isinstance(option.default, float) else words[option.default]
 
 
+#: Options that mean nothing alone, and what they mean something with.
+NEEDED = {"guide": {"lambda_guide": 1.0}, "lambda_guide": {"guide": "x"}, "lambda_guide_feat": {"guide": "x"}}
+
+
 @pytest.mark.parametrize("option", [each for each in OPTIONS if each.metadata["of"] == "ecgan"], ids=lambda o: o.name)
 def test_options_of_ecgan_are_refused_elsewhere(option: dataclasses.Field[Any]) -> None:
     given = {option.name: another_value(option), "held_out": 2, "init_checkpoint": "x"}
-    TrainSettings(**given)
+    TrainSettings(**given, **NEEDED.get(option.name, {}))
     with pytest.raises(UserError, match=f"--{option.name} .*--network segmenter"):
         TrainSettings(network="segmenter", **given)
 
