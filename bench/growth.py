@@ -28,6 +28,7 @@ from ecgan.checkpoint import native, tensors
 from ecgan.config import ModelConfig
 from ecgan.data.images import encode
 from ecgan.drawn import draw
+from ecgan.file_notes import stamp_of
 from ecgan.files import sha256_of
 from jobs.generate import outcomes
 from jobs.generate.outcomes import TaskOutcome
@@ -43,8 +44,6 @@ COUNTS = (1_000, 10_000, 100_000)
 #: How many files of masks, photos and pictures the names share; how many masks a shard has.
 _MASKS, _PHOTOS, _PICTURES, _OF_A_SHARD = 500, 4, 64, 1_000
 _MODEL = ModelConfig(ngf=4, ndf=4)
-#: Seconds since the files were changed: what has just been changed is not remembered.
-_AGE = 3600
 
 
 def main() -> None:
@@ -100,14 +99,14 @@ def _write_inputs(folder: Path, chosen: Path | None, count: int) -> None:
     for number in range(min(count, _PICTURES)):
         picture = folder / f"files/{number}.jpg"
         picture.write_bytes(encode(draw(100 + number, size)[0], "jpg", 95))
-    then = time.time() - _AGE
-    for file in folder.glob("*/*.*"):
-        os.utime(file, (then, then))
     arrays = {
         network: {name: np.zeros(shape, np.float32) for name, shape in (tensors.of_file(network, _MODEL) or {}).items()}
         for network in ("G", "E")
     }
     native.save(folder / "model", arrays, _MODEL, about={"source": "zeros"})
+    last = max(folder.glob("files/*"), key=lambda file: file.stat().st_ctime_ns)
+    while stamp_of(last, status=True) is None:  # what has just been changed is not remembered
+        time.sleep(0.1)
 
 
 def _arguments(folder: Path) -> dict[str, Any]:

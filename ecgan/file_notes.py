@@ -1,6 +1,7 @@
 """What was found out of files, as long as they stay as they are: who comes again need not read them again.
 
-A file is taken for unchanged if its size, its time of change and its number in the file system are.
+A file is taken for unchanged if its size, its time of change and its number in the file system are; one of others', who
+may set that time back, if what the system says of its last change is, too.
 """
 
 from __future__ import annotations
@@ -68,9 +69,9 @@ class FileNotes:
         return words.split(" ", 1)[0]
 
     def save(self, path: Path) -> None:
-        """Writes what was noted or asked for since they were loaded, if that is not what the file says already. Raises
-        OSError."""
-        if self._is_saved and not self._before:
+        """Writes what was noted or asked for since they were loaded, unless the file is there and says that already.
+        Raises OSError."""
+        if self._is_saved and not self._before and (path.exists() or not self._now):
             return
         with whole_file(path) as file:
             file.write(json.dumps({"decided_by": self._decided_by}).encode() + b"\n")
@@ -79,12 +80,16 @@ class FileNotes:
         self._before, self._is_saved = {}, True
 
 
-def stamp_of(path: Path) -> str | None:
-    """What changes when the file does; None of one that can't be reached, or has changed just now."""
+def stamp_of(path: Path, status: bool = False) -> str | None:
+    """What changes when the file does; None of one that can't be reached, or has changed just now.
+
+    `status`: it also changes with the time that nobody can set, which goes with a new name or owner, too.
+    """
     try:
         found = path.stat()
     except (OSError, ValueError):
         return None
-    if found.st_mtime_ns > time.time_ns() - _TOO_NEW * 10**9:
+    times = (found.st_mtime_ns, found.st_ctime_ns) if status else (found.st_mtime_ns,)
+    if max(times) > time.time_ns() - _TOO_NEW * 10**9:
         return None
-    return f"{found.st_size}:{found.st_mtime_ns}:{found.st_ino} "
+    return ":".join(map(str, (found.st_size, found.st_ino, *times))) + " "

@@ -11,14 +11,23 @@ import functools
 import importlib
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
 
 _HERE = Path(__file__).absolute().parent
+_FOLDER = _HERE if (_HERE / "launch").is_dir() else _HERE.parent
+
+
+def __getattr__(name: str) -> Callable[[], NoReturn]:
+    """The command of that name. Raises AttributeError if launch/ has none."""
+    if not name.startswith("_") and (_FOLDER / "launch" / f"{name}.py").is_file():
+        return functools.partial(_run, name)
+    raise AttributeError(f"{__name__} has no command {name}", name=name)
 
 
 def _run(name: str) -> NoReturn:
-    folder = str(_HERE if (_HERE / "launch").is_dir() else _HERE.parent)
+    folder = str(_FOLDER)
     sys.path.insert(0, folder)
     os.environ["PYTHONPATH"] = os.pathsep.join([folder, *filter(None, [os.environ.get("PYTHONPATH")])])
 
@@ -32,17 +41,3 @@ def _run(name: str) -> NoReturn:
     from launch.command import run
 
     run(main)
-
-
-audit = functools.partial(_run, "audit")
-cancel = functools.partial(_run, "cancel")
-convert = functools.partial(_run, "convert")
-demo = functools.partial(_run, "demo")
-doctor = functools.partial(_run, "doctor")
-gallery = functools.partial(_run, "gallery")
-generate = functools.partial(_run, "generate")
-pack = functools.partial(_run, "pack")
-pick = functools.partial(_run, "pick")
-score = functools.partial(_run, "score")
-status = functools.partial(_run, "status")
-train = functools.partial(_run, "train")

@@ -63,9 +63,9 @@ def run(
     with taken(request.run, request.run.shards, *request.folders) as held:
         request.mend()
         work = examine(request)
+        show(work, where(work, settings, cluster, why))
         with contextlib.suppress(OSError):  # it only saves time, and that a disk is full will be said
             request.remember()
-        show(work, where(work, settings, cluster, why))
         if complete := work.complete():
             words, lacking = complete
             left_out = work.total - work.done

@@ -19,6 +19,7 @@ import pytest
 from conftest import ROOT, DataFolder, TrainFolder, wait_until
 
 import ecgan
+import ecgan_cluster
 
 pytestmark = pytest.mark.process
 
@@ -128,6 +129,12 @@ def test_each_command_is_installed(wheel: Path) -> None:
     found = configparser.ConfigParser()
     found.read_string(zipfile.ZipFile(wheel).read(f"{about}/entry_points.txt").decode())
     assert dict(found["console_scripts"]) == {f"ecgan-{name}": f"ecgan_cluster:{name}" for name in COMMANDS}
+
+
+def test_what_is_no_command_is_not_there() -> None:
+    for name in ("nothing", "__version__", "checks", "launch"):
+        with pytest.raises(AttributeError, match=name):
+            getattr(ecgan_cluster, name)
 
 
 @pytest.mark.parametrize("name", sorted(COMMANDS))

@@ -59,7 +59,7 @@ def look_at(
 ) -> list[Seen]:
     """What there is to see of each. `notes`, which `notes_on_files` gives, grow by it. `tick` is called once for each,
     in this thread."""
-    stamps = in_threads(lambda file: stamp_of(file.path), files, readers())
+    stamps = in_threads(lambda file: stamp_of(file.path, status=True), files, readers())
     seen = [_known(notes, file, stamp) for file, stamp in zip(files, stamps, strict=True)]
     new = [index for index, known in enumerate(seen) if known is None]
     for _ in range(len(files) - len(new)):
@@ -117,22 +117,27 @@ def _see(file: File, model: ModelConfig) -> Seen:
 @contextlib.contextmanager
 def _children(model: ModelConfig) -> Iterator[Callable[[Sequence[File]], list[Seen]]]:
     """A function that has some files opened by one of as many children as there are cores. As many threads may call
-    it."""
-    free: queue.SimpleQueue[subprocess.Popen[str]] = queue.SimpleQueue()
-    started = [_start(model) for _ in range(cores())]
-    for child in started:
-        free.put(child)
+    it. What a child would do that can't be started, for memory, say, or that was killed, this process does."""
+    free: queue.SimpleQueue[subprocess.Popen[str] | None] = queue.SimpleQueue()
+    started: list[subprocess.Popen[str]] = []
 
     def ask(files: Sequence[File]) -> list[Seen]:
         child = free.get()
         try:
-            return _asked(child, files)
-        except (OSError, ValueError):  # it was killed, for memory, say: its share is not lost
+            if child is not None:
+                with contextlib.suppress(OSError, ValueError):
+                    return _asked(child, files)
             return [_see(file, model) for file in files]
         finally:
             free.put(child)
 
     try:
+        for _ in range(cores()):
+            child = None
+            with contextlib.suppress(OSError):
+                child = _start(model)
+                started.append(child)
+            free.put(child)
         yield ask
     finally:
         for child in started:
@@ -141,12 +146,12 @@ def _children(model: ModelConfig) -> Iterator[Callable[[Sequence[File]], list[Se
 
 
 def _start(model: ModelConfig) -> subprocess.Popen[str]:
-    """It imports what this process would, and nothing that lies in its folder. Ctrl-C does not reach it: its standard
-    input ends with the command."""
+    """It imports what this process would, and nothing that lies in its folder, and names of files are the same bytes to
+    it. Ctrl-C does not reach it: its standard input ends with the command. Raises OSError."""
     code = f"import sys; sys.path[:] = {sys.path!r}; from ecgan.data.opening import serve; serve()"
     alone = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
     child = subprocess.Popen(
-        [sys.executable, "-I", "-c", code],
+        [sys.executable, "-I", "-X", f"utf8={sys.flags.utf8_mode}", "-c", code],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,

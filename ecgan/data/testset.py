@@ -120,8 +120,9 @@ def check_pictures(items: Iterable[Item], model: ModelConfig, notes: FileNotes) 
             digests[path] = bytes.fromhex(found.sha256)
         else:
             faults += (Fault(item.name, found.fault) for item in of)
-    sizes = {path: found.size for (path, kind), found in zip(files, seen, strict=True) if kind == "mask"}
-    return Checked(tuple(faults), digests, {path: size for path, size in sizes.items() if path in digests})
+    looks = zip(files, seen, strict=True)
+    sizes = {path: found.size for (path, kind), found in looks if kind == "mask" and found.fault is None}
+    return Checked(tuple(faults), digests, sizes)
 
 
 def squeezed(sizes: Mapping[Path, Size], to: Size, tolerance: float = 0.05) -> list[Path]:

@@ -17,7 +17,7 @@ from ecgan.data.images import BadImage, Size, size_of
 from ecgan.data.testset import Item
 from ecgan.errors import UserError
 from ecgan.file_notes import FileNotes
-from ecgan.files import sha256_of
+from ecgan.files import TEMPORARY_SUFFIX, sha256_of
 from ecgan.runtime.compiling import usable_device
 from ecgan.runtime.devices import Device, choose_device
 from ecgan.scoring.frechet import Gaussian
@@ -97,10 +97,11 @@ def check(settings: ScoreSettings, device: Device | None = None) -> ScoreRequest
 def _insist_on_own_folder(run: RunDir) -> None:
     """UserError if what lies in the folder is not what a scoring leaves there, which may be cleared away."""
     record.insist_on_kind(run, Kind.SCORING)
-    is_ours = record.kind_of(run) is not None
-    if not is_ours:  # nothing has been said yet
-        is_ours = not any(path.is_file() and path != run.lock for path in run.path.glob("**/*"))
-    if not is_ours:
+    if record.kind_of(run) is not None:
+        return
+    # What a command leaves that is killed before it has saved the plan.
+    ours = {run.lock, run.checked, run.statistics, run.items, *run.path.glob(f".*{TEMPORARY_SUFFIX}")}
+    if any(path.is_file() and path not in ours for path in run.path.glob("**/*")):
         raise UserError(f"--output_path {run.path} holds files of something else: choose a new or an empty folder")
 
 

@@ -71,8 +71,8 @@ class Scoring(Work):
             path.unlink()
         if request.photo_statistics is not None:  # the job that ends the scoring may see another cache
             statistics.save(run.statistics, request.photo_statistics)
+        plan.save(run.plan)  # before what others have under that name, too: it tells that the folder is ours
         write_atomically(run.config, yaml.safe_dump(dataclasses.asdict(request.settings), sort_keys=False))
-        plan.save(run.plan)
 
     def finish(self) -> ScoreFinish:
         return ScoreFinish(self.run.path)

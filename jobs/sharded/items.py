@@ -33,10 +33,12 @@ AnyItem = TypeVar("AnyItem", bound=Item)
 @dataclass(frozen=True)
 class Index:
     """`id`: stands in the file, too, and tells whether it is this plan's; `parts`: where in it each shard's items lie,
-    from its first byte to the one behind the last. Items that are made already may lie among them."""
+    from its first byte to the one behind the last. Items that are made already may lie among them. `size`: of the file
+    in bytes, which plans of before don't say."""
 
     id: str
     parts: tuple[tuple[int, int], ...]
+    size: int | None = None
 
 
 def save(path: Path, plan: Any, field: str, more: dict[str, Any]) -> None:
@@ -46,14 +48,14 @@ def save(path: Path, plan: Any, field: str, more: dict[str, Any]) -> None:
     """
     id = secrets.token_hex(8)
     values = {each.name: getattr(plan, each.name) for each in dataclasses.fields(plan) if each.name != field}
-    index = Index(id, _write(path.with_name(ITEMS), id, getattr(plan, field)))
+    index = Index(id, *_write(path.with_name(ITEMS), id, getattr(plan, field)))
     write_json(path, more | values | {"items": index}, default=vars)
 
 
 def load(path: Path, cls: type[Plan], field: str, item: type[AnyItem], shard: int | None = None) -> Plan:
     """The `cls` that `save` wrote; with a number only that shard's items are read, and are all that it has.
 
-    Raises UserError if `path` is no plan of this version, or the items beside it are not its own.
+    Raises UserError if `path` is no plan of this version, or the items beside it are not its own, or not all of them.
     """
     try:
         values = read_any_json(path)
@@ -66,12 +68,15 @@ def load(path: Path, cls: type[Plan], field: str, item: type[AnyItem], shard: in
     beside = path.with_name(ITEMS)
     try:
         found = list(_read(beside, index, item, shard))
+    except EOFError:
+        raise UserError(f"{beside} is cut short: start the run again") from None
     except (OSError, ValueError, TypeError, IndexError):
         raise UserError(f"{beside} is not that of {path.name} beside it: start the run again") from None
     return dataclasses.replace(plan, **{field: tuple(found)})  # type: ignore[type-var]
 
 
-def _write(path: Path, id: str, items: Sequence[Item]) -> tuple[tuple[int, int], ...]:
+def _write(path: Path, id: str, items: Sequence[Item]) -> tuple[tuple[tuple[int, int], ...], int]:
+    """Gives `parts` and `size` of the Index."""
     parts: dict[int, tuple[int, int]] = {}
     with whole_file(path) as file:
         position = file.write(json.dumps({"id": id}).encode() + b"\n")
@@ -80,16 +85,17 @@ def _write(path: Path, id: str, items: Sequence[Item]) -> tuple[tuple[int, int],
             position += file.write(json.dumps(item, default=vars).encode() + b"\n")
             if item.shard is not None:
                 parts[item.shard] = parts.get(item.shard, (begin, 0))[0], position
-    return tuple(parts[shard] for shard in range(len(parts)))
+    return tuple(parts[shard] for shard in range(len(parts))), position
 
 
 def _read(path: Path, index: Index, cls: type[AnyItem], shard: int | None) -> Iterator[AnyItem]:
-    """Raises OSError, ValueError, TypeError or IndexError where there is anything else."""
+    """Raises EOFError where the end is missing; OSError, ValueError, TypeError or IndexError where there is anything
+    else."""
     with open_file(path) as file:
         line = file.readline()
         if line_as(line, _Head).id != index.id:
             raise ValueError("of another plan")
-        position, end = len(line), None
+        position, end = len(line), index.size
         if shard is not None:
             position, end = index.parts[shard]
             file.seek(position)
@@ -98,6 +104,8 @@ def _read(path: Path, index: Index, cls: type[AnyItem], shard: int | None) -> It
             item = line_as(line, cls)
             if shard is None or item.shard == shard:
                 yield item
+        if end is not None and position < end:
+            raise EOFError
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from conftest import wait_until
 
+from ecgan import file_notes
 from ecgan.file_notes import FileNotes, stamp_of
 from ecgan.files import sha256_of
 
@@ -77,6 +79,22 @@ def test_what_may_change_again_with_the_same_time_is_not_noted(file: Path) -> No
         assert FileNotes.load(path, 1).known("a", stamp_of(file)) is None
 
 
+def test_what_others_replace_in_place_is_not_known(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the size and the time that it had."""
+    assert stamp_of(file) is not None and stamp_of(file, status=True) is None  # it was written just now
+    monkeypatch.setattr(file_notes, "_TOO_NEW", 0)
+    before, written, changed = stamp_of(file), stamp_of(file, status=True), file.stat().st_ctime_ns
+    assert written == stamp_of(file, status=True)
+
+    def replaced() -> bool:
+        file.write_bytes(b"CONTENT")
+        age(file)
+        return file.stat().st_ctime_ns != changed
+
+    wait_until(replaced)  # the file system's clock may be coarse
+    assert stamp_of(file) == before and stamp_of(file, status=True) not in (None, written)
+
+
 @pytest.mark.parametrize(
     "spoil", [lambda text: "", lambda text: "[" * 9999, lambda text: text[:-9], lambda text: "5\n"]
 )
@@ -93,11 +111,16 @@ def test_what_nobody_asks_for_any_more_is_forgotten_and_what_is_known_is_not_wri
     notes.save(path)
     again = FileNotes.load(path)
     assert all(again.known(key, stamp_of(file)) for key in ("a", "b", "\udc80"))
-    path.unlink()
-    again.save(path)
-    assert not path.exists()  # nothing was new
-    notes.save(path)
-    assert not path.exists()
+    written = path.stat().st_ino
+    for known in (again, notes):
+        known.save(path)
+        assert path.stat().st_ino == written  # nothing was new
+    for known in (again, notes):
+        path.unlink()
+        known.save(path)
+        assert FileNotes.load(path).known("b", stamp_of(file)) == "words"
+    FileNotes().save(file.with_name("none"))
+    assert not file.with_name("none").exists()
     noted_twice = FileNotes()
     noted_twice.note("a", stamp_of(file), "words")
     noted_twice.note("b", stamp_of(file), "words")

@@ -60,6 +60,9 @@ class PixelRequest(Request):
     settings: PixelSettings
     names: tuple[str, ...]
 
+    def remember(self) -> None:
+        self.run.checked.write_text("notes")
+
 
 def check(settings: PixelSettings, device: str | None) -> PixelRequest:
     folder = Path(settings.pictures)
@@ -175,6 +178,7 @@ def total(pictures: Path) -> int:
 
 def test_a_third_kind_runs_in_the_pool(pictures: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert count(pictures, "--shards", 3, "--workers", 2) == DONE
+    assert run_of(pictures).checked.read_text() == "notes"
     assert total(pictures) == 5 * 3 * 2
     told = known(pictures)
     assert (told.kind, told.state, told.done, told.total) == ("counting", State.DONE, 5, 5)

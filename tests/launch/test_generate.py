@@ -25,6 +25,7 @@ from ecgan.checkpoint import native
 from ecgan.config import ModelConfig
 from ecgan.data import opening
 from ecgan.errors import MachineError
+from ecgan.file_notes import stamp_of
 from ecgan.runtime import precision
 from jobs.generate.plan import GeneratePlan
 from jobs.run import record
@@ -112,6 +113,8 @@ def test_what_is_unchanged_is_not_read_again(data_folder: Folder, monkeypatch: p
     assert data.generate().returncode == 0
     for path in (*data.masks.iterdir(), *data.photos.iterdir(), *data.results.glob("*.jpg")):
         os.utime(path, (1e9, 1e9))  # what has just been written is not trusted
+    wait_until(lambda: stamp_of(data.masks / "m000.png", status=True))
+    wait_until(lambda: stamp_of(data.photos / "photo2.jpg", status=True))
     read: list[Path] = []
     for module, function in ((opening, "read_bytes"), (file_notes, "sha256_of")):
         original = getattr(module, function)

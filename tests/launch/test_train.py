@@ -21,6 +21,9 @@ from PIL import Image
 from safetensors.numpy import save_file
 
 from ecgan.checkpoint.vgg import shapes
+from ecgan.config import ModelConfig
+from ecgan.data.opening import notes_on_files
+from ecgan.file_notes import stamp_of
 from jobs.run.state import State
 from jobs.run.status import read_status
 from jobs.train.plan import TrainPlan
@@ -277,16 +280,23 @@ def test_bad_pictures_stop_it_or_are_left_out(train_folder: Folder) -> None:
     assert job.returncode == 0 and "3 pairs, 2 " in job.stdout and not (data.path / "other").exists(), job.stderr
 
 
+def break_unseen(data: TrainFolder, photo: Path) -> None:
+    """As if it broke behind the check: what that notes on files says that this one can be used."""
+    photo.write_bytes(bytes(100))
+    wait_until(lambda: stamp_of(photo, status=True))
+    checked = data.path / "run/checked.jsonl"
+    notes = notes_on_files(checked, ModelConfig())
+    notes.note(f"photo {photo}", stamp_of(photo, status=True), f"{'0' * 64} 128 64")
+    notes.save(checked)
+
+
 @pytest.mark.process
 def test_a_picture_that_breaks_while_training_is_named(train_folder: Folder) -> None:
     data = train_folder(6)
-    for path in data.data.glob("*/*"):
-        os.utime(path, (1e9, 1e9))  # what has just been written would be opened again
     assert data.train("--max_steps", 2).returncode == 0
     photo = data.data / "imgs/p2.jpg"
-    stat, whole = photo.stat(), photo.read_bytes()
-    photo.write_bytes(bytes(stat.st_size))
-    os.utime(photo, ns=(stat.st_atime_ns, stat.st_mtime_ns))  # so that the check is not repeated
+    whole = photo.read_bytes()
+    break_unseen(data, photo)
     job = data.train("--max_steps", 6)
     assert job.returncode == 1 and "p2.jpg" in job.stderr and "Traceback" not in job.stderr
     photo.write_bytes(whole)
@@ -301,10 +311,9 @@ def test_a_picture_that_breaks_while_training_costs_no_steps(train_folder: Folde
     assert data.train(*options, run="whole").returncode == 0
     plan = TrainPlan.load(data.path / "whole/plan.json")
     late = plan.pairs[plan.sampler.samples(5)[3].index].photo  # of the second rank's share of the last step of an epoch
-    whole, stat = late.read_bytes(), late.stat()
+    whole = late.read_bytes()
     assert data.train(*options, "--max_steps", 2).returncode == 0
-    late.write_bytes(bytes(stat.st_size))
-    os.utime(late, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+    break_unseen(data, late)
     job = data.train(*options)
     assert job.returncode == 1 and late.name in job.stderr and "Traceback" not in job.stderr
     assert data.states() == ["step-00000002", "step-00000005"]

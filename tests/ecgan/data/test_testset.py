@@ -210,6 +210,17 @@ def test_masks_that_are_squeezed_are_found(tmp_path: Path) -> None:
     assert [path.stem for path in squeezed(checked.sizes, (512, 384))] == ["square", "tall"]
 
 
+def test_a_mask_that_is_none_may_be_a_photo(tmp_path: Path) -> None:
+    """Masks and photos lie in one folder."""
+    Image.fromarray(np.zeros((6, 8), np.uint8)).save(tmp_path / "mask.png")
+    Image.fromarray(np.zeros((6, 8, 3), np.uint8)).save(tmp_path / "photo.png")
+    references = dict.fromkeys(("mask.png", "photo.png"), "photo.png")
+    (tmp_path / "label_to_img.json").write_text(json.dumps(references))
+    checked = check_pictures(find_test_set(tmp_path, tmp_path).items, MODEL, FileNotes())
+    assert [fault.name for fault in checked.faults] == ["photo"] and len(checked.digests) == 2
+    assert checked.sizes == {tmp_path / "mask.png": (8, 6)} and not squeezed(checked.sizes, (512, 384))
+
+
 def test_every_picture_of_a_broken_reference_is_named(tmp_path: Path) -> None:
     test, photos = write_set(tmp_path)
     folder = test / "val_B_labels_resized"

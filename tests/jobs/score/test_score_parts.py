@@ -5,15 +5,18 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
 import pytest
-from conftest import TINY_SIZE, ScoreFolder
+from conftest import ROOT, TINY_SIZE, ScoreFolder
 
 from ecgan.errors import UserError
-from ecgan.files import sha256_of, write_json
+from ecgan.files import TEMPORARY_SUFFIX, sha256_of, write_json
 from ecgan.runtime import starting
 from ecgan.scoring import terms
 from ecgan.scoring.reading import Reading
@@ -46,6 +49,11 @@ def measure(run: RunDir, part: ScorePart) -> None:
         for subject in part.subjects
     ]
     Measurements(records, [], np.zeros((0, 0), np.float32), np.zeros((0, 0))).save(run, part)
+
+
+def settings_of(data: ScoreFolder, **more: Any) -> ScoreSettings:
+    folders = {"results": data.results, "input_path": data.masks.parent, "img_path": data.photos}
+    return ScoreSettings(**{name: str(path) for name, path in folders.items()}, device="cpu", **more)
 
 
 @pytest.fixture
@@ -160,14 +168,37 @@ def test_what_the_results_lack_is_told_with_its_reason(tmp_path: Path) -> None:
     left_out = [{"name": "m001", "reason": "m001.png: truncated"}]
     fingerprint = {"size": list(TINY_SIZE)}
     write_json(data.results / MANIFEST, {"fingerprint": fingerprint, "images": {}, "left_out": left_out})
-    settings = ScoreSettings(
-        results=str(data.results),
-        input_path=str(data.masks.parent),
-        img_path=str(data.photos),
-        device="cpu",
-        on_bad_input="skip",
-    )
-    plan = check(settings).plan
+    plan = check(settings_of(data, on_bad_input="skip")).plan
     assert [subject.name for part in plan.of_kind("pictures") for subject in part.subjects] == ["m000", "m002"]
     ((name, reason),) = plan.missing
     assert name == "m001" and left_out[0]["reason"] in reason
+
+
+#: `launch/score.py`, which dies where a file of that name would take its place.
+_DIES = """
+import os, sys
+from pathlib import Path
+name, replace = sys.argv.pop(1), os.replace
+os.replace = lambda source, target: os._exit(9) if Path(target).name == name else replace(source, target)
+from ecgan import file_notes
+file_notes._TOO_NEW = 0
+from launch.score import main
+main()
+"""
+
+
+@pytest.mark.process
+@pytest.mark.parametrize("name", ["checked.jsonl", "items.jsonl", "plan.json", "config.yaml"])
+def test_a_scoring_killed_before_it_had_a_plan_can_be_begun_again(tmp_path: Path, name: str) -> None:
+    data = ScoreFolder(tmp_path / "set", 3)
+    run = RunDir(tmp_path / "set/results.score")
+    command = [sys.executable, "-c", _DIES, name, *data.command("--no_snapshot")[2:]]
+    killed = subprocess.run(command, cwd=data.path, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True)
+    assert killed.returncode == 9, killed.stderr
+    assert list(run.path.glob(f".*{TEMPORARY_SUFFIX}")) and not (run.path / name).exists()
+    check(settings_of(data))
+
+    (run.path / "theirs.txt").touch()
+    if not run.plan.exists():
+        with pytest.raises(UserError, match="something else"):
+            check(settings_of(data))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -69,6 +70,27 @@ def test_items_of_another_plan_are_refused(path: Path, tmp_path: Path) -> None:
         for shard in (None, 0):
             with pytest.raises(UserError, match=r"items\.jsonl .*again"):
                 load(path, shard)
+
+
+@pytest.mark.parametrize("left", range(1, len(PLAN.parts) + 2))
+def test_items_cut_short_are_refused(path: Path, left: int) -> None:
+    """At a line's end, too, so that all that is left are items. A shard goes by its own."""
+    beside = path.with_name("items.jsonl")
+    lines = beside.read_bytes().splitlines(keepends=True)
+    beside.write_bytes(b"".join(lines[:left]))
+    for shard, behind in ((None, len(lines)), (0, 5), (1, 7)):
+        if left >= behind:
+            assert load(path, shard).parts
+        else:
+            with pytest.raises(UserError, match=r"items\.jsonl is cut short"):
+                load(path, shard)
+
+
+def test_a_plan_of_before_does_not_say_how_long_its_items_are(path: Path) -> None:
+    plan = json.loads(path.read_text())
+    del plan["items"]["size"]
+    path.write_text(json.dumps(plan))
+    assert load(path) == PLAN and names(load(path, 1)) == ["p4", "p5"]
 
 
 def test_there_is_no_such_shard(path: Path) -> None:
