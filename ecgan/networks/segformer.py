@@ -21,7 +21,8 @@ _EPS = 1e-5
 
 
 class Seen(NamedTuple):
-    """`logits`: (N, classes, H / 4, W / 4); `maps`: of the four stages, (N, C, H / 4, W / 4) to (N, C, H / 32, W / 32)."""
+    """`logits`: (N, classes, H / 4, W / 4); `maps`: of the four stages, (N, C, H / 4, W / 4) to
+    (N, C, H / 32, W / 32)."""
 
     logits: jt.Var
     maps: list[jt.Var]

@@ -1,7 +1,7 @@
 """A loss on colour statistics: the tone of a picture as mean and covariance in CIELAB, wherever its colours lie.
 
-Those are what colour transfer between pictures matches (Reinhard et al. 2001; Xiao and Ma 2006), so that G takes its tone
-from the style code and does not leave it to the transfer.
+Those are what colour transfer between pictures matches (Reinhard et al. 2001; Xiao and Ma 2006), so that G takes its
+tone from the style code and does not leave it to the transfer.
 """
 
 from __future__ import annotations

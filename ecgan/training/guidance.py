@@ -41,6 +41,7 @@ def recognition(seen: Seen, one_hot: jt.Var) -> jt.Var:
 
 
 def likeness(ours: Sequence[jt.Var], theirs: Sequence[jt.Var]) -> jt.Var:
-    """Mean absolute difference of the four stages' maps, which are normalised for each pixel; `theirs` are constants."""
+    """Mean absolute difference of the four stages' maps, normalised for each pixel as they are; `theirs` are
+    constants."""
     terms = [(a - b.detach()).abs().mean() for a, b in zip(ours, theirs, strict=True)]
     return sum(terms[1:], terms[0]) / len(terms)

@@ -12,8 +12,9 @@ from ecgan.data.images import Size
 class Files:
     """Paths are absolute; None for what is not needed.
 
-    `vgg`: VGG19's weights. `guide`: segmentation network that guides G. `init`: checkpoint to start from. `segmenter`, `inception`: networks to measure pictures
-    with, the first at `segmenter_size` (width, height); `photos`: the training photos' folder, for the FID.
+    `vgg`: VGG19's weights. `guide`: segmentation network that guides G. `init`: checkpoint to start from. `segmenter`,
+    `inception`: networks to measure pictures with, the first at `segmenter_size` (width, height); `photos`: the
+    training photos' folder, for the FID.
     """
 
     vgg: str | None = None

@@ -127,7 +127,11 @@ class TrainSettings:
         0.0, STEERING, "weight of the distance of the guide's features to the photo's", at_least(0), of="ecgan"
     )
     lambda_tone: float = option(
-        0.0, STEERING, "weight of the distance of the colours' mean and covariance to the photo's", at_least(0), of="ecgan"
+        0.0,
+        STEERING,
+        "weight of the distance of mean and covariance of colours to the photo's",
+        at_least(0),
+        of="ecgan",
     )
     image_weight: float = option(1.0, STEERING, "weight of what judges image", at_least(0), of="ecgan")
     edge_weight: float = option(1.0, STEERING, "weight of what judges the edge map", at_least(0), of="ecgan")

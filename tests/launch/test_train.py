@@ -18,7 +18,7 @@ import pytest
 import yaml
 from conftest import ROOT, TrainFolder, commands, fill, in_process, wait_until
 from PIL import Image
-from safetensors.numpy import save_file
+from safetensors.numpy import load_file, save_file
 
 from ecgan.checkpoint.vgg import shapes
 from ecgan.config import ModelConfig
@@ -466,6 +466,25 @@ def test_weights_of_the_original_are_a_place_to_start(original: Path, train_fold
     data = train_folder(3)
     job = data.in_process("--init_checkpoint", original, "--batch_size", 1)
     assert job.returncode == 2 and "width 256 (here 64)" in job.stderr
+
+
+@pytest.mark.process
+def test_a_model_grows_with_its_pictures(train_folder: Folder) -> None:
+    """Twice as large pictures by one upsampling more have the same tensors; three times as wide ones have not."""
+    data = train_folder(4)
+    assert data.train("--max_steps", 1, run="small").returncode == 0
+    start = ("--init_checkpoint", data.path / "small")
+    refused = data.in_process(*start, "--size", "192x32")
+    assert refused.returncode == 2 and "width 64 (here 192)" in refused.stderr, refused.stderr
+    assert "height" not in refused.stderr and not (data.path / "run").exists()
+    larger = ("--size", "128x64", "--num_upsampling_layers", "more")
+    grown = data.train(*start, *larger, "--max_steps", 1)
+    assert grown.returncode == 0, grown.stderr
+    before, after = (
+        load_file(data.path / run / "states/step-00000001/G.safetensors")["head_0.conv_0.weight_orig"]
+        for run in ("small", "run")
+    )
+    assert 0 < np.abs(after - before).max() < 1e-3  # a step of Adam
 
 
 def test_defaults_are_those_of_the_preset() -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ecgan.checkpoint import NETWORKS, open_checkpoint
+from ecgan.checkpoint import NETWORKS, Checkpoint, open_checkpoint, tensors
 from ecgan.checkpoint.inception import find_inception, read_inception
 from ecgan.checkpoint.segmenter import fitting, open_segmenter
 from ecgan.checkpoint.vgg import find_vgg19, read_vgg19
@@ -128,16 +128,24 @@ def _option_of(weight: str) -> str:
 def _find_checkpoint(settings: TrainSettings, asked: str) -> str:
     path = Path(asked).expanduser()
     checkpoint = open_checkpoint(path, settings.which_epoch)
-    here = settings.model.to_dict()
-    differ = [
-        f"{name} {theirs} (here {here[name]})"
-        for name, theirs in checkpoint.model.to_dict().items()
-        if here[name] != theirs and (name != "ndf" or "D" in checkpoint.files)
-    ]
-    if differ:
+    if not _fits(checkpoint, settings.model):
+        here = settings.model.to_dict()
+        differ = [
+            f"{name} {theirs} (here {here[name]})"
+            for name, theirs in checkpoint.model.to_dict().items()
+            if here[name] != theirs and (name != "ndf" or "D" in checkpoint.files)
+        ]
         raise UserError(f"--init_checkpoint {path} is of another model: {', '.join(differ)}")
     checkpoint.verify(name for name in NETWORKS if name in checkpoint.files)
     return str(path.absolute())
+
+
+def _fits(checkpoint: Checkpoint, model: ModelConfig) -> bool:
+    """Whether its tensors are those of `model` and mean the same: of pictures twice as large they are, where G has one
+    upsampling more, so that a model can grow with its pictures."""
+    networks = [name for name in NETWORKS if name in checkpoint.files]
+    alike = all(tensors.of_file(name, checkpoint.model) == tensors.of_file(name, model) for name in networks)
+    return alike and checkpoint.model.spectral_norm == model.spectral_norm
 
 
 def _with_judges(files: Files, settings: TrainSettings) -> Files:
