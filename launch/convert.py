@@ -1,6 +1,7 @@
 """Turns a checkpoint of the original into one of ours: safetensors and JSON, which can't run code when loaded.
 
 python launch/convert.py latest_net_G.pkl latest_net_E.pkl latest_net_D.pkl OUT
+python launch/convert.py --half RUN_OR_CHECKPOINT OUT
 """
 
 from __future__ import annotations
@@ -13,7 +14,9 @@ try:
     from launch import early  # isort: skip
 
     early.begin(__name__)
-    from ecgan.checkpoint import ModelOverrides, native, open_checkpoint, open_pickles
+    import numpy as np
+
+    from ecgan.checkpoint import Checkpoint, ModelOverrides, native, open_checkpoint, open_pickles
     from ecgan.config import Upsampling
     from ecgan.errors import UserError, reason
     from ecgan.files import clear_leftovers
@@ -32,6 +35,9 @@ class ConvertSettings:
     which_epoch: str | None = option(None, "which checkpoint, where a folder holds several; by default latest")
     network_size: str | None = option(None, "WIDTHxHEIGHT of a network that has no opt.txt")
     num_upsampling_layers: Upsampling | None = option(None, "upsampling layers of a network that has no opt.txt")
+    half: bool = option(
+        False, "of any checkpoint what paints alone, the moving average as G, in half precision: to be handed on"
+    )
 
 
 def main() -> int:
@@ -46,10 +52,10 @@ def main() -> int:
         if settings.which_epoch is not None:
             raise UserError("--which_epoch chooses among the checkpoints of a folder, and files are given")
         checkpoint = open_pickles(sources, overrides)
-    if not checkpoint.is_original:
+    if not checkpoint.is_original and not settings.half:
         raise UserError(f"{checkpoint.path} is one of ours already")
-    arrays = {network: checkpoint.arrays(network) for network in checkpoint.files}
-    about = {"source": [path.name for path in checkpoint.files.values()], "model": checkpoint.model_source}
+    arrays = _halved(checkpoint) if settings.half else {each: checkpoint.arrays(each) for each in checkpoint.files}
+    about = {"source": [checkpoint.files[each].name for each in arrays], "model": checkpoint.model_source}
     clear_leftovers(out.parent)
     try:
         native.save(out, arrays, checkpoint.model, about)
@@ -57,6 +63,14 @@ def main() -> int:
         raise UserError(f"can't write {out}: {reason(error)}") from None
     print(f"networks {', '.join(arrays)} in {out}: {checkpoint.model_source}")
     return DONE
+
+
+def _halved(checkpoint: Checkpoint) -> dict[str, dict[str, np.ndarray]]:
+    checkpoint.verify()
+    networks = {"G": checkpoint.arrays(checkpoint.generator), "E": checkpoint.arrays("E")}
+    return {
+        each: {name: array.astype(np.float16) for name, array in tensors.items()} for each, tensors in networks.items()
+    }
 
 
 if __name__ == "__main__":

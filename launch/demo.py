@@ -1,8 +1,8 @@
 """Shows the whole way on a small set that it draws itself: `make demo`.
 
-Draws landscapes with masks, trains a small model on them for a few minutes, generates pictures for
-other masks in 4 shards, scores them, and puts masks, references and results side by side on a page and a sheet:
-all in demo/, in the current folder.
+Draws landscapes and masks, paints pictures for the masks in 4 shards with the model that comes with the project, scores
+them, and puts masks, references and results side by side on a page and a sheet. Then it trains on from that model: some
+steps, and after a stop some more. All in demo/, in the current folder.
 """
 
 from __future__ import annotations
@@ -33,25 +33,37 @@ except ModuleNotFoundError as missing:
     raise
 
 ROOT, FOLDER = Path(__file__).resolve().parents[1], Path("demo")
-PICTURES, PAIRS = 8, 120
-#: Of the drawn pictures; the model's own is smaller.
+PICTURES, PAIRS = 12, 24
+#: Of the drawn pictures: the model's own.
 SIZE = (256, 192)
+#: How many steps are taken when the training is first stopped, and at its end.
+STEPS = (4, 12)
 
 
 def main() -> int:
     argparse.ArgumentParser(description="Shows the whole way on a small set that it draws itself.").parse_args()
-    train, test, run_dir = FOLDER / "data/train", FOLDER / "data/test", FOLDER / "run"
+    train, test, run_dir = FOLDER / "data/train", FOLDER / "data/test", FOLDER / "training"
     if not test.exists():
-        print(f"drawing {PAIRS} landscapes to learn from, and {PICTURES} masks")
+        print(f"drawing {PAIRS} landscapes, to take styles from and to learn from, and {PICTURES} masks")
         write_training_set(train, PAIRS, seed=1, size=SIZE)
         write_test_set(test, train, PICTURES, seed=2, size=SIZE)
-    _call("train", "--config", ROOT / "configs/demo.yaml", "--input_path", train, "--run_dir", run_dir)
     images, results = train / "imgs", FOLDER / "results"
     where = ("--input_path", test, "--img_path", images, "--output_path", results)
-    _call("generate", "--checkpoint", run_dir, *where, "--shards", 4, "--overwrite")
+    _call("generate", "--checkpoint", "drawn", *where, "--shards", 4, "--overwrite")
     inputs = ("--results", results, "--input_path", test, "--img_path", images)
     _call("score", *inputs)
     _call("gallery", *inputs)
+    _draw_sheet(test, images, results)
+    print(f"look at {FOLDER / 'results.html'} or {FOLDER / 'contact_sheet.jpg'}")
+    print("and now from there on, as with pictures of your own: a training that stops, and goes on")
+    for steps in STEPS:
+        how = ("--config", ROOT / "configs/demo.yaml", "--max_steps", steps)
+        _call("train", *how, "--input_path", train, "--run_dir", run_dir)
+    print(f"look at {FOLDER / 'results.html'}, and at what was learned from: {run_dir / 'samples.html'}")
+    return DONE
+
+
+def _draw_sheet(test: Path, images: Path, results: Path) -> None:
     rows = [
         [
             colourise(read_mask(item.mask, ModelConfig())),
@@ -62,9 +74,6 @@ def main() -> int:
     ]
     sheet: Image.Image = contact_sheet(rows)
     sheet.save(FOLDER / "contact_sheet.jpg", quality=92)
-    print(f"look at {FOLDER / 'contact_sheet.jpg'} or {FOLDER / 'results.html'}, and how it was learned: ", end="")
-    print(run_dir / "samples.html")
-    return DONE
 
 
 def _call(name: str, *options: object) -> None:

@@ -8,12 +8,14 @@ import sys
 from pathlib import Path
 
 import ecgan
+from ecgan.checkpoint.shipped import SHIPPED
 from ecgan.errors import UserError
 from ecgan.files import TEMPORARY_SUFFIX
 from jobs.run.folder import RunDir
 from launch.cluster_options import ClusterOptions
 
 #: The project's packages. Only in a checkout is `ecgan` in the same folder as the others.
+_MODELS = set(SHIPPED.values())
 _PACKAGES = [Path(ecgan.__file__).parent, *(Path(__file__).parents[1] / name for name in ("jobs", "slurm", "launch"))]
 
 
@@ -29,7 +31,7 @@ def take(run: RunDir, options: ClusterOptions) -> None:
     shutil.rmtree(new, ignore_errors=True)
     try:
         for package in _PACKAGES:
-            shutil.copytree(package, new / package.name, ignore=shutil.ignore_patterns("__pycache__", ".*"))
+            shutil.copytree(package, new / package.name, ignore=_left_out)
         shutil.rmtree(run.code, ignore_errors=True)
         new.rename(run.code)
     except shutil.Error as error:  # of every file that could not be copied
@@ -37,6 +39,12 @@ def take(run: RunDir, options: ClusterOptions) -> None:
         raise UserError(f"the code can't be copied to {run.path}: {why}") from None
     finally:
         shutil.rmtree(new, ignore_errors=True)
+
+
+def _left_out(folder: str, names: list[str]) -> set[str]:
+    """What is no code: models, of which a plan has the path."""
+    hidden = {name for name in names if name.startswith(".")}
+    return hidden | {name for name in names if name == "__pycache__" or (Path(folder) / name) in _MODELS}
 
 
 def environment(run: RunDir, options: ClusterOptions) -> dict[str, str]:

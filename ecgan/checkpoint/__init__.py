@@ -15,6 +15,7 @@ import numpy as np
 
 from ecgan.checkpoint import native, original, tensors
 from ecgan.checkpoint.infer import ModelOverrides, infer_model
+from ecgan.checkpoint.shipped import located
 from ecgan.config import ModelConfig
 from ecgan.errors import UserError
 from ecgan.files import sha256_of
@@ -83,6 +84,8 @@ class Checkpoint:
 def open_checkpoint(path: Path, epoch: str | None = None, overrides: ModelOverrides | None = None) -> Checkpoint:
     """Opens a folder of ours, the newest state of a training run's folder, or a folder or .pkl of the original.
 
+    `path` may be the name of a checkpoint that comes with the project (`ecgan.checkpoint.shipped`).
+
     `epoch` chooses among several checkpoints of the original in one folder (None: the latest); it may
     not be given for ours, nor contradict the name of a .pkl.
     `overrides` says what the tensors of an original can't, where its opt.txt is missing or wrong.
@@ -90,6 +93,7 @@ def open_checkpoint(path: Path, epoch: str | None = None, overrides: ModelOverri
     Raises UserError if there is none, generator or encoder are missing, or their tensors are not the model's.
     """
     overrides = overrides or ModelOverrides()
+    path = located(path)
     states = list_states(path / STATES)
     if states:
         path = states[-1]

@@ -92,11 +92,12 @@ def load_network(folder: Path, name: str, sha256: str) -> dict[str, np.ndarray]:
 
 
 def read(path: Path) -> dict[str, np.ndarray]:
-    """The tensors of a file; raises UserError if it can't be read."""
+    """The tensors of a file, those of half precision as float32; raises UserError if it can't be read."""
     try:
-        return load_file(path)
+        tensors = load_file(path)
     except (OSError, SafetensorError, TypeError) as error:  # TypeError: NumPy has no such type (bfloat16)
         raise UserError(f"can't read {path}: {error}") from None
+    return {name: a.astype(np.float32) if a.dtype == np.float16 else a for name, a in tensors.items()}
 
 
 def shapes(path: Path) -> dict[str, tuple[int, ...]]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ecgan.checkpoint import Checkpoint, ModelOverrides, find_newest, open_checkpoint
+from ecgan.checkpoint.shipped import located
 from ecgan.config import ModelConfig
 from ecgan.data.faults import Fault
 from ecgan.data.folders import printable
@@ -75,8 +76,10 @@ def check(settings: GenerateSettings, device: Device | None = None) -> GenerateR
     record.insist_on_kind(run, Kind.GENERATION)
     checkpoint = _open_checkpoint(settings)
     checkpoint.verify()
-    for name in ("input_path", "img_path", "checkpoint"):
+    for name in ("input_path", "img_path"):
         _insist_outside(results, name, getattr(settings, name))
+    if settings.checkpoint:
+        _insist_outside(results, "checkpoint", str(located(Path(settings.checkpoint))))
     opened = open_test_set(settings.input_path, settings.img_path, checkpoint.model, run.checked, settings.how_many)
     skipped = _insist_on_usable(settings, opened)
     tasks = _tasks(opened)

@@ -22,7 +22,9 @@ class GenerateSettings(ShardedSettings):
     input_path: str = option("data/test", "test set: folder with label_to_img.json and the masks' folder", path=True)
     img_path: str = option("data/train/imgs", "folder of the reference photos", path=True)
     checkpoint: str | None = option(
-        None, "folder or .pkl; by default the newest below runs/ and checkpoints/", path=True
+        None,
+        "folder or .pkl, or drawn: what comes with the project; by default the newest below runs/ and checkpoints/",
+        path=True,
     )
     which_epoch: str | None = option(
         None, "which checkpoint of the original, where a folder holds several; else latest"

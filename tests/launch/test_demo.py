@@ -36,4 +36,5 @@ def test_the_demo_finds_what_it_needs_from_any_folder(tmp_path: Path, monkeypatc
 
     monkeypatch.setattr(demo.subprocess, "run", look)
     assert demo.main() == 0
-    assert scripts == ["train", "generate", "score", "gallery"] and (tmp_path / "demo/contact_sheet.jpg").is_file()
+    assert scripts == ["generate", "score", "gallery", "train", "train"]
+    assert (tmp_path / "demo/contact_sheet.jpg").is_file()

@@ -12,6 +12,7 @@ import numpy as np
 from ecgan.checkpoint import NETWORKS, Checkpoint, open_checkpoint, tensors
 from ecgan.checkpoint.inception import find_inception, read_inception
 from ecgan.checkpoint.segmenter import fitting, open_segmenter
+from ecgan.checkpoint.shipped import located
 from ecgan.checkpoint.vgg import find_vgg19, read_vgg19
 from ecgan.config import ModelConfig
 from ecgan.data.trainset import PHOTO_FOLDER
@@ -126,7 +127,7 @@ def _option_of(weight: str) -> str:
 
 
 def _find_checkpoint(settings: TrainSettings, asked: str) -> str:
-    path = Path(asked).expanduser()
+    path = located(Path(asked).expanduser())
     checkpoint = open_checkpoint(path, settings.which_epoch)
     if not _fits(checkpoint, settings.model):
         here = settings.model.to_dict()

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import ROOT
+from conftest import ROOT, in_process
 from test_original_pickles import write
 
 from ecgan.checkpoint import ModelOverrides, find_newest, native, open_checkpoint, open_pickles, tensors
@@ -252,3 +252,18 @@ def test_files_to_convert_are_named_as_they_were_given(as_original: Path, tmp_pa
         open_pickles([tmp_path / "missing_net_G.pkl"])
     with pytest.raises(UserError, match=r"20_net_G\.pkl.*network E"):
         open_pickles([as_original / "20_net_G.pkl"])
+
+
+def test_half_of_the_bytes_paint_the_same_but_for_rounding(tiny_checkpoint: Path, tmp_path: Path) -> None:
+    """What is handed on: the generator to paint with as G, and E; read as float32 again."""
+    small = tmp_path / "small"
+    job = in_process([sys.executable, ROOT / "launch/convert.py", "--half", tiny_checkpoint, small], tmp_path)
+    assert job.returncode == 0, job.stderr
+    whole, half = open_checkpoint(tiny_checkpoint), open_checkpoint(small)
+    half.verify()
+    assert set(half.files) == {"G", "E"} and half.model == whole.model
+    for name in ("G", "E"):
+        assert half.files[name].stat().st_size < 0.52 * whole.files[name].stat().st_size
+    for theirs, ours in ((whole.arrays(whole.generator), half.arrays("G")), (whole.arrays("E"), half.arrays("E"))):
+        assert all(array.dtype == np.float32 for array in ours.values())
+        assert all(np.allclose(ours[name], array, rtol=1e-3, atol=1e-6) for name, array in theirs.items())
