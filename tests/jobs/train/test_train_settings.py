@@ -52,7 +52,16 @@ def test_roles_are_what_they_were() -> None:
     assert set(of_role(TrainSettings, STEERING)) == {
         *("micro_batch", "lr", "beta1", "beta2", "no_TTUR", "niter", "niter_decay", "D_steps_per_G", "ema_decay"),
         *("gan_mode", "lambda_feat", "lambda_kld", "lambda_vgg", "vgg_weights", "lambda_l1", "image_weight"),
-        *("edge_weight", "image2_weight", "reuse_fakes"),
+        *(
+            "edge_weight",
+            "image2_weight",
+            "reuse_fakes",
+            "augment",
+            "lambda_lecam",
+            "lambda_r1",
+            "r1_sigma",
+            "r1_every",
+        ),
     }
     assert set(of_role(TrainSettings, BEGINNING)) == {"init_type", "init_variance", "init_checkpoint", "which_epoch"}
     every = of_role(TrainSettings, FIXED, STEERING, BEGINNING, RUNNING)
