@@ -169,7 +169,7 @@ class Learner:
             load_arrays(self.average, read("G_ema"), f"network G_ema of {what}")
         for name, optimiser in (("adam_GE", self._painters), ("adam_D", self._critic)):
             optimiser.load(read(name), int(counters[name]), f"{name} of {what}")
-        if self._lecam is not None and "lecam" in counters:  # else it has been trained without, and they begin now
+        if self._lecam is not None and "lecam" in counters:  # else it was trained without, and they begin now
             self._lecam.load(read("lecam"), int(counters["lecam"]), f"lecam of {what}")
         jt.sync_all()
 

@@ -18,7 +18,7 @@ import pytest
 import yaml
 from conftest import ROOT, TrainFolder, commands, fill, in_process, wait_until
 from PIL import Image
-from safetensors.numpy import save_file
+from safetensors.numpy import load_file, save_file
 
 from ecgan.checkpoint.vgg import shapes
 from jobs.run.state import State
@@ -69,20 +69,27 @@ def test_a_training_leaves_all_that_is_promised(train_folder: Folder) -> None:
 
 @pytest.mark.process
 def test_two_ranks_train_as_one_does(train_folder: Folder) -> None:
-    """Adam with beta1 0 makes a step of rounding where a gradient is zero: losses drift apart slowly, no more."""
+    """Adam with beta1 0 makes a step of rounding where a gradient is zero: losses drift apart slowly, no more.
+
+    What D sees is changed at random, and it is held back in both ways: they would not agree if ranks drew otherwise.
+    """
     data = train_folder(8)
+    held_back = ("--augment", "color,translation,cutout", "--lambda_lecam", 0.3, "--lambda_r1", 20)
     runs = {"one": ("--ranks", 1), "two": ("--ranks", 2), "micro": ("--ranks", 2, "--micro_batch", 1)}
     for name, options in runs.items():
         steps = 1 if name == "micro" else 4
-        job = data.train("--size", "128x64", "--max_steps", steps, *options, run=name)
+        job = data.train("--size", "128x64", "--max_steps", steps, *held_back, *options, run=name)
         assert job.returncode == 0, job.stderr
     one, two, micro = (data.metrics(name) for name in runs)
     assert len(one) == len(two) == 4
     for ours, theirs in zip(one, two, strict=True):
         first = ours["step"] == 1
-        for loss in ("KLD", "GAN", "GAN_Feat", "D_Fake", "D_real"):
+        for loss in ("KLD", "GAN", "GAN_Feat", "D_Fake", "D_real", "LeCam", "R1"):
             assert theirs[loss] == pytest.approx(ours[loss], rel=1e-4 if first else 0.05, abs=1e-5 if first else 0.03)
     assert micro[0]["KLD"] == pytest.approx(one[0]["KLD"], rel=1e-4)  # a sum over the batch, however it is cut
+    assert micro[0]["R1"] == pytest.approx(one[0]["R1"], rel=1e-3) and one[0]["R1"] > 0  # of real pictures alone
+    averages = [load_file(data.path / name / "states/step-00000004/lecam.safetensors") for name in ("one", "two")]
+    assert averages[0]["averages"] == pytest.approx(averages[1]["averages"], rel=0.05, abs=0.01)
     assert micro[0]["GAN_Feat"] != pytest.approx(one[0]["GAN_Feat"], rel=1e-6)  # BatchNorm saw other statistics
 
 
@@ -241,6 +248,7 @@ def test_a_second_launcher_is_kept_out(train_folder: Folder) -> None:
         (("--init_checkpoint", "no"), ["checkpoint no "]),
         (("--size", "100x64"), ["100x64", " 32"]),
         (("--gan_mode", "wgan"), ["gan_mode", "wgan"]),
+        (("--augment", "color,flip"), ["--augment", "flip", "translation"]),
         (("--lr", "-1"), ["--lr", "-1"]),
         (("--keep_states", 10**7), ["--keep_states", " MiB"]),
         (("--nonsense", 1), ["nonsense"]),

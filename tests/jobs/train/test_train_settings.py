@@ -91,7 +91,7 @@ def test_what_is_out_of_range_is_refused(option: str, value: float, range: str) 
 
 def another_value(option: dataclasses.Field[Any]) -> Any:
     """One that is allowed, and not the default."""
-    words = {None: "x", "more": "most", "hinge": "ls", "exact-sparse": "dense"}
+    words = {None: "x", "more": "most", "hinge": "ls", "exact-sparse": "dense", "none": "cutout"}
     if isinstance(option.default, bool):
         return not option.default
     if isinstance(option.default, int):
@@ -102,9 +102,38 @@ def another_value(option: dataclasses.Field[Any]) -> Any:
 @pytest.mark.parametrize("option", [each for each in OPTIONS if each.metadata["of"] == "ecgan"], ids=lambda o: o.name)
 def test_options_of_ecgan_are_refused_elsewhere(option: dataclasses.Field[Any]) -> None:
     given = {option.name: another_value(option), "held_out": 2, "init_checkpoint": "x"}
-    TrainSettings(**given)
+    TrainSettings(**({"lambda_r1": 1.0} if option.name.startswith("r1_") else {}) | given)
     with pytest.raises(UserError, match=f"--{option.name} .*--network segmenter"):
         TrainSettings(network="segmenter", **given)
+
+
+@pytest.mark.parametrize(
+    ("said", "kinds"),
+    [
+        ("none", ()),
+        ("cutout,colour", ("colour", "cutout")),
+        (" color, translation ", ("colour", "translation")),
+        ("colour,color", ("colour",)),
+    ],
+)
+def test_what_d_sees_is_said_in_any_order(said: str, kinds: tuple[str, ...]) -> None:
+    settings = TrainSettings(augment=said, lambda_r1=2.0, r1_every=16, lambda_lecam=0.5)
+    assert settings.recipe.augment == kinds
+    assert (settings.recipe.weights.r1_every, settings.recipe.weights.lambda_lecam) == (16, 0.5)
+
+
+@pytest.mark.parametrize(
+    ("given", "named"),
+    [
+        ({"augment": "colour,flip"}, "--augment: 'flip' .*translation"),
+        ({"augment": "none,cutout"}, "--augment: 'none' "),
+        ({"r1_sigma": 0.2}, "--r1_sigma .*--lambda_r1 is 0"),
+        ({"r1_every": 16}, "--r1_every .*--lambda_r1 is 0"),
+    ],
+)
+def test_what_means_nothing_to_d_is_refused(given: dict[str, Any], named: str) -> None:
+    with pytest.raises(UserError, match=named):
+        TrainSettings(**given)
 
 
 def test_the_table_has_a_line_for_every_network() -> None:
