@@ -20,6 +20,7 @@ from ecgan.training.initialise import initialise
 from ecgan.training.loader import LoadedSample
 from ecgan.training.optimise import Optimiser, trained
 from ecgan.training.recipe import InitType, LossWeights, Recipe
+from ecgan.training.regularise import Averages
 from ecgan.training.samples import HEADINGS, paint
 from ecgan.training.step import Batch, Networks, Outcome, discriminator_losses, generator_losses
 from ecgan.training.world import World
@@ -28,15 +29,17 @@ Losses = Callable[[Networks, Batch, LossWeights], Outcome]
 
 
 class Gradients(NamedTuple):
-    """Of a whole step. `terms`: this rank's loss terms; `pictures`: what G painted for each of its micro-batches."""
+    """Of a whole step. `terms`: this rank's loss terms; `pictures`: what G painted for each of its micro-batches;
+    `said`: this rank's mean logits, if any are needed."""
 
     values: list[jt.Var]
     terms: dict[str, float]
     pictures: list[Pictures]
+    said: list[float]
 
 
 class Learner:
-    """E, G and D, their optimisers, and the moving average of G if there is one."""
+    """E, G and D, their optimisers, and the moving averages of G and of what D says if there are any."""
 
     headings: tuple[str, ...] = HEADINGS
 
@@ -61,6 +64,7 @@ class Learner:
             self.average = Generator(model)
             self.average.eval()
             self._follow(1.0)
+        self._lecam = Averages() if recipe.weights.lambda_lecam else None
 
     @property
     def steps(self) -> int:
@@ -84,20 +88,27 @@ class Learner:
         `rate`: the base learning rate. Returns every loss term, weighted, of this rank's part.
         """
         micro = self.recipe.micro_batch or len(samples)
-        classes, spade = self.model.semantic_nc, self.recipe.spade
+        classes, recipe = self.model.semantic_nc, self.recipe
+        with_r1 = bool(recipe.weights.lambda_r1) and self.steps % recipe.weights.r1_every == 0
         micro_batches = [samples[i : i + micro] for i in range(0, len(samples), micro)]
         parts = len(micro_batches) * self._world.size
-        batches = [Batch.of(each, classes, spade, parts) for each in micro_batches]
+        batches = [Batch.of(each, classes, recipe.spade, parts, recipe.augment, with_r1) for each in micro_batches]
         of_painters, of_critic = self.recipe.adam.rates(rate)
         for network in self.parts.values():
             network.train()
         values: dict[str, float] = {}
         if self.steps % self.recipe.d_steps_per_g == 0:
-            values, pictures = self._improve(self._painters, generator_losses, batches, of_painters)
+            found = self._improve(self._painters, generator_losses, batches, of_painters)
+            values = found.terms
             self._follow(self._ema_share())
             if self.recipe.reuse_fakes:
-                batches = [batch._replace(painted=seen) for batch, seen in zip(batches, pictures, strict=True)]
-        values |= self._improve(self._critic, discriminator_losses, batches, of_critic)[0]
+                batches = [batch._replace(painted=seen) for batch, seen in zip(batches, found.pictures, strict=True)]
+        if self._lecam is not None:
+            batches = [batch._replace(anchors=self._lecam.anchors) for batch in batches]
+        found = self._improve(self._critic, discriminator_losses, batches, of_critic)
+        values |= found.terms
+        if self._lecam is not None:
+            self._lecam.follow(*self._world.mean(found.said))
         jt.sync_all()  # nothing is left to run later: every step starts from values, not from what is still to compute
         return values
 
@@ -106,6 +117,7 @@ class Learner:
         total: list[jt.Var] = []
         values: dict[str, float] = {}
         painted: list[Pictures] = []
+        logits: list[list[float]] = []
         for batch in batches:
             outcome = losses(self.networks, batch, self.recipe.weights)
             watched = [picture for picture, _ in outcome.stages]
@@ -115,17 +127,19 @@ class Learner:
             gradients = [each.stop_grad() for each in gradients]
             stages = [[term.detach() for term in terms] for _, terms in outcome.stages]
             terms = {name: term.detach() for name, term in outcome.terms.items()}
-            pictures = outcome.pictures.detached()
+            pictures, said = outcome.pictures.detached(), [each.detach() for each in outcome.said]
             del outcome, watched
             with _constant([var for network in self.parts.values() for var in trained(network).values()]):
                 for stage in stages:  # what D and VGG19 hold of one picture is free before the next
                     jt.sync([gradients.pop(0), *stage], weak_sync=False)
                 total = [(a + b).stop_grad() for a, b in zip(total, gradients, strict=True)] if total else gradients
-                jt.sync([*total, *pictures, *terms.values()])
+                jt.sync([*total, *pictures, *terms.values(), *said])
             painted.append(pictures)
+            logits.append([float(each.item()) for each in said])
             for name, term in terms.items():
                 values[name] = values.get(name, 0.0) + float(term.item()) / len(batches)
-        return Gradients(self._world.average(total), values, painted)
+        means = [sum(each) / len(batches) for each in zip(*logits, strict=True)]
+        return Gradients(self._world.average(total), values, painted, means)
 
     def paint(self, samples: Sequence[LoadedSample]) -> list[list[np.ndarray]]:
         """A row of (H, W, 3) uint8 pictures for each sample, in the order of `headings`."""
@@ -147,11 +161,14 @@ class Learner:
         arrays = {name: to_arrays(network) for name, network in self.parts.items()}
         if self.average is not None:
             arrays["G_ema"] = to_arrays(self.average)
+        if self._lecam is not None:
+            arrays["lecam"] = self._lecam.to_arrays()
         return arrays | {"adam_GE": self._painters.to_arrays(), "adam_D": self._critic.to_arrays()}
 
     @property
     def counters(self) -> dict[str, int]:
-        return {"adam_GE": self._painters.steps, "adam_D": self._critic.steps}
+        counters = {"adam_GE": self._painters.steps, "adam_D": self._critic.steps}
+        return counters | ({} if self._lecam is None else {"lecam": self._lecam.steps})
 
     def load(self, read: Callable[[str], dict[str, np.ndarray]], counters: Mapping[str, Any], what: str) -> None:
         """Takes a whole state. `read` gives the arrays of a network by name; errors begin with `what`."""
@@ -161,14 +178,14 @@ class Learner:
             load_arrays(self.average, read("G_ema"), f"network G_ema of {what}")
         for name, optimiser in (("adam_GE", self._painters), ("adam_D", self._critic)):
             optimiser.load(read(name), int(counters[name]), f"{name} of {what}")
+        if self._lecam is not None and "lecam" in counters:  # else it was trained without, and they begin now
+            self._lecam.load(read("lecam"), int(counters["lecam"]), f"lecam of {what}")
         jt.sync_all()
 
-    def _improve(
-        self, optimiser: Optimiser, losses: Losses, batches: Sequence[Batch], rate: float
-    ) -> tuple[dict[str, float], list[Pictures]]:
+    def _improve(self, optimiser: Optimiser, losses: Losses, batches: Sequence[Batch], rate: float) -> Gradients:
         gradients = self.gradients(optimiser, losses, batches)
         optimiser.apply(gradients.values, rate)
-        return gradients.terms, gradients.pictures
+        return gradients._replace(values=[])  # or they would be held through the other step
 
     def _ema_share(self) -> float:
         """How much of the new G enters the average: more in the first steps, whose weights are soon outdated."""

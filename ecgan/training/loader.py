@@ -23,13 +23,19 @@ _AHEAD = 2
 @dataclass(frozen=True)
 class LoadedSample:
     """`labels`: (H, W) uint8; `photo`: (H, W, 3) uint8; `edge`: (H, W) uint8; `noise`: (2, z_dim) float32, for the
-    G step and the D step."""
+    G step and the D step. `key`: seed, epoch and index, which decide whatever is random about it."""
 
     name: str
     labels: np.ndarray
     photo: np.ndarray
     edge: np.ndarray
     noise: np.ndarray
+    key: tuple[int, int, int] = (0, 0, 0)
+
+    def generator(self, purpose: str, part: str) -> np.random.Generator:
+        """One of its own for each purpose and part of it."""
+        seed, epoch, index = self.key
+        return generator_for(seed, purpose, epoch, index, part)
 
 
 def load_sample(pair: Pair, sample: Sample, model: ModelConfig, seed: int) -> LoadedSample:
@@ -42,7 +48,7 @@ def load_sample(pair: Pair, sample: Sample, model: ModelConfig, seed: int) -> Lo
         labels, photo, edge = labels[:, ::-1], photo[:, ::-1], edge[:, ::-1]
     parts = [generator_for(seed, "noise", sample.epoch, sample.index, part) for part in ("G", "D")]
     noise = np.stack([random.standard_normal(model.z_dim, dtype=np.float32) for random in parts])
-    return LoadedSample(pair.name, labels, photo, edge, noise)
+    return LoadedSample(pair.name, labels, photo, edge, noise, (seed, sample.epoch, sample.index))
 
 
 class Loader:

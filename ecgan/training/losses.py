@@ -17,12 +17,12 @@ Verdict = list[list[jt.Var]]
 
 def adversarial_generator(fake: Verdict, mode: GanMode) -> jt.Var:
     """What G minimises: the critic is to take its pictures for real."""
-    return _mean_over_scales(fake, lambda logits: _towards(logits, True, mode, for_generator=True))
+    return mean_over_scales(fake, lambda logits: _towards(logits, True, mode, for_generator=True))
 
 
 def adversarial_discriminator(verdict: Verdict, is_real: bool, mode: GanMode) -> jt.Var:
     """What D minimises on real or on generated pictures."""
-    return _mean_over_scales(verdict, lambda logits: _towards(logits, is_real, mode, for_generator=False))
+    return mean_over_scales(verdict, lambda logits: _towards(logits, is_real, mode, for_generator=False))
 
 
 def feature_matching(fake: Verdict, real: Verdict) -> jt.Var:
@@ -46,7 +46,8 @@ def cross_entropy(logits: jt.Var, one_hot: jt.Var) -> jt.Var:
     return ((jt.log(jt.exp(scaled).sum(1, keepdims=True)) - scaled) * one_hot).sum()
 
 
-def _mean_over_scales(verdict: Verdict, term: Callable[[jt.Var], jt.Var]) -> jt.Var:
+def mean_over_scales(verdict: Verdict, term: Callable[[jt.Var], jt.Var]) -> jt.Var:
+    """Of a term of the logits."""
     terms = [term(layers[-1]) for layers in verdict]
     return sum(terms[1:], terms[0]) / len(terms)
 

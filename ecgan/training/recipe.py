@@ -13,6 +13,7 @@ from ecgan.config import Spade
 
 GanMode = Literal["hinge", "ls", "original", "w"]
 InitType = Literal["xavier", "normal", "kaiming", "orthogonal"]
+Augmentation = Literal["colour", "translation", "cutout"]
 Numbers = TypeVar("Numbers", "LossWeights", "Recipe")
 #: What a value can be exchanged for, and the operators stay the same; None: for any other.
 Mark = Callable[[Any], Any] | None
@@ -45,6 +46,9 @@ class LossWeights:
     A term of weight 0 is not computed. `lambda_l1` weighs the plain L1 distance to the photo, which
     the original does not have; nor has it what a frozen segmentation network sees (`lambda_guide`, `lambda_guide_feat`,
     `ecgan.training.guidance`) or the colours' statistics (`lambda_tone`, `ecgan.training.colours`).
+
+    D alone has the last four (`ecgan.training.regularise`): LeCam's weight; that of R1, and the standard deviation of
+    its noise, pictures being in [-1, 1]. R1 counts in every `r1_every`-th of D's steps, so many times as much there.
     """
 
     gan_mode: GanMode = _field("hinge", _decides)
@@ -58,6 +62,10 @@ class LossWeights:
     lambda_guide: float = _field(0.0, _decides_if_any)
     lambda_guide_feat: float = _field(0.0, _decides_if_any)
     lambda_tone: float = _field(0.0, _decides_if_any)
+    lambda_lecam: float = _field(0.0, _decides_if_any)
+    lambda_r1: float = _field(0.0, _decides_if_any)
+    r1_sigma: float = _field(0.1, None)
+    r1_every: int = _field(1, lambda every: min(every, 2))  # with and without it, or with it alone
 
     @property
     def guided(self) -> bool:
@@ -83,7 +91,8 @@ class Recipe:
     """`micro_batch`: samples that go through the networks at once on each rank (None: all of its share).
 
     `ema_decay` 0: no moving average of G. `spade`: how scale and shift are computed. `reuse_fakes`: D learns
-    from the pictures that G has just learned from, where the original paints new ones with the new G.
+    from the pictures that G has just learned from, where the original paints new ones with the new G. `augment`: what
+    is done to all that D sees (`ecgan.training.augment`).
     """
 
     weights: LossWeights = _field(LossWeights(), alike)
@@ -93,9 +102,10 @@ class Recipe:
     micro_batch: int | None = _field(None, None)
     spade: Spade = _field("exact-sparse", _decides)
     reuse_fakes: bool = _field(False, _decides)
+    augment: tuple[Augmentation, ...] = _field((), _decides)
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Recipe:
         """Of `dataclasses.asdict`, as JSON gives it back."""
         parts = {"weights": LossWeights(**values["weights"]), "adam": AdamSettings(**values["adam"])}
-        return cls(**values | parts)
+        return cls(**values | parts | {"augment": tuple(values["augment"])})

@@ -5,9 +5,9 @@ docs/specification.md, section 3.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Literal, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -18,12 +18,18 @@ from ecgan.networks.vgg import VGG19Features
 from ecgan.runtime import jt
 from ecgan.synthesis import to_network
 from ecgan.training import guidance, losses
+from ecgan.training.augment import Views
 from ecgan.training.colours import tone_distance
 from ecgan.training.guidance import Guide
 from ecgan.training.loader import LoadedSample
 from ecgan.training.losses import Verdict
 from ecgan.training.perceptual import perceptual
-from ecgan.training.recipe import LossWeights
+from ecgan.training.recipe import Augmentation, LossWeights
+from ecgan.training.regularise import approximate_r1, lecam, mean_logits
+
+#: Whose step it is.
+Side = Literal["G", "D"]
+Seen = TypeVar("Seen")
 
 
 class Batch(NamedTuple):
@@ -31,7 +37,8 @@ class Batch(NamedTuple):
     for the G step and as many for the D step, whose fakes are painted anew unless `painted` has them already.
 
     `parts`: into how many equal parts, on all ranks together, the step's batch is cut, of which this is one; the loss
-    of the step is the mean over the parts.
+    of the step is the mean over the parts. `views`: how D sees it in the G step and in the D step, if not as it is.
+    `r1_noise`: (N, 3, H, W) standard normal for photo and edge, where R1 counts. `anchors`: LeCam's, where that counts.
     """
 
     segmap: Segmap
@@ -40,9 +47,20 @@ class Batch(NamedTuple):
     noise: tuple[jt.Var, jt.Var]
     parts: int = 1
     painted: Pictures | None = None
+    views: tuple[Views, Views] | None = None
+    r1_noise: tuple[jt.Var, jt.Var] | None = None
+    anchors: tuple[jt.Var, jt.Var] | None = None
 
     @classmethod
-    def of(cls, samples: Sequence[LoadedSample], classes: int, spade: Spade = "exact-sparse", parts: int = 1) -> Batch:
+    def of(
+        cls,
+        samples: Sequence[LoadedSample],
+        classes: int,
+        spade: Spade = "exact-sparse",
+        parts: int = 1,
+        augment: Sequence[Augmentation] = (),
+        with_r1: bool = False,
+    ) -> Batch:
         edges = np.stack([np.repeat(sample.edge[..., None], 3, axis=2) for sample in samples])
         return cls(
             Segmap(np.stack([sample.labels for sample in samples]), classes, spade == "exact-sparse"),
@@ -50,6 +68,8 @@ class Batch(NamedTuple):
             _fixed(to_network(edges)),
             (_fixed(np.stack([s.noise[0] for s in samples])), _fixed(np.stack([s.noise[1] for s in samples]))),
             parts,
+            views=(_views(samples, augment, "G"), _views(samples, augment, "D")) if augment else None,
+            r1_noise=(_r1_noise(samples, "photo"), _r1_noise(samples, "edge")) if with_r1 else None,
         )
 
 
@@ -69,11 +89,13 @@ class Outcome(NamedTuple):
 
     `stages`: pictures in the order in which gradients reach them, each with the terms it has a part
     in before they are summed; computed one after the other, they need the least memory.
+    `said`: mean logits of real pictures and of fakes, where LeCam's averages need them.
     """
 
     terms: dict[str, jt.Var]
     pictures: Pictures
     stages: Sequence[tuple[jt.Var, list[jt.Var]]] = ()
+    said: tuple[jt.Var, ...] = ()
 
 
 #: Places of what pictures are held against.
@@ -97,12 +119,16 @@ def generator_losses(networks: Networks, batch: Batch, weights: LossWeights) -> 
     # Picture by picture, so that what one of them needs is free before the next; the real ones once for all.
     real = [batch.photo, batch.edge]
     with jt.no_grad():
-        of_reals = [_judge(networks, batch, picture) for picture in real] if weights.lambda_feat else []
+        of_reals = (
+            [_judge(networks, batch, real[place], place, "G") for place in (_PHOTO, _EDGE)]
+            if weights.lambda_feat
+            else []
+        )
         seen_in_reals = [networks.vgg(picture) for picture in real] if networks.vgg and weights.lambda_vgg else []
         seen_in_photo = networks.guide(batch.photo).maps if networks.guide and weights.lambda_guide_feat else []
     stages = []
     for fake, place, weight in judged:
-        of_fake = _judge(networks, batch, fake)
+        of_fake = _judge(networks, batch, fake, place, "G")
         found = {"GAN": losses.adversarial_generator(of_fake, weights.gan_mode)}
         if weights.lambda_feat:
             found["GAN_Feat"] = weights.lambda_feat * losses.feature_matching(of_fake, of_reals[place])
@@ -138,24 +164,40 @@ def _towards_photo(
 
 
 def discriminator_losses(networks: Networks, batch: Batch, weights: LossWeights) -> Outcome:
-    """What D minimises on fakes of the present G: D_Fake and D_real."""
+    """What D minimises on fakes of the present G: D_Fake and D_real; LeCam and R1."""
     pictures = batch.painted
     if pictures is None:
         with jt.no_grad():
             pictures = _generate(networks, batch, batch.noise[1])[0].detached()
     judged = _judged(pictures, weights)
     # A real picture is looked at once, and counts as often as pictures of G are held against it.
+    real = (batch.photo, batch.edge)
     counts = [sum(each.weight for each in judged if each.real == place) for place in (_PHOTO, _EDGE)]
-    real = [(picture, count) for picture, count in zip((batch.photo, batch.edge), counts, strict=True) if count]
-    of_fakes = [
-        weight * losses.adversarial_discriminator(_judge(networks, batch, fake), False, weights.gan_mode)
-        for fake, _, weight in judged
-    ]
-    of_reals = [
-        count * losses.adversarial_discriminator(_judge(networks, batch, picture), True, weights.gan_mode)
-        for picture, count in real
-    ]
-    return Outcome({"D_Fake": sum(of_fakes[1:], of_fakes[0]), "D_real": sum(of_reals[1:], of_reals[0])}, pictures)
+    fakes = [(each.weight, _judge(networks, batch, each.fake, each.real, "D")) for each in judged]
+    places = [place for place in (_PHOTO, _EDGE) if counts[place]]
+    reals = [(counts[place], _judge(networks, batch, real[place], place, "D")) for place in places]
+    terms = {
+        "D_Fake": _sum(fakes, lambda said: losses.adversarial_discriminator(said, False, weights.gan_mode)),
+        "D_real": _sum(reals, lambda said: losses.adversarial_discriminator(said, True, weights.gan_mode)),
+    }
+    said: tuple[jt.Var, ...] = ()
+    if batch.anchors is not None:
+        of_fakes, of_reals = batch.anchors
+        distances = _sum(reals, lambda said: lecam(said, of_fakes)) + _sum(fakes, lambda said: lecam(said, of_reals))
+        terms["LeCam"] = weights.lambda_lecam * distances
+        said = tuple(_sum(each, mean_logits) / sum(weight for weight, _ in each) for each in (reals, fakes))
+    if batch.r1_noise is not None:
+        noisy = [real[place] + weights.r1_sigma * batch.r1_noise[place] for place in places]
+        of_noisy = [_judge(networks, batch, picture, place, "D") for place, picture in zip(places, noisy, strict=True)]
+        both = [(weight, (seen, other)) for (weight, seen), other in zip(reals, of_noisy, strict=True)]
+        terms["R1"] = weights.lambda_r1 * weights.r1_every * _sum(both, lambda pair: approximate_r1(*pair))
+    return Outcome(terms, pictures, said=said)
+
+
+def _sum(judged: Sequence[tuple[float, Seen]], term: Callable[[Seen], jt.Var]) -> jt.Var:
+    """Of the terms of what D has seen, each with its weight."""
+    terms = [weight * term(seen) for weight, seen in judged]
+    return sum(terms[1:], terms[0])
 
 
 def _generate(networks: Networks, batch: Batch, noise: jt.Var) -> tuple[Pictures, jt.Var, jt.Var]:
@@ -177,9 +219,24 @@ def _judged(pictures: Pictures, weights: LossWeights) -> list[_Judged]:
     return [one for one in each if one.weight]
 
 
-def _judge(networks: Networks, batch: Batch, picture: jt.Var) -> Verdict:
+def _judge(networks: Networks, batch: Batch, picture: jt.Var, place: int, step: Side) -> Verdict:
+    """What D says of a picture, real or not, whose real one is at `place`."""
     one_hot = batch.segmap.at(picture.shape[2], picture.shape[3])
+    if batch.views is not None:
+        views = batch.views[step == "D"]
+        one_hot, picture = views.of_mask(one_hot), views.of_picture(picture, is_edge_map=place == 1)
     return networks.discriminator(jt.concat([one_hot, picture], dim=1))
+
+
+def _views(samples: Sequence[LoadedSample], kinds: Sequence[Augmentation], step: Side) -> Views:
+    height, width = samples[0].labels.shape
+    return Views(kinds, [sample.generator("augment", step) for sample in samples], (height, width))
+
+
+def _r1_noise(samples: Sequence[LoadedSample], picture: str) -> jt.Var:
+    draws = [sample.generator("R1", picture) for sample in samples]
+    shape = (3, *samples[0].labels.shape)
+    return _fixed(np.stack([random.standard_normal(shape, dtype=np.float32) for random in draws]))
 
 
 def _fixed(values: np.ndarray) -> jt.Var:

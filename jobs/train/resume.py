@@ -123,7 +123,7 @@ def _settings_before(saved: Standing, plan: Path) -> dict[str, Any]:
     thought to matter, the run's last plan had; else it had its default."""
     before = vars(TrainSettings())
     with contextlib.suppress(UserError):
-        before = vars(TrainPlan.load(plan).settings)
+        before = dataclasses.asdict(TrainPlan.load(plan).settings)  # with defaults, which are not among its variables
     return before | saved.identity.settings | saved.began
 
 

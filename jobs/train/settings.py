@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from ecgan.config import LARGEST, ModelConfig, Spade, Upsampling
 from ecgan.data.images import Size
 from ecgan.errors import UserError
 from ecgan.runtime.devices import DeviceChoice
-from ecgan.training.recipe import GanMode, InitType, Recipe
+from ecgan.training.recipe import Augmentation, GanMode, InitType, Recipe
 from ecgan.training.schedule import Schedule
 from jobs.bounds import CLASSES, SHARE, above, at_least, between, insist_on_bounds
 from jobs.options import parse_size
@@ -133,6 +133,22 @@ class TrainSettings:
         at_least(0),
         of="ecgan",
     )
+    augment: str = option(
+        "none",
+        STEERING,
+        f"what is done at random to all that D sees: any of {', '.join(get_args(Augmentation))}; or none",
+        of="ecgan",
+    )
+    lambda_lecam: float = option(0.0, STEERING, "weight of LeCam regularisation; 0: none", at_least(0), of="ecgan")
+    lambda_r1: float = option(
+        0.0, STEERING, "weight of R1 regularisation, approximated by noise; 0: none", at_least(0), of="ecgan"
+    )
+    r1_sigma: float = option(
+        0.1, STEERING, "standard deviation of that noise, pictures being in [-1, 1]", above(0), of="ecgan"
+    )
+    r1_every: int = option(
+        1, STEERING, "R1 counts in every so many steps of D, and so many times as much there", at_least(1), of="ecgan"
+    )
     image_weight: float = option(1.0, STEERING, "weight of what judges image", at_least(0), of="ecgan")
     edge_weight: float = option(1.0, STEERING, "weight of what judges the edge map", at_least(0), of="ecgan")
     image2_weight: float = option(
@@ -176,7 +192,7 @@ class TrainSettings:
                     f"--{field.name} is {TRAINABLES[of].title}'s: --network {self.network} has no use for it"
                 )
         self._insist_on_relations()
-        self.model  # noqa: B018  # raise now if it can't be
+        self.model, self.augmentations  # noqa: B018  # raise now if they can't be
 
     def _insist_on_relations(self) -> None:
         if self.niter + self.niter_decay < 1:
@@ -207,6 +223,9 @@ class TrainSettings:
             raise UserError("--guide has no weight: say --lambda_guide or --lambda_guide_feat")
         if guided and not self.image_weight + self.image2_weight:
             raise UserError("--guide judges image and image2, and --image_weight and --image2_weight are 0")
+        for name in ("r1_sigma", "r1_every"):
+            if getattr(self, name) != getattr(TrainSettings, name) and not self.lambda_r1:
+                raise UserError(f"--{name} belongs to R1 regularisation, and --lambda_r1 is 0")
         if self.samples != TrainSettings.samples and not self.display_every_steps:
             raise UserError("--samples says how many are painted, and with --display_every_steps 0 none are")
         if self.inception_weights is not None and self.held_out < 2:
@@ -225,6 +244,16 @@ class TrainSettings:
     @property
     def model(self) -> ModelConfig:
         return self.trainable.model(self)
+
+    @property
+    def augmentations(self) -> tuple[Augmentation, ...]:
+        """In the order in which they are done. Raises UserError naming what is none."""
+        words = self.augment.replace("color", "colour").split(",")
+        asked = {word.strip() for word in words if self.augment != "none"}
+        kinds: tuple[Augmentation, ...] = get_args(Augmentation)
+        if unknown := asked.difference(kinds):
+            raise UserError(f"--augment: {min(unknown)!r} is none of {', '.join(kinds)}")
+        return tuple(kind for kind in kinds if kind in asked)
 
     @property
     def recipe(self) -> Recipe:

@@ -61,6 +61,7 @@ class Ecgan(Trainable["Learner"]):
             micro_batch=settings.micro_batch,
             spade=settings.spade,
             reuse_fakes=settings.reuse_fakes,
+            augment=settings.augmentations,
         )
 
     def widths(self, settings: TrainSettings) -> str:

@@ -149,6 +149,7 @@ def test_a_flip_takes_photo_mask_and_edge_along(tmp_path: Path) -> None:
         assert np.array_equal(getattr(flipped, name), getattr(straight, name)[:, ::-1]), name
     assert not np.array_equal(*straight.noise)  # G and D each have their own
     assert np.array_equal(flipped.noise, straight.noise)  # of seed, epoch and sample alone
+    assert straight.key == flipped.key == (0, 1, 0)
     assert not np.array_equal(flipped.edge, edge_map(np.ascontiguousarray(flipped.photo)))  # signed sums don't commute
 
 

@@ -165,6 +165,16 @@ def test_what_a_state_does_not_note_the_runs_last_plan_had_or_it_had_its_default
         compare_with_state(planned(reuse_fakes=True, held_out=5), run)
 
 
+def test_an_option_that_was_not_there_yet_had_its_default(tmp_path: Path) -> None:
+    run = RunDir(tmp_path)
+    plan = TrainPlan.load(OLD / "plan.json")
+    saved(run, plan, identity=dataclasses.replace(identity(plan), settings={}), began={})
+    shutil.copy(OLD / "plan.json", run.plan)
+    now = dataclasses.replace(plan, settings=dataclasses.replace(plan.settings, augment="cutout", lambda_lecam=0.5))
+    found = compare_with_state(now, run)
+    assert found is not None and found.changed == ("augment none -> cutout", "lambda_lecam 0.0 -> 0.5")
+
+
 @pytest.mark.parametrize("content", [None, "{", "[]", '{"format": 1, "model": {}, "sha256": {}, "about": {}}'])
 def test_a_damaged_description_is_passed_over_and_said(tmp_path: Path, content: str | None) -> None:
     run = RunDir(tmp_path)

@@ -52,8 +52,20 @@ def test_roles_are_what_they_were() -> None:
     assert set(of_role(TrainSettings, STEERING)) == {
         *("micro_batch", "lr", "beta1", "beta2", "no_TTUR", "niter", "niter_decay", "D_steps_per_G", "ema_decay"),
         *("gan_mode", "lambda_feat", "lambda_kld", "lambda_vgg", "vgg_weights", "lambda_l1", "image_weight"),
-        *("guide", "lambda_guide", "lambda_guide_feat", "lambda_tone"),
-        *("edge_weight", "image2_weight", "reuse_fakes"),
+        *(
+            "edge_weight",
+            "image2_weight",
+            "reuse_fakes",
+            "augment",
+            "guide",
+            "lambda_guide",
+            "lambda_guide_feat",
+            "lambda_tone",
+            "lambda_lecam",
+            "lambda_r1",
+            "r1_sigma",
+            "r1_every",
+        ),
     }
     assert set(of_role(TrainSettings, BEGINNING)) == {"init_type", "init_variance", "init_checkpoint", "which_epoch"}
     every = of_role(TrainSettings, FIXED, STEERING, BEGINNING, RUNNING)
@@ -83,7 +95,7 @@ def test_what_is_out_of_range_is_refused(option: str, value: float, range: str) 
 
 def another_value(option: dataclasses.Field[Any]) -> Any:
     """One that is allowed, and not the default."""
-    words = {None: "x", "more": "most", "hinge": "ls", "exact-sparse": "dense"}
+    words = {None: "x", "more": "most", "hinge": "ls", "exact-sparse": "dense", "none": "cutout"}
     if isinstance(option.default, bool):
         return not option.default
     if isinstance(option.default, int):
@@ -92,7 +104,13 @@ def another_value(option: dataclasses.Field[Any]) -> Any:
 
 
 #: Options that mean nothing alone, and what they mean something with.
-NEEDED = {"guide": {"lambda_guide": 1.0}, "lambda_guide": {"guide": "x"}, "lambda_guide_feat": {"guide": "x"}}
+NEEDED: dict[str, dict[str, Any]] = {
+    "guide": {"lambda_guide": 1.0},
+    "lambda_guide": {"guide": "x"},
+    "lambda_guide_feat": {"guide": "x"},
+    "r1_sigma": {"lambda_r1": 1.0},
+    "r1_every": {"lambda_r1": 1.0},
+}
 
 
 @pytest.mark.parametrize("option", [each for each in OPTIONS if each.metadata["of"] == "ecgan"], ids=lambda o: o.name)
@@ -101,6 +119,35 @@ def test_options_of_ecgan_are_refused_elsewhere(option: dataclasses.Field[Any]) 
     TrainSettings(**given, **NEEDED.get(option.name, {}))
     with pytest.raises(UserError, match=f"--{option.name} .*--network segmenter"):
         TrainSettings(network="segmenter", **given)
+
+
+@pytest.mark.parametrize(
+    ("said", "kinds"),
+    [
+        ("none", ()),
+        ("cutout,colour", ("colour", "cutout")),
+        (" color, translation ", ("colour", "translation")),
+        ("colour,color", ("colour",)),
+    ],
+)
+def test_what_d_sees_is_said_in_any_order(said: str, kinds: tuple[str, ...]) -> None:
+    settings = TrainSettings(augment=said, lambda_r1=2.0, r1_every=16, lambda_lecam=0.5)
+    assert settings.recipe.augment == kinds
+    assert (settings.recipe.weights.r1_every, settings.recipe.weights.lambda_lecam) == (16, 0.5)
+
+
+@pytest.mark.parametrize(
+    ("given", "named"),
+    [
+        ({"augment": "colour,flip"}, "--augment: 'flip' .*translation"),
+        ({"augment": "none,cutout"}, "--augment: 'none' "),
+        ({"r1_sigma": 0.2}, "--r1_sigma .*--lambda_r1 is 0"),
+        ({"r1_every": 16}, "--r1_every .*--lambda_r1 is 0"),
+    ],
+)
+def test_what_means_nothing_to_d_is_refused(given: dict[str, Any], named: str) -> None:
+    with pytest.raises(UserError, match=named):
+        TrainSettings(**given)
 
 
 def test_the_table_has_a_line_for_every_network() -> None:
