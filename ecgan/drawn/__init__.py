@@ -6,7 +6,7 @@ mask says nothing about colours and a reference nothing about layout, as in the 
 
 from ecgan.drawn.paint import paint
 from ecgan.drawn.scene import compose, draw
-from ecgan.drawn.style import SEASONS, TIMES, WEATHERS, Style, pick_style
+from ecgan.drawn.style import SEASONS, TIMES, WEATHERS, Style, Styles, pick_style
 from ecgan.drawn.write import write_test_set, write_training_set
 
 __all__ = [
@@ -14,6 +14,7 @@ __all__ = [
     "TIMES",
     "WEATHERS",
     "Style",
+    "Styles",
     "compose",
     "draw",
     "paint",

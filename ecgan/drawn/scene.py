@@ -11,7 +11,7 @@ from ecgan.drawn.paint import paint
 from ecgan.drawn.plan import plan_scene
 from ecgan.drawn.plants import plants
 from ecgan.drawn.structures import structures
-from ecgan.drawn.style import Style, pick_style
+from ecgan.drawn.style import Style, Styles, pick_style
 from ecgan.drawn.things import stamp_all
 from ecgan.errors import UserError
 
@@ -19,14 +19,19 @@ from ecgan.errors import UserError
 _SMALLEST = 32
 
 
-def draw(seed: int, size: Size = (512, 384), style: Style | None = None) -> tuple[np.ndarray, np.ndarray]:
+def draw(
+    seed: int,
+    size: Size = (512, 384),
+    style: Style | None = None,
+    among: Styles = Styles(),  # noqa: B008
+) -> tuple[np.ndarray, np.ndarray]:
     """A photo, (height, width, 3) uint8 RGB, and its mask, (height, width) uint8 class ids.
 
-    `seed` decides the layout, and the style unless one is given; the same seed is the same scene at
+    `seed` decides the layout, and the style `among` those unless one is given; the same seed is the same scene at
     any size. Raises UserError if `size` (width, height) is too small.
     """
     layout = compose(seed, size)
-    return paint(layout, style or pick_style(seed)), layout.labels
+    return paint(layout, style or pick_style(seed, among)), layout.labels
 
 
 def compose(seed: int, size: Size = (512, 384)) -> Layout:

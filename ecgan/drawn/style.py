@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal, TypeVar, get_args
 
 import numpy as np
 
@@ -13,6 +14,8 @@ from ecgan.drawn.noise import stream
 Time = Literal["dawn", "noon", "dusk", "night"]
 Weather = Literal["clear", "overcast", "haze"]
 Season = Literal["summer", "autumn", "winter"]
+
+T = TypeVar("T")
 
 TIMES: tuple[Time, ...] = get_args(Time)
 WEATHERS: tuple[Weather, ...] = get_args(Weather)
@@ -30,15 +33,29 @@ class Style:
     variation: int = 0
 
 
-def pick_style(seed: int) -> Style:
+@dataclass(frozen=True)
+class Styles:
+    """Which styles a scene may have, at least one of each kind; how they stand to each other in number stays."""
+
+    times: Sequence[Time] = TIMES
+    weathers: Sequence[Weather] = WEATHERS
+    seasons: Sequence[Season] = SEASONS
+
+
+def pick_style(seed: int, among: Styles = Styles()) -> Style:  # noqa: B008  # it is frozen
     """The style of a scene that is given none."""
     rng = stream(seed, "style")
     return Style(
-        time=TIMES[rng.choice(len(TIMES), p=_TIME_ODDS)],
-        weather=WEATHERS[rng.choice(len(WEATHERS), p=_WEATHER_ODDS)],
-        season=SEASONS[rng.choice(len(SEASONS), p=_SEASON_ODDS)],
+        time=_choose(rng, TIMES, _TIME_ODDS, among.times),
+        weather=_choose(rng, WEATHERS, _WEATHER_ODDS, among.weathers),
+        season=_choose(rng, SEASONS, _SEASON_ODDS, among.seasons),
         variation=int(rng.integers(1 << 31)),
     )
+
+
+def _choose(rng: np.random.Generator, all_of_it: Sequence[T], odds: Sequence[float], among: Collection[T]) -> T:
+    allowed = np.array([share if each in among else 0.0 for each, share in zip(all_of_it, odds, strict=True)])
+    return all_of_it[rng.choice(len(all_of_it), p=allowed / allowed.sum())]
 
 
 @dataclass(frozen=True)

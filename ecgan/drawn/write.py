@@ -11,6 +11,7 @@ from ecgan.data.images import Size, encode
 from ecgan.data.testset import REFERENCES
 from ecgan.drawn.noise import stream
 from ecgan.drawn.scene import compose, draw
+from ecgan.drawn.style import Styles
 from ecgan.errors import UserError
 from ecgan.files import TEMPORARY_SUFFIX, write_atomically, write_json
 from ecgan.progress import progress_bar
@@ -19,10 +20,16 @@ PHOTOS, LABELS, TEST_LABELS = "imgs", "labels", "val_B_labels_resized"
 _QUALITY = 95
 
 
-def write_training_set(folder: Path, count: int, seed: int = 0, size: Size = (512, 384)) -> None:
-    """`count` pairs: `folder`/imgs/NAME.jpg and `folder`/labels/NAME.png.
+def write_training_set(
+    folder: Path,
+    count: int,
+    seed: int = 0,
+    size: Size = (512, 384),
+    among: Styles = Styles(),  # noqa: B008
+) -> None:
+    """`count` pairs in styles `among` those: `folder`/imgs/NAME.jpg and `folder`/labels/NAME.png.
 
-    Picture i depends on `seed`, i and `size` alone, so a larger set begins with the smaller one.
+    Picture i depends on `seed`, i, `size` and the styles alone, so a larger set begins with the smaller one.
     Raises UserError if the folders hold anything else, which would become part of the set.
     """
     names = [f"scene_{number:05d}" for number in range(count)]
@@ -30,7 +37,7 @@ def write_training_set(folder: Path, count: int, seed: int = 0, size: Size = (51
     labels = _folder(folder / LABELS, (f"{name}.png" for name in names))
     with progress_bar(count, "drawing training pairs", "pair") as bar:
         for number, name in enumerate(names):
-            photo, mask = draw(_scene_seed(seed, "train", number), size)
+            photo, mask = draw(_scene_seed(seed, "train", number), size, among=among)
             write_atomically(photos / f"{name}.jpg", encode(photo, "jpg", _QUALITY))
             write_atomically(labels / f"{name}.png", _encode_mask(mask))
             bar.update()

@@ -18,6 +18,10 @@ from jobs.train.settings import TrainSettings
 _PAIRS, _PAIR = ("pairs", "held_out"), ("name", "photo", "mask")
 
 
+#: Files that older plans don't name.
+_LATER = {"guide"}
+
+
 @dataclass(frozen=True)
 class TrainPlan:
     """Settings with everything found out that they leave open.
@@ -74,7 +78,8 @@ class TrainPlan:
         """Raises UserError if `path` is no plan of this version."""
         try:
             values = read_any_json(path)
-            values["files"] = {field.name: values.pop(field.name) for field in dataclasses.fields(Files)}
+            files = {field.name for field in dataclasses.fields(Files)} - (_LATER - values.keys())
+            values["files"] = {name: values.pop(name) for name in files}
             for kind in _PAIRS:
                 values[kind] = [dict(zip(_PAIR, pair, strict=True)) for pair in values[kind]]
             settings = values["settings"]

@@ -6,6 +6,8 @@ import dataclasses
 import itertools
 import json
 import re
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -20,6 +22,7 @@ from ecgan.drawn import (
     TIMES,
     WEATHERS,
     Style,
+    Styles,
     compose,
     draw,
     paint,
@@ -342,3 +345,25 @@ def test_folders_with_other_pictures_are_refused(tmp_path: Path) -> None:
 def test_references_need_training_photos(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=re.escape(str(tmp_path / "train"))):
         write_test_set(tmp_path / "test", tmp_path / "train", 2, 0, SMALL)
+
+
+def test_styles_are_picked_among_those_that_may_be() -> None:
+    few = Styles(times=("noon", "dusk"), weathers=("haze",))
+    picked = [pick_style(seed, few) for seed in range(60)]
+    assert {style.time for style in picked} == {"noon", "dusk"} and {style.weather for style in picked} == {"haze"}
+    assert {style.season for style in picked} == set(SEASONS)
+
+
+def test_a_set_is_drawn_by_a_command(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "ecgan.drawn", str(tmp_path / "set"), "2", "--size", "64x48", "--seed", "3"]
+    drawn = subprocess.run([*command, "--times", "noon", "--seasons", "summer"], capture_output=True, text=True)
+    assert drawn.returncode == 0, drawn.stderr
+    write_training_set(tmp_path / "ours", 2, 3, (64, 48), Styles(("noon",), seasons=("summer",)))
+    for name in ("imgs/scene_00001.jpg", "labels/scene_00001.png"):
+        assert (tmp_path / "set" / name).read_bytes() == (tmp_path / "ours" / name).read_bytes()
+    for wrong, words in ((("--times", "noon,tea"), "'tea'"), (("--size", "64"), "'64'")):
+        refused = subprocess.run([*command, *wrong], capture_output=True, text=True)
+        assert refused.returncode == 2 and words in refused.stderr and "Traceback" not in refused.stderr
+    (tmp_path / "set/imgs/mine.jpg").touch()
+    refused = subprocess.run(command, capture_output=True, text=True)
+    assert refused.returncode == 2 and "mine.jpg" in refused.stderr and "Traceback" not in refused.stderr
