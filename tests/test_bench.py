@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
+import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -11,10 +14,15 @@ import numpy as np
 import pytest
 import rivals
 from beside import RATIOS, beside, difference
-from conftest import ROOT, draw_mask
+from conftest import ROOT, draw_mask, wait_until
+from drawn import segformer_weights
 from measure import codes
+from one_recipe import Judged
+from recipes import Recipe, at_steps, read_judged, read_recipes, table
+from safetensors.numpy import save_file
 
 from ecgan.config import ModelConfig
+from ecgan.errors import UserError
 
 TINY = ModelConfig(128, 64, ngf=4, ndf=4, num_upsampling_layers="normal")
 
@@ -128,3 +136,68 @@ def test_benchmark_of_growth_goes_through_a_runs_life(tmp_path: Path) -> None:
     steps = json.loads((tmp_path / "figures.json").read_text())["12"]
     assert list(steps) == ["check", "shard", "rerun, not merged", "merge", "rerun, first", "rerun", "status"]
     assert all(step["peak_bytes"] > 0 and step["s"] > 0 for step in steps.values())
+
+
+TINY_RECIPES = """
+base: {size: 64x64, num_upsampling_layers: normal, ngf: 4, ndf: 4, z_dim: 8, lambda_vgg: 0.0, batch_size: 2, lr: 0.01}
+recipes:
+  plain: {}
+  guided: {guide: GUIDE, lambda_guide: 1.0, ema_decay: 0.9}
+"""
+
+
+@pytest.mark.process
+def test_recipes_are_judged_the_same_after_a_kill(tmp_path: Path) -> None:
+    """At the same step, to the bit; processor time differs from one run to the next."""
+    network, recipes = tmp_path / "network.safetensors", tmp_path / "recipes.yaml"
+    save_file(segformer_weights("b0"), network)
+    recipes.write_text(TINY_RECIPES)
+
+    def command(folder: str) -> list[str]:
+        how = ["--recipes", recipes, "--only", "guided", "--minutes", 0.01, "--steps", 6, "--pairs", 6, "--held_out", 4]
+        where = ["--judge", network, "--guide", network, "--folder", tmp_path / folder]
+        return [sys.executable, str(ROOT / "bench/recipes.py"), *map(str, [*how, *where])]
+
+    def judged(folder: str) -> Judged:
+        found = at_steps(read_judged(tmp_path / folder / "runs/guided-0"), 6)
+        assert found is not None
+        return dataclasses.replace(found, seconds=0.0)
+
+    killed = subprocess.Popen(command("killed"), start_new_session=True, stdout=subprocess.DEVNULL)
+    states = tmp_path / "killed/runs/guided-0/states"
+    wait_until(lambda: any(states.glob("step-*")) or killed.poll() is not None)
+    os.killpg(killed.pid, signal.SIGKILL)
+    killed.wait()
+    for folder in ("killed", "whole"):
+        done = subprocess.run(command(folder), capture_output=True, text=True, timeout=600)
+        assert done.returncode == 0 and "| guided | 1 |" in done.stdout, done.stdout + done.stderr
+        assert (tmp_path / folder / "sheet.jpg").is_file() and "<polyline" in (
+            tmp_path / folder / "fsd.svg"
+        ).read_text()
+    assert judged("killed") == judged("whole")
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("base: {lambda_vgg: 0}\nrecipes: {a: {ngff: 4}}", "recipe 'a'"),
+        ("recipes: {a: {}}", "base and recipes"),
+        (TINY_RECIPES.replace("lr: 0.01", "lr: -1"), "--lr"),
+    ],
+)
+def test_wrong_recipes_are_told(tmp_path: Path, content: str, words: str) -> None:
+    (tmp_path / "recipes.yaml").write_text(content)
+    with pytest.raises(UserError, match=words):
+        read_recipes(tmp_path / "recipes.yaml")
+
+
+def test_the_recipes_of_the_benchmark_can_be_used() -> None:
+    names = [recipe.name for recipe in read_recipes(ROOT / "bench/recipes.yaml")]
+    assert names[0] == "original" and len(set(names)) == len(names)
+
+
+def test_a_table_has_means_over_seeds_and_how_far_they_lie_apart() -> None:
+    one = Judged(10, 60.0, 0.5, 0.2, 0.1, 0.2, 3.0)
+    found = {("a", 0): one, ("a", 1): dataclasses.replace(one, mask_accuracy=0.7), ("b", 0): None}
+    rows = table([Recipe("a", {}), Recipe("b", {})], found).splitlines()
+    assert "| a | 2 | 10 | 0.600 ± 0.141 | 0.200 ± 0.000 |" in rows[2] and rows[3].startswith("| b | 0 |")
