@@ -47,7 +47,7 @@ def main() -> None:
         for form in FORMS:
             for turn in range(2):  # what a mask decides is kept for the second; the first may compile
                 started = time.process_time()
-                raw[form] = painters[form].generate(mask[None], photo[None], [item.name], 0, 1.0)[0]
+                raw[form] = painters[form].generate(mask[None], photo[None], [item.name], [0], 1.0)[0]
                 if turn:
                     seconds[form].append(time.process_time() - started)
         for transfer in TRANSFERS:

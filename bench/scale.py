@@ -94,7 +94,7 @@ def _seconds_of_networks(folder: Path, repeats: int) -> float:
     seconds = []
     for number in range(repeats + 1):  # another mask each time, or its tables would be kept
         mask = np.asarray(Image.open(folder / f"test/masks/{number:04d}.png"))[None]
-        seconds.append(elapsed(lambda mask=mask: painter.generate(mask, photo, ["any"], 0, 1.0)))
+        seconds.append(elapsed(lambda mask=mask: painter.generate(mask, photo, ["any"], [0], 1.0)))
     return Times.of(seconds[1:]).median
 
 

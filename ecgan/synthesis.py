@@ -64,15 +64,16 @@ class Synthesiser:
         """
         masks = [resize_mask(mask, self.size) for mask in masks]
         references = [resize_photo(reference, self.size) for reference in references]
-        raw = self.generate(np.stack(masks), np.stack(references), names, seed, noise)
+        raw = self.generate(np.stack(masks), np.stack(references), names, [seed] * len(names), noise)
         return [self.finish(*pair, colour_transfer) for pair in zip(raw, references, strict=True)]
 
     def generate(
-        self, masks: np.ndarray, references: np.ndarray, names: list[str], seed: int, noise: float
+        self, masks: np.ndarray, references: np.ndarray, names: list[str], seeds: list[int], noise: float
     ) -> np.ndarray:
         """The networks alone: image2 as (N, 3, height, width) float32 in (-1, 1).
 
-        `masks`: (N, height, width) uint8; `references`: (N, height, width, 3) uint8; at the network's size.
+        `masks`: (N, height, width) uint8; `references`: (N, height, width, 3) uint8; at the network's size. `names` and
+        `seeds` fix the noise of each.
         On the CPU each picture is finished before the next is begun. Of two that wait for each other Jittor makes
         one graph, whose operators it fuses in other ways, and those round otherwise; nor would they be any faster.
         On a GPU all N go together.
@@ -80,14 +81,14 @@ class Synthesiser:
         together = len(names) if jt.flags.use_cuda else 1
         parts = [slice(first, first + together) for first in range(0, len(names), together)]
         return np.concatenate(
-            [self._generate_together(masks[part], references[part], names[part], seed, noise) for part in parts]
+            [self._generate_together(masks[part], references[part], names[part], seeds[part], noise) for part in parts]
         )
 
     def _generate_together(
-        self, masks: np.ndarray, references: np.ndarray, names: list[str], seed: int, noise: float
+        self, masks: np.ndarray, references: np.ndarray, names: list[str], seeds: list[int], noise: float
     ) -> np.ndarray:
         """What `generate` gives, of masks that go through the generator together."""
-        eps = np.stack([style_noise(seed, name, self.model.z_dim) for name in names])
+        eps = np.stack([style_noise(*each, self.model.z_dim) for each in zip(seeds, names, strict=True)])
         mu, logvar = self.encode(references)
         key = masks.tobytes()
         before, self._last = self._last, None  # kept if the picture is finished: what one has begun and left is not

@@ -15,6 +15,7 @@ from typing import Any
 
 import ecgan
 from ecgan.files import read_any_json, whole_file
+from jobs import samples
 from jobs.generate.outcomes import TaskOutcome
 from jobs.generate.plan import GeneratePlan, Task
 from jobs.run.clock import now
@@ -49,7 +50,7 @@ def write_manifest(
 ) -> None:
     """Puts manifest.json beside the pictures: where each came from, with what all were made, and what is not there."""
     painting = plan.painting
-    values = {
+    values: dict[str, Any] = {
         "created": now(),
         "versions": {"ecgan": ecgan.__version__, "jittor": metadata.version("jittor")},
         "checkpoint": {"path": painting.checkpoint, "sha256": painting.checkpoint_hash},
@@ -57,13 +58,16 @@ def write_manifest(
         "fingerprint": painting.fingerprint(),
         "left_out": [{"name": gap.name, "reason": gap.reason} for gap in left_out],
     }
+    if several := sorted({task.seed for task in plan.tasks if task.seed is not None}):
+        values[samples.KEY] = several
     with whole_file(run.images / MANIFEST) as file:  # a line for each picture, however many there are
         file.write(b"{\n")
         for name, value in values.items():
             file.write(f" {json.dumps(name)}: {json.dumps(value)},\n".encode())
         file.write(b' "images": {')
         for number, task in enumerate(plan.tasks):
-            picture = json.dumps(_picture(task, outcomes[task.name], painting.seed))
+            seed = painting.seed if task.seed is None else task.seed
+            picture = json.dumps(_picture(task, outcomes[task.name], seed))
             file.write(f"{',' if number else ''}\n  {json.dumps(task.file(painting.format))}: {picture}".encode())
         file.write(b"\n }\n}\n")
 

@@ -68,13 +68,20 @@ class Painting:
 
 @dataclass(frozen=True)
 class Task:
-    """One picture of the plan. `inputs`: SHA-256 of mask and reference; `shard`: None if it is made already."""
+    """One picture of the plan. `inputs`: SHA-256 of mask and reference; `shard`: None if it is made already; `seed`: of
+    its noise, where it is one of several for its mask."""
 
     name: str
     mask: str
     reference: str
     inputs: str
     shard: int | None = None
+    seed: int | None = None
+
+    @property
+    def noise_name(self) -> str:
+        """The mask's, by which its noise is drawn."""
+        return self.name if self.seed is None else Path(self.mask).stem
 
     def file(self, format: Format) -> str:
         return f"{self.name}.{format}"

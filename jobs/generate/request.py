@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import cycle
 from pathlib import Path
 
 from ecgan.checkpoint import Checkpoint, ModelOverrides, find_newest, open_checkpoint
@@ -27,6 +28,7 @@ from jobs.options import resolved
 from jobs.run import record
 from jobs.run.folder import RunDir, run_beside
 from jobs.run.kind import Kind
+from jobs.samples import faults_of_samples, sampled
 from jobs.sharded.work import Request
 from jobs.testset import Opened, open_test_set
 
@@ -81,8 +83,8 @@ def check(settings: GenerateSettings, device: Device | None = None) -> GenerateR
     if settings.checkpoint:
         _insist_outside(results, "checkpoint", str(located(Path(settings.checkpoint))))
     opened = open_test_set(settings.input_path, settings.img_path, checkpoint.model, run.checked, settings.how_many)
-    skipped = _insist_on_usable(settings, opened)
-    tasks = _tasks(opened)
+    skipped = faults_of_samples(_insist_on_usable(settings, opened), settings.seeds)
+    tasks = _tasks(opened, settings.seeds)
     reasons = {fault.name: fault.reason for fault in reversed(skipped)}
     faulty = {
         task.name: TaskOutcome(task.name, "", -1, error=reasons[task.name], bad_input=True)
@@ -141,22 +143,25 @@ def _insist_on_usable(settings: GenerateSettings, opened: Opened) -> tuple[Fault
     return skipped
 
 
-def _tasks(opened: Opened) -> tuple[Task, ...]:
-    """All pictures, faulty ones included."""
-    broken, digests = {fault.name for fault in opened.faults}, opened.checked.digests
+def _tasks(opened: Opened, seeds: Sequence[int]) -> tuple[Task, ...]:
+    """All pictures, faulty ones included; of a mask with several one after the other."""
+    broken = {fault.name for fault in faults_of_samples(opened.faults, seeds)}
+    digests = opened.checked.digests
     here = str(Path.cwd()).rstrip("/")
 
     def absolute(path: Path) -> str:
         return str(path) if path.is_absolute() else f"{here}/{path}"  # Path.absolute takes ten times as long
 
+    items = sampled(opened.items, seeds)
     return tuple(
         Task(
             item.name,
             absolute(item.mask),
             absolute(item.reference),
             "" if item.name in broken else input_digest(digests[item.mask], digests[item.reference]),
+            seed=seed,
         )
-        for item in opened.items
+        for item, seed in zip(items, cycle(seeds if len(seeds) > 1 else (None,)), strict=False)
     )
 
 

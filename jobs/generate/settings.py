@@ -33,6 +33,9 @@ class GenerateSettings(ShardedSettings):
     shards: int = option(1, "parts into which the masks are split", at_least(1))
     batch: int = option(1, "pictures that go through the network together on a GPU; on the CPU always one", at_least(1))
     seed: int = option(0, "seed of the noise in the styles")
+    samples_per_mask: int = option(
+        1, "pictures for each mask, with --seed and the numbers that follow it, called NAME.seedS", at_least(1)
+    )
     spade: Spade = option("exact-sparse", "compute what the mask decides once for all like pixels, or at each")
     precision: PrecisionChoice = option(
         "float32", "what convolutions multiply in; auto: bfloat16 where this machine's CPU has matrix units for it"
@@ -58,6 +61,11 @@ class GenerateSettings(ShardedSettings):
         if not ENCODINGS[self.format].has_quality and self.quality != GenerateSettings.quality:
             raise UserError(f"--quality is {_WITH_QUALITY}'s: --format {self.format} has none")
         self.picture_size, self.network  # noqa: B018  # raise now if they are malformed
+
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        """Of the pictures of each mask."""
+        return tuple(range(self.seed, self.seed + self.samples_per_mask))
 
     @property
     def picture_size(self) -> Size | None:

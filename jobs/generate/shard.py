@@ -163,12 +163,13 @@ class _Line:
                 self._fail(entry.task, "the network's output is not finite: the checkpoint may be broken")
 
     def _generate_together(self, batch: list[_Input]) -> np.ndarray:
+        painting = self._plan.painting
         return self._networks.generate(
             np.stack([entry.mask for entry in batch]),
             np.stack([entry.reference for entry in batch]),
-            [entry.task.name for entry in batch],
-            self._plan.painting.seed,
-            self._plan.painting.noise,
+            [entry.task.noise_name for entry in batch],
+            [painting.seed if entry.task.seed is None else entry.task.seed for entry in batch],
+            painting.noise,
         )
 
     def _write(self, entry: _Input, raw: np.ndarray, seconds: float) -> None:

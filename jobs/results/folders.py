@@ -9,15 +9,17 @@ from pathlib import Path
 from ecgan.data.testset import Item, find_test_set
 from ecgan.errors import UserError
 from jobs.options import resolved
+from jobs.samples import sampled
 
 
-def find_items(input_path: str, img_path: str) -> tuple[tuple[Item, ...], tuple[str, ...]]:
-    """Masks and references, and what is amiss with them. Raises UserError if there is no mask."""
+def find_items(input_path: str, img_path: str, seeds: Sequence[int] = ()) -> tuple[tuple[Item, ...], tuple[str, ...]]:
+    """Pictures by their names, with masks and references, and what is amiss with these; `seeds`: of several pictures
+    for each mask. Raises UserError if there is no mask."""
     found = find_test_set(Path(input_path).expanduser(), Path(img_path).expanduser())
     reasons = tuple(fault.reason for fault in found.faults)
     if not found.items:
         raise UserError(f"--input_path {input_path}: " + ("\n  ".join(reasons) or "there are no masks"))
-    return found.items, reasons
+    return sampled(found.items, seeds), reasons
 
 
 def results_folder(option: str, name: str) -> Path:

@@ -19,6 +19,7 @@ from jobs.commands import named
 from jobs.generate.manifest import MANIFEST, has_damaged_manifest, left_out, read_manifest
 from jobs.options import option, resolved
 from jobs.results.folders import output_file
+from jobs.samples import seeds_of
 
 #: What a zip file can say of when a file was written; the same pictures make the same archive.
 _NO_TIME = (1980, 1, 1, 0, 0, 0)
@@ -59,6 +60,10 @@ def pack(settings: PackSettings) -> Archive:
     if manifest is None:
         raise UserError(
             f"--results {results} holds no {MANIFEST}: no folder that {named('generate')} finished; generate first"
+        )
+    if seeds_of(manifest):
+        raise UserError(
+            f"{results} has several pictures for each mask: {named('pick')} --per_mask keeps the best first"
         )
     pictures = _verified(results, manifest)
     clear_leftovers(output.parent)

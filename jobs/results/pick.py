@@ -30,9 +30,12 @@ from ecgan.scoring import terms, total
 from ecgan.threads import in_threads
 from jobs.bounds import CLASSES, SHARE, at_least, insist_on_bounds
 from jobs.commands import named
-from jobs.options import option
+from jobs.generate.manifest import read_manifest
+from jobs.options import option, resolved
+from jobs.results.best import Best, keep_best
 from jobs.results.folders import find_items, output_file, results_folder
 from jobs.results.numbers import Numbers, changed_since, read_numbers, score_folder
+from jobs.samples import seeds_of
 
 #: Size at which colours are counted, levels of each channel, and size and quality of the sheet's pictures.
 _SMALL, _LEVELS, _TILE, _QUALITY = (64, 48), 4, (384, 288), 90
@@ -44,6 +47,9 @@ class PickSettings:
     input_path: str = option("data/test", "test set: folder with label_to_img.json and the masks' folder", path=True)
     img_path: str = option("data/train/imgs", "folder of the reference photos", path=True)
     score: str | None = option(None, f"folder with images.csv of {named('score')}; by default RESULTS.score", path=True)
+    per_mask: str | None = option(
+        None, "of results with several pictures for each mask: folder that gets the best of each", path=True
+    )
     count: int = option(3, "how many pictures", at_least(1))
     variety: float = option(0.5, "0: the best scores alone; towards 1: the less alike the better", SHARE)
     label_nc: int = option(29, "classes of the masks", CLASSES)
@@ -52,6 +58,9 @@ class PickSettings:
 
     def __post_init__(self) -> None:
         insist_on_bounds(self)
+        for name in ("count", "variety", "output"):
+            if self.per_mask is not None and getattr(self, name) != getattr(PickSettings, name):
+                raise UserError(f"--{name} is about a sheet of the best of all masks, and --per_mask makes none")
 
 
 @dataclass(frozen=True)
@@ -70,11 +79,9 @@ def pick(settings: PickSettings) -> list[Candidate]:
     output = output_file(settings.output, [results])
     if output.suffix.lower() not in (".jpg", ".jpeg"):
         raise UserError(f"--output {settings.output}: the sheet is a JPEG file: name it so, as picks.jpg")
-    folder = score_folder(results, settings.score)
-    if folder is None:
-        raise UserError(f"{results} has not been scored: run {named('score')} --results {settings.results} first")
+    folder = _scored(settings, results)
     numbers = read_numbers(folder)
-    items, _ = find_items(settings.input_path, settings.img_path)
+    items, _ = find_items(settings.input_path, settings.img_path, seeds_of(read_manifest(results)))
     scored = [item for item in items if item.name in numbers]
     if len(scored) < settings.count:
         raise UserError(f"--count {settings.count}: only {len(scored)} pictures of {results} have been scored")
@@ -88,6 +95,27 @@ def pick(settings: PickSettings) -> list[Candidate]:
     chosen = choose(candidates, settings.count, settings.variety)
     _write_sheet(output, chosen, model)
     return chosen
+
+
+def pick_per_mask(settings: PickSettings) -> Best:
+    """The best picture of each mask in the folder `per_mask`. Raises UserError."""
+    results = results_folder("--results", settings.results)
+    assert settings.per_mask is not None
+    output = resolved(settings.per_mask)
+    if output.is_relative_to(results):
+        raise UserError(f"--per_mask {output} lies in the results folder: choose another place")
+    folder = _scored(settings, results)
+    if changed := changed_since(folder, find_pictures(results).values()):
+        raise UserError(f"{changed[0]} changed after it was scored: run {named('score')} again")
+    return keep_best(results, output, read_numbers(folder), score_of)
+
+
+def _scored(settings: PickSettings, results: Path) -> Path:
+    """Where the numbers of the pictures are."""
+    folder = score_folder(results, settings.score)
+    if folder is None:
+        raise UserError(f"{results} has not been scored: run {named('score')} --results {settings.results} first")
+    return folder
 
 
 def choose(candidates: Sequence[Candidate], count: int, variety: float) -> list[Candidate]:

@@ -29,6 +29,7 @@ from jobs.options import resolved
 from jobs.run import record
 from jobs.run.folder import RunDir, run_beside
 from jobs.run.kind import Kind
+from jobs.samples import faults_of_samples, sampled, seeds_of
 from jobs.score import statistics
 from jobs.score.plan import Judges, ScorePlan, in_parts
 from jobs.score.settings import ScoreSettings
@@ -157,16 +158,17 @@ def _find_items(
     noted = run.checked if run.checked.exists() else RunDir(run_beside(results, Kind.GENERATION)).checked
     found = open_test_set(settings.input_path, settings.img_path, model, noted)
     pictures = find_pictures(results)
-    files = {item.name: pictures.get(item.name) for item in found.items}
     manifest = read_manifest(results)
-    size = _size_of_results(manifest, found.items)
-    absent: dict[str | None, str] = {item.name: f"{results} holds no picture {item.name}" for item in found.items}
+    items = sampled(found.items, seeds_of(manifest))
+    files = {item.name: pictures.get(item.name) for item in items}
+    size = _size_of_results(manifest, items)
+    absent: dict[str | None, str] = {item.name: f"{results} holds no picture {item.name}" for item in items}
     absent |= {gap.name: f"{gap.name}: {named('generate')} left it out: {gap.reason}" for gap in left_out(manifest)}
-    reasons = in_threads(lambda item: _fault(files[item.name], absent[item.name], size), found.items)
-    of_results = (Fault(item.name, reason) for item, reason in zip(found.items, reasons, strict=True) if reason)
-    skipped = (*found.faults, *of_results)
+    reasons = in_threads(lambda item: _fault(files[item.name], absent[item.name], size), items)
+    of_results = (Fault(item.name, reason) for item, reason in zip(items, reasons, strict=True) if reason)
+    skipped = (*faults_of_samples(found.faults, seeds_of(manifest)), *of_results)
     broken = {fault.name for fault in skipped}
-    usable = [(item, path) for item in found.items if item.name not in broken and (path := files[item.name])]
+    usable = [(item, path) for item in items if item.name not in broken and (path := files[item.name])]
     if skipped and (settings.on_bad_input == "stop" or not usable):
         go_on = f"to score the other {len(usable)} pictures" if usable else ""
         raise UserError(faults.report(skipped, "the input", "scored", go_on))
