@@ -1,4 +1,8 @@
-"""Draws landscapes with their masks: python -m ecgan.drawn FOLDER COUNT [--seed S] [--size WxH] [--times noon,dawn]."""
+"""Draws landscapes with their masks, or masks alone.
+
+python -m ecgan.drawn FOLDER COUNT [--seed S] [--size WxH] [--times noon,dawn]
+python -m ecgan.drawn FOLDER COUNT --references SET [--seed S] [--size WxH]
+"""
 
 from __future__ import annotations
 
@@ -11,7 +15,7 @@ from typing import Any
 
 from ecgan import logs
 from ecgan.data.images import Size
-from ecgan.drawn import SEASONS, TIMES, WEATHERS, Styles, write_training_set
+from ecgan.drawn import SEASONS, TIMES, WEATHERS, Styles, write_test_set, write_training_set
 from ecgan.errors import UserError
 
 
@@ -49,12 +53,19 @@ if __name__ == "__main__":
     for kind, every in (("times", TIMES), ("weathers", WEATHERS), ("seasons", SEASONS)):
         known = ",".join(every)
         parser.add_argument(f"--{kind}", type=_some_of(every), default=every, metavar="LIST", help=f"some of {known}")
+    parser.add_argument(
+        "--references", type=Path, metavar="SET", help="draw a test set: masks alone, each with a photo of the set SET"
+    )
     asked = parser.parse_args()
+    if asked.references is not None and (asked.times, asked.weathers, asked.seasons) != (TIMES, WEATHERS, SEASONS):
+        parser.error("--times, --weathers and --seasons are of photos, and a test set has masks alone")
     logs.show()
     try:
-        write_training_set(
-            asked.folder, asked.count, asked.seed, asked.size, Styles(asked.times, asked.weathers, asked.seasons)
-        )
+        if asked.references is not None:
+            write_test_set(asked.folder, asked.references, asked.count, asked.seed, asked.size)
+        else:
+            among = Styles(asked.times, asked.weathers, asked.seasons)
+            write_training_set(asked.folder, asked.count, asked.seed, asked.size, among)
     except UserError as failure:
         print(f"error: {failure}", file=sys.stderr)
         sys.exit(2)

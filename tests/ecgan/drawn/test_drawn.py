@@ -364,6 +364,10 @@ def test_a_set_is_drawn_by_a_command(tmp_path: Path) -> None:
     for wrong, words in ((("--times", "noon,tea"), "'tea'"), (("--size", "64"), "'64'")):
         refused = subprocess.run([*command, *wrong], capture_output=True, text=True)
         assert refused.returncode == 2 and words in refused.stderr and "Traceback" not in refused.stderr
+    test = [*command[:3], str(tmp_path / "test"), "3", "--references", str(tmp_path / "set"), "--size", "64x48"]
+    assert subprocess.run(test).returncode == 0
+    assert len(find_test_set(tmp_path / "test", tmp_path / "set/imgs").items) == 3
+    assert subprocess.run([*test, "--times", "noon"], capture_output=True).returncode == 2
     (tmp_path / "set/imgs/mine.jpg").touch()
     refused = subprocess.run(command, capture_output=True, text=True)
     assert refused.returncode == 2 and "mine.jpg" in refused.stderr and "Traceback" not in refused.stderr
