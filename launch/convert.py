@@ -17,6 +17,7 @@ try:
     import numpy as np
 
     from ecgan.checkpoint import Checkpoint, ModelOverrides, native, open_checkpoint, open_pickles
+    from ecgan.checkpoint.shipped import located
     from ecgan.config import Upsampling
     from ecgan.errors import UserError, reason
     from ecgan.files import clear_leftovers
@@ -42,7 +43,8 @@ class ConvertSettings:
 
 def main() -> int:
     settings = parse(ConvertSettings, "Turns a checkpoint of the original into one of ours.")
-    *sources, out = (Path(path).expanduser() for path in settings.paths)
+    *given, out = (Path(path).expanduser() for path in settings.paths)
+    sources = [located(path) for path in given]
     if not sources:
         raise UserError("give the files to convert first and the folder to write last")
     overrides = ModelOverrides(parse_size("--network_size", settings.network_size), settings.num_upsampling_layers)
