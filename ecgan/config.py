@@ -106,3 +106,14 @@ class SegformerShape:
     heads: tuple[int, ...] = (1, 2, 5, 8)
     reductions: tuple[int, ...] = (8, 4, 2, 1)
     decoder: int = 256
+
+
+#: Channels of the segmentation discriminator's maps at most.
+_WIDEST = 512
+
+
+def unet_widths(model: ModelConfig) -> list[int]:
+    """Channels of the segmentation discriminator's maps, from full size down, each half as large as the one before: as
+    often as a picture's sides can be halved, but six times at most, as in OASIS (2021)."""
+    halvings = min(6, min(model.width, model.height).bit_length() - 2)
+    return [min(model.ndf << max(0, level - 1), _WIDEST) for level in range(halvings + 1)]

@@ -34,10 +34,11 @@ def painting_memory(model: ModelConfig, batch: int, spade: Spade = "exact-sparse
     return _BASE + 2 * weights + batch * _FLOAT * model.width * model.height * channels
 
 
-def state_size(model: ModelConfig, moving_average: bool) -> int:
-    """Bytes of a training's state: E, G and D, two moments of each, and perhaps the average of G."""
-    counts = parameter_counts(model)
-    return _FLOAT * (3 * sum(counts.values()) + (counts["G"] if moving_average else 0))
+def state_size(model: ModelConfig, moving_average: bool, critics: str = "D") -> int:
+    """Bytes of a training's state: E, G and what judges them (letters of networks), two moments of each, and perhaps
+    the average of G."""
+    counts = [_trained(name, model) for name in "GE" + critics]
+    return _FLOAT * (3 * sum(counts) + (counts[0] if moving_average else 0))
 
 
 def segmenter_state_size(model: ModelConfig) -> int:

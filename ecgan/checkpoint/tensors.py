@@ -9,7 +9,7 @@ import math
 import re
 from collections.abc import Mapping
 
-from ecgan.config import ModelConfig, SegformerShape
+from ecgan.config import ModelConfig, SegformerShape, unet_widths
 from ecgan.errors import UserError
 
 Shapes = dict[str, tuple[int, ...]]
@@ -34,6 +34,7 @@ def of_file(name: str, model: ModelConfig) -> Shapes | None:
             found |= {f"{part}.{tensor}.{kind}": shape for tensor, shape in learnt.items() for kind in ("m", "v")}
         return found or None
     networks = {"G": _generator, "G_ema": _generator, "E": _encoder, "D": _discriminator, "S": _segmenter}
+    networks["U"] = _segmentation_discriminator
     return networks[name](model) if name in networks else None
 
 
@@ -152,6 +153,18 @@ def _discriminator(model: ModelConfig) -> Shapes:
             fin, channels = channels, min(2 * channels, 512)
             found |= _spectral(f"{name}{k}.0.0", channels, fin, 4, bias=False)
         found |= _layer(f"{name}{model.n_layers_D}.0", 1, channels, 4, 4)
+    return found
+
+
+def _segmentation_discriminator(model: ModelConfig) -> Shapes:
+    channels = unet_widths(model)
+    blocks = {f"down.{i}": pair for i, pair in enumerate(zip([3, *channels[:-1]], channels, strict=True))}
+    levels = zip(channels, channels[1:], strict=False)
+    blocks |= {f"up.{i}": (below + beside, beside) for i, (beside, below) in enumerate(levels)}
+    found = _spectral("classify", model.label_nc + 1, channels[0], 1, bias=False)
+    for name, (fin, fout) in blocks.items():
+        found |= _spectral(f"{name}.conv_0", fout, fin, 3) | _spectral(f"{name}.conv_1", fout, fout, 3)
+        found |= _spectral(f"{name}.conv_s", fout, fin, 1, bias=False)
     return found
 
 

@@ -13,6 +13,7 @@ from ecgan.config import ModelConfig, SegformerShape
 from ecgan.networks import Discriminator, Encoder, Generator, Segmap, load_arrays, to_arrays
 from ecgan.networks.generator import Pictures
 from ecgan.networks.segformer import Segformer
+from ecgan.networks.segmentation_discriminator import SegmentationDiscriminator
 from ecgan.networks.vgg import VGG19Features
 from ecgan.runtime import jt, nn
 from ecgan.training.guidance import Guide
@@ -53,12 +54,18 @@ class Learner:
     ) -> None:
         """`vgg`: VGG19's weights, for the perceptual loss; `guide`: a segmentation network, for semantic guidance."""
         self.model, self.recipe, self._world = model, recipe, world
-        generator, encoder, discriminator = Generator(model), Encoder(model), Discriminator(model)
-        self.parts: dict[str, nn.Module] = {"G": generator, "E": encoder, "D": discriminator}
+        generator, encoder = Generator(model), Encoder(model)
+        discriminator = Discriminator(model) if "D" in recipe.critics else None
+        segmentation = SegmentationDiscriminator(model) if "U" in recipe.critics else None
+        critics = {name: each for name, each in (("D", discriminator), ("U", segmentation)) if each is not None}
+        self.parts: dict[str, nn.Module] = {"G": generator, "E": encoder, **critics}
         features = VGG19Features(vgg) if vgg is not None else None
-        self.networks = Networks(generator, encoder, discriminator, features, Guide(guide) if guide else None)
+        self.networks = Networks(
+            generator, encoder, discriminator, features, Guide(guide) if guide else None, segmentation
+        )
         self._painters = Optimiser({"G": generator, "E": encoder}, recipe.adam)
-        self._critic = Optimiser({"D": discriminator}, recipe.adam)
+        self._critic = Optimiser(critics, recipe.adam)
+        self._moments = {"adam_GE": self._painters, f"adam_{recipe.critics}": self._critic}
         self.average: Generator | None = None
         if recipe.ema_decay:
             self.average = Generator(model)
@@ -77,8 +84,8 @@ class Learner:
         self._follow(1.0)
 
     def start_from(self, arrays: Mapping[str, dict[str, np.ndarray]], what: str) -> None:
-        """Takes the weights of those of "G", "E" and "D" that are given; the optimisers begin anew."""
-        for name, tensors in arrays.items():
+        """Takes the weights of those of "G", "E" and "D" that are given and there; the optimisers begin anew."""
+        for name, tensors in ((name, tensors) for name, tensors in arrays.items() if name in self.parts):
             load_arrays(self.parts[name], tensors, f"network {name} of {what}")
         self._follow(1.0)
 
@@ -92,7 +99,11 @@ class Learner:
         with_r1 = bool(recipe.weights.lambda_r1) and self.steps % recipe.weights.r1_every == 0
         micro_batches = [samples[i : i + micro] for i in range(0, len(samples), micro)]
         parts = len(micro_batches) * self._world.size
-        batches = [Batch.of(each, classes, recipe.spade, parts, recipe.augment, with_r1) for each in micro_batches]
+        balanced, mixes = self.model.label_nc * ("U" in recipe.critics), bool(recipe.weights.lambda_labelmix)
+        batches = [
+            Batch.of(each, classes, recipe.spade, parts, recipe.augment, with_r1, balanced, mixes)
+            for each in micro_batches
+        ]
         of_painters, of_critic = self.recipe.adam.rates(rate)
         for network in self.parts.values():
             network.train()
@@ -163,11 +174,11 @@ class Learner:
             arrays["G_ema"] = to_arrays(self.average)
         if self._lecam is not None:
             arrays["lecam"] = self._lecam.to_arrays()
-        return arrays | {"adam_GE": self._painters.to_arrays(), "adam_D": self._critic.to_arrays()}
+        return arrays | {name: optimiser.to_arrays() for name, optimiser in self._moments.items()}
 
     @property
     def counters(self) -> dict[str, int]:
-        counters = {"adam_GE": self._painters.steps, "adam_D": self._critic.steps}
+        counters = {name: optimiser.steps for name, optimiser in self._moments.items()}
         return counters | ({} if self._lecam is None else {"lecam": self._lecam.steps})
 
     def load(self, read: Callable[[str], dict[str, np.ndarray]], counters: Mapping[str, Any], what: str) -> None:
@@ -176,7 +187,7 @@ class Learner:
             load_arrays(network, read(name), f"network {name} of {what}")
         if self.average is not None:
             load_arrays(self.average, read("G_ema"), f"network G_ema of {what}")
-        for name, optimiser in (("adam_GE", self._painters), ("adam_D", self._critic)):
+        for name, optimiser in self._moments.items():
             optimiser.load(read(name), int(counters[name]), f"{name} of {what}")
         if self._lecam is not None and "lecam" in counters:  # else it was trained without, and they begin now
             self._lecam.load(read("lecam"), int(counters["lecam"]), f"lecam of {what}")

@@ -14,6 +14,8 @@ from ecgan.config import Spade
 GanMode = Literal["hinge", "ls", "original", "w"]
 InitType = Literal["xavier", "normal", "kaiming", "orthogonal"]
 Augmentation = Literal["colour", "translation", "cutout"]
+#: What judges pictures: the original's critics of patches, a network that finds the classes of pixels, or both.
+DiscriminatorKind = Literal["patch", "segmentation", "both"]
 Numbers = TypeVar("Numbers", "LossWeights", "Recipe")
 #: What a value can be exchanged for, and the operators stay the same; None: for any other.
 Mark = Callable[[Any], Any] | None
@@ -47,8 +49,9 @@ class LossWeights:
     the original does not have; nor has it what a frozen segmentation network sees (`lambda_guide`, `lambda_guide_feat`,
     `ecgan.training.guidance`) or the colours' statistics (`lambda_tone`, `ecgan.training.colours`).
 
-    D alone has the last four (`ecgan.training.regularise`): LeCam's weight; that of R1, and the standard deviation of
+    D alone has the next four (`ecgan.training.regularise`): LeCam's weight; that of R1, and the standard deviation of
     its noise, pictures being in [-1, 1]. R1 counts in every `r1_every`-th of D's steps, so many times as much there.
+    The last one is LabelMix's (`ecgan.training.segmentation_adversarial`).
     """
 
     gan_mode: GanMode = _field("hinge", _decides)
@@ -66,6 +69,7 @@ class LossWeights:
     lambda_r1: float = _field(0.0, _decides_if_any)
     r1_sigma: float = _field(0.1, None)
     r1_every: int = _field(1, lambda every: min(every, 2))  # with and without it, or with it alone
+    lambda_labelmix: float = _field(0.0, _decides_if_any)
 
     @property
     def guided(self) -> bool:
@@ -103,6 +107,12 @@ class Recipe:
     spade: Spade = _field("exact-sparse", _decides)
     reuse_fakes: bool = _field(False, _decides)
     augment: tuple[Augmentation, ...] = _field((), _decides)
+    discriminator: DiscriminatorKind = _field("patch", _decides)
+
+    @property
+    def critics(self) -> str:
+        """Letters of the networks that judge: D, U, or both."""
+        return {"patch": "D", "segmentation": "U", "both": "DU"}[self.discriminator]
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Recipe:

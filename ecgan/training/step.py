@@ -14,10 +14,11 @@ import numpy as np
 from ecgan.config import Spade
 from ecgan.networks import Discriminator, Encoder, Generator, Segmap
 from ecgan.networks.generator import Pictures
+from ecgan.networks.segmentation_discriminator import SegmentationDiscriminator
 from ecgan.networks.vgg import VGG19Features
 from ecgan.runtime import jt
 from ecgan.synthesis import to_network
-from ecgan.training import guidance, losses
+from ecgan.training import guidance, losses, segmentation_adversarial
 from ecgan.training.augment import Views
 from ecgan.training.colours import tone_distance
 from ecgan.training.guidance import Guide
@@ -39,6 +40,8 @@ class Batch(NamedTuple):
     `parts`: into how many equal parts, on all ranks together, the step's batch is cut, of which this is one; the loss
     of the step is the mean over the parts. `views`: how D sees it in the G step and in the D step, if not as it is.
     `r1_noise`: (N, 3, H, W) standard normal for photo and edge, where R1 counts. `anchors`: LeCam's, where that counts.
+    `balance`, `regions`: (N, 1, H, W), how much each pixel counts to a segmentation discriminator, and what is real in
+    the mixtures that it sees (`ecgan.training.segmentation_adversarial`), where there is one.
     """
 
     segmap: Segmap
@@ -50,6 +53,8 @@ class Batch(NamedTuple):
     views: tuple[Views, Views] | None = None
     r1_noise: tuple[jt.Var, jt.Var] | None = None
     anchors: tuple[jt.Var, jt.Var] | None = None
+    balance: jt.Var | None = None
+    regions: jt.Var | None = None
 
     @classmethod
     def of(
@@ -60,28 +65,37 @@ class Batch(NamedTuple):
         parts: int = 1,
         augment: Sequence[Augmentation] = (),
         with_r1: bool = False,
+        balanced: int = 0,
+        mixes: bool = False,
     ) -> Batch:
+        """`balanced`: classes that a segmentation discriminator tells apart, if there is one; it sees mixtures, too, if
+        it `mixes`."""
+        labels = np.stack([sample.labels for sample in samples])
         edges = np.stack([np.repeat(sample.edge[..., None], 3, axis=2) for sample in samples])
         return cls(
-            Segmap(np.stack([sample.labels for sample in samples]), classes, spade == "exact-sparse"),
+            Segmap(labels, classes, spade == "exact-sparse"),
             _fixed(to_network(np.stack([sample.photo for sample in samples]))),
             _fixed(to_network(edges)),
             (_fixed(np.stack([s.noise[0] for s in samples])), _fixed(np.stack([s.noise[1] for s in samples]))),
             parts,
             views=(_views(samples, augment, "G"), _views(samples, augment, "D")) if augment else None,
             r1_noise=(_r1_noise(samples, "photo"), _r1_noise(samples, "edge")) if with_r1 else None,
+            balance=_fixed(segmentation_adversarial.balance(labels, balanced)) if balanced else None,
+            regions=_regions(samples) if balanced and mixes else None,
         )
 
 
 @dataclass(frozen=True)
 class Networks:
-    """`vgg` is only needed where the perceptual loss counts, `guide` where semantic guidance does."""
+    """`vgg` is only needed where the perceptual loss counts, `guide` where semantic guidance does; of the two
+    discriminators there is at least one."""
 
     generator: Generator
     encoder: Encoder
-    discriminator: Discriminator
+    discriminator: Discriminator | None
     vgg: VGG19Features | None = None
     guide: Guide | None = None
+    segmentation: SegmentationDiscriminator | None = None
 
 
 class Outcome(NamedTuple):
@@ -121,16 +135,18 @@ def generator_losses(networks: Networks, batch: Batch, weights: LossWeights) -> 
     with jt.no_grad():
         of_reals = (
             [_judge(networks, batch, real[place], place, "G") for place in (_PHOTO, _EDGE)]
-            if weights.lambda_feat
+            if weights.lambda_feat and networks.discriminator is not None
             else []
         )
         seen_in_reals = [networks.vgg(picture) for picture in real] if networks.vgg and weights.lambda_vgg else []
         seen_in_photo = networks.guide(batch.photo).maps if networks.guide and weights.lambda_guide_feat else []
     stages = []
     for fake, place, weight in judged:
-        of_fake = _judge(networks, batch, fake, place, "G")
-        found = {"GAN": losses.adversarial_generator(of_fake, weights.gan_mode)}
-        if weights.lambda_feat:
+        found = {}
+        if networks.discriminator is not None:
+            of_fake = _judge(networks, batch, fake, place, "G")
+            found["GAN"] = losses.adversarial_generator(of_fake, weights.gan_mode)
+        if networks.discriminator is not None and weights.lambda_feat:
             found["GAN_Feat"] = weights.lambda_feat * losses.feature_matching(of_fake, of_reals[place])
         if weights.lambda_vgg:
             assert networks.vgg is not None, "the perceptual loss needs VGG19"
@@ -150,6 +166,10 @@ def _towards_photo(
 ) -> dict[str, jt.Var]:
     """Weighted terms that a picture has and an edge map has not."""
     found = {}
+    if networks.segmentation is not None:
+        assert batch.balance is not None
+        one_hot = batch.segmap.at(fake.shape[2], fake.shape[3])
+        found["GAN_Seg"] = segmentation_adversarial.of_classes(networks.segmentation(fake), one_hot, batch.balance)
     if weights.guided:
         assert networks.guide is not None, "semantic guidance needs a segmentation network"
         seen = networks.guide(fake)
@@ -164,12 +184,32 @@ def _towards_photo(
 
 
 def discriminator_losses(networks: Networks, batch: Batch, weights: LossWeights) -> Outcome:
-    """What D minimises on fakes of the present G: D_Fake and D_real; LeCam and R1."""
+    """What D minimises on fakes of the present G: D_Fake and D_real; LeCam and R1. What U does: U_Fake, U_real and
+    LabelMix."""
     pictures = batch.painted
     if pictures is None:
         with jt.no_grad():
             pictures = _generate(networks, batch, batch.noise[1])[0].detached()
     judged = _judged(pictures, weights)
+    terms: dict[str, jt.Var] = {}
+    said: tuple[jt.Var, ...] = ()
+    if networks.discriminator is not None:
+        terms, said = _of_patches(networks, batch, judged, weights)
+    if networks.segmentation is not None:
+        assert batch.balance is not None
+        fakes = [(each.weight, each.fake) for each in judged if each.real == _PHOTO]
+        one_hot = batch.segmap.at(*batch.photo.shape[2:])
+        found = segmentation_adversarial.terms(
+            networks.segmentation, batch.photo, fakes, one_hot, batch.balance, batch.regions
+        )
+        terms |= {name: term * (weights.lambda_labelmix if name == "LabelMix" else 1) for name, term in found.items()}
+    return Outcome(terms, pictures, said=said)
+
+
+def _of_patches(
+    networks: Networks, batch: Batch, judged: Sequence[_Judged], weights: LossWeights
+) -> tuple[dict[str, jt.Var], tuple[jt.Var, ...]]:
+    """D's terms, and what it said on average where LeCam needs that."""
     # A real picture is looked at once, and counts as often as pictures of G are held against it.
     real = (batch.photo, batch.edge)
     counts = [sum(each.weight for each in judged if each.real == place) for place in (_PHOTO, _EDGE)]
@@ -191,7 +231,7 @@ def discriminator_losses(networks: Networks, batch: Batch, weights: LossWeights)
         of_noisy = [_judge(networks, batch, picture, place, "D") for place, picture in zip(places, noisy, strict=True)]
         both = [(weight, (seen, other)) for (weight, seen), other in zip(reals, of_noisy, strict=True)]
         terms["R1"] = weights.lambda_r1 * weights.r1_every * _sum(both, lambda pair: approximate_r1(*pair))
-    return Outcome(terms, pictures, said=said)
+    return terms, said
 
 
 def _sum(judged: Sequence[tuple[float, Seen]], term: Callable[[Seen], jt.Var]) -> jt.Var:
@@ -225,6 +265,7 @@ def _judge(networks: Networks, batch: Batch, picture: jt.Var, place: int, step: 
     if batch.views is not None:
         views = batch.views[step == "D"]
         one_hot, picture = views.of_mask(one_hot), views.of_picture(picture, is_edge_map=place == 1)
+    assert networks.discriminator is not None
     return networks.discriminator(jt.concat([one_hot, picture], dim=1))
 
 
@@ -237,6 +278,11 @@ def _r1_noise(samples: Sequence[LoadedSample], picture: str) -> jt.Var:
     draws = [sample.generator("R1", picture) for sample in samples]
     shape = (3, *samples[0].labels.shape)
     return _fixed(np.stack([random.standard_normal(shape, dtype=np.float32) for random in draws]))
+
+
+def _regions(samples: Sequence[LoadedSample]) -> jt.Var:
+    labels, draws = zip(*((sample.labels, sample.generator("labelmix", "D")) for sample in samples), strict=True)
+    return _fixed(segmentation_adversarial.regions(labels, draws))
 
 
 def _fixed(values: np.ndarray) -> jt.Var:

@@ -13,7 +13,7 @@ from ecgan.config import LARGEST, ModelConfig, Spade, Upsampling
 from ecgan.data.images import Size
 from ecgan.errors import UserError
 from ecgan.runtime.devices import DeviceChoice
-from ecgan.training.recipe import Augmentation, GanMode, InitType, Recipe
+from ecgan.training.recipe import Augmentation, DiscriminatorKind, GanMode, InitType, Recipe
 from ecgan.training.schedule import Schedule
 from jobs.bounds import CLASSES, SHARE, above, at_least, between, insist_on_bounds
 from jobs.options import parse_size
@@ -64,6 +64,12 @@ class TrainSettings:
     contain_dontcare_label: bool = option(False, FIXED, "mask value 255 is one class more")
     z_dim: int = option(256, FIXED, "length of the style code", between(1, LARGEST["z_dim"]), of="ecgan")
     num_upsampling_layers: Upsampling = option("more", FIXED, "upsampling layers of G", of="ecgan")
+    discriminator: DiscriminatorKind = option(
+        "patch",
+        FIXED,
+        "what judges pictures: critics of patches, a U-Net that finds classes, or both",
+        of="ecgan",
+    )
     num_D: int = option(2, FIXED, "scales of D", between(1, LARGEST["num_D"]), of="ecgan")  # noqa: N815  # the original's name
     n_layers_D: int = option(4, FIXED, "layers of D before the logits", between(1, LARGEST["n_layers_D"]), of="ecgan")  # noqa: N815
     spectral_norm: bool = option(
@@ -149,6 +155,9 @@ class TrainSettings:
     r1_every: int = option(
         1, STEERING, "R1 counts in every so many steps of D, and so many times as much there", at_least(1), of="ecgan"
     )
+    lambda_labelmix: float = option(
+        0.0, STEERING, "weight of LabelMix, of the discriminator that finds classes; 0: none", at_least(0), of="ecgan"
+    )
     image_weight: float = option(1.0, STEERING, "weight of what judges image", at_least(0), of="ecgan")
     edge_weight: float = option(1.0, STEERING, "weight of what judges the edge map", at_least(0), of="ecgan")
     image2_weight: float = option(
@@ -226,10 +235,24 @@ class TrainSettings:
         for name in ("r1_sigma", "r1_every"):
             if getattr(self, name) != getattr(TrainSettings, name) and not self.lambda_r1:
                 raise UserError(f"--{name} belongs to R1 regularisation, and --lambda_r1 is 0")
+        self._insist_on_critics()
         if self.samples != TrainSettings.samples and not self.display_every_steps:
             raise UserError("--samples says how many are painted, and with --display_every_steps 0 none are")
         if self.inception_weights is not None and self.held_out < 2:
             raise UserError("--inception_weights needs --held_out 2 at least: one picture has no distance")
+
+    def _insist_on_critics(self) -> None:
+        if self.discriminator == "patch" and self.lambda_labelmix:
+            raise UserError("--lambda_labelmix belongs to --discriminator segmentation or both")
+        if self.discriminator != "patch" and not self.image_weight + self.image2_weight:
+            raise UserError(
+                f"--discriminator {self.discriminator} judges image and image2, and --image_weight and --image2_weight "
+                "are 0"
+            )
+        if self.discriminator == "segmentation":
+            for name, off in {"lambda_feat": 0.0, "lambda_lecam": 0.0, "lambda_r1": 0.0, "augment": "none"}.items():
+                if getattr(self, name) != off:
+                    raise UserError(f"--{name} is for critics of patches: --discriminator segmentation wants {off}")
 
     @property
     def trainable(self) -> Trainable[Any]:

@@ -37,7 +37,7 @@ COMMANDS: list[type] = [
     *(PackSettings, PickSettings, ScoreSettings, SlurmOptions, StatusSettings, SubmitOptions, TrainSettings),
 ]
 #: Options that are text and no path.
-TEXT = {"cluster", "exclude", "which_epoch", "size", "network_size"} | {
+TEXT = {"augment", "cluster", "exclude", "which_epoch", "size", "network_size"} | {
     *("partition", "account", "qos", "constraint", "memory", "time"),
 }
 

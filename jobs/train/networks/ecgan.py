@@ -61,6 +61,7 @@ class Ecgan(Trainable["Learner"]):
             micro_batch=settings.micro_batch,
             spade=settings.spade,
             reuse_fakes=settings.reuse_fakes,
+            discriminator=settings.discriminator,
             augment=settings.augmentations,
         )
 
@@ -86,7 +87,7 @@ class Ecgan(Trainable["Learner"]):
         return _with_judges(files, settings)
 
     def state_size(self, settings: TrainSettings) -> int:
-        return state_size(settings.model, bool(settings.ema_decay))
+        return state_size(settings.model, bool(settings.ema_decay), settings.recipe.critics)
 
     def compile(self, plan: TrainPlan) -> None:
         settings = plan.settings

@@ -47,7 +47,7 @@ def test_roles_are_what_they_were() -> None:
     assert set(of_role(TrainSettings, FIXED)) == {
         *("network", "held_out", "size", "label_nc", "contain_dontcare_label", "ngf", "ndf", "z_dim"),
         *("num_upsampling_layers", "num_D", "n_layers_D", "spectral_norm", "batch_size", "seed", "no_flip"),
-        "serial_batches",
+        *("serial_batches", "discriminator"),
     }
     assert set(of_role(TrainSettings, STEERING)) == {
         *("micro_batch", "lr", "beta1", "beta2", "no_TTUR", "niter", "niter_decay", "D_steps_per_G", "ema_decay"),
@@ -61,6 +61,7 @@ def test_roles_are_what_they_were() -> None:
             "lambda_guide",
             "lambda_guide_feat",
             "lambda_tone",
+            "lambda_labelmix",
             "lambda_lecam",
             "lambda_r1",
             "r1_sigma",
@@ -95,7 +96,7 @@ def test_what_is_out_of_range_is_refused(option: str, value: float, range: str) 
 
 def another_value(option: dataclasses.Field[Any]) -> Any:
     """One that is allowed, and not the default."""
-    words = {None: "x", "more": "most", "hinge": "ls", "exact-sparse": "dense", "none": "cutout"}
+    words = {None: "x", "patch": "both", "more": "most", "hinge": "ls", "exact-sparse": "dense", "none": "cutout"}
     if isinstance(option.default, bool):
         return not option.default
     if isinstance(option.default, int):
@@ -109,6 +110,7 @@ NEEDED: dict[str, dict[str, Any]] = {
     "lambda_guide": {"guide": "x"},
     "lambda_guide_feat": {"guide": "x"},
     "r1_sigma": {"lambda_r1": 1.0},
+    "lambda_labelmix": {"discriminator": "both"},
     "r1_every": {"lambda_r1": 1.0},
 }
 

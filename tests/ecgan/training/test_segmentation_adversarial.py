@@ -1,0 +1,138 @@
+"""A discriminator that finds classes: its network, its losses against NumPy, and a training with it."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+import pytest
+from test_learner import MODEL, RECIPE, make, sample, weights
+
+from ecgan.checkpoint import tensors
+from ecgan.config import ModelConfig, unet_widths
+from ecgan.errors import UserError
+from ecgan.memory import state_size
+from ecgan.training.recipe import LossWeights
+from jobs.train.settings import TrainSettings
+
+ALONE = dataclasses.replace(
+    RECIPE, weights=LossWeights(lambda_vgg=0.0, lambda_feat=0.0, lambda_labelmix=5.0), discriminator="segmentation"
+)
+
+
+def log_softmax(logits: np.ndarray) -> np.ndarray:
+    scaled = logits - logits.max(1, keepdims=True)
+    return np.asarray(scaled - np.log(np.exp(scaled).sum(1, keepdims=True)))
+
+
+def test_rare_classes_count_as_much_as_common_ones() -> None:
+    from ecgan.training.segmentation_adversarial import balance
+
+    labels = np.array([[[0, 0, 0, 2], [0, 0, 0, 255]]], np.uint8)
+    counts = balance(labels, 3)
+    assert counts.shape == (1, 1, 2, 4) and counts[0, 0, 1, 3] == 0
+    assert counts[0, 0][labels[0] == 0].sum() == pytest.approx(4) == counts[0, 0, 0, 3]
+
+
+def test_losses_are_those_of_the_paper() -> None:
+    from ecgan.runtime import jt
+    from ecgan.training import segmentation_adversarial as losses
+
+    random = np.random.default_rng(0)
+    logits = random.standard_normal((2, 5, 3, 4)).astype(np.float32)
+    labels = random.integers(0, 5, (2, 3, 4)).astype(np.uint8)  # class 4 is none that is told apart
+    one_hot = jt.array((labels[:, None] == np.arange(5).reshape(1, -1, 1, 1)).astype(np.float32))
+    share = losses.balance(labels, 4)
+    surprise = -np.take_along_axis(log_softmax(logits.astype(float)), labels[:, None] % 4, 1)
+    found = losses.of_classes(jt.array(logits), one_hot, jt.array(share)).item()
+    assert found == pytest.approx((surprise * share).mean(), rel=1e-5)
+    painted = losses.of_painted(jt.array(logits)).item()
+    assert painted == pytest.approx(-log_softmax(logits.astype(float))[:, 4].mean(), rel=1e-5)
+    real, fake = (random.standard_normal(logits.shape).astype(np.float32) for _ in range(2))
+    mask = random.integers(0, 2, (2, 1, 3, 4)).astype(np.float32)
+    mixed = losses.label_mix(*(jt.array(each) for each in (logits, real, fake, mask))).item()
+    assert mixed == pytest.approx(((logits - np.where(mask > 0, real, fake)) ** 2).mean(), rel=1e-5)
+
+
+def test_mixtures_are_of_whole_classes_and_a_function_of_the_sample() -> None:
+    from ecgan.training.segmentation_adversarial import regions
+
+    one = sample(0)
+    (mask,) = regions([one.labels], [one.generator("labelmix", "D")])
+    assert np.array_equal(mask, regions([one.labels], [one.generator("labelmix", "D")])[0])
+    assert all(len(np.unique(mask[0][one.labels == label])) == 1 for label in np.unique(one.labels))
+    another = dataclasses.replace(one, key=(0, 7, 3))
+    draws = [regions([each.labels], [each.generator("labelmix", "D")])[0] for each in (one, another)]
+    assert not np.array_equal(*draws)
+
+
+@pytest.mark.parametrize("size", [(64, 32), (128, 96), (256, 192)])
+def test_tensors_are_those_that_files_are_held_against(size: tuple[int, int]) -> None:
+    from ecgan.networks import to_arrays
+    from ecgan.networks.segmentation_discriminator import SegmentationDiscriminator
+    from ecgan.runtime import jt
+
+    model = ModelConfig(*size, ndf=4, num_upsampling_layers="normal")
+    network = SegmentationDiscriminator(model)
+    found = {name: array.shape for name, array in to_arrays(network).items()}
+    assert found == tensors.of_file("U", model) and len(unet_widths(model)) == {32: 5, 96: 6, 192: 7}[size[1]]
+    assert network(jt.zeros((1, 3, size[1], size[0]))).shape == [1, 30, size[1], size[0]]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("recipe", "terms"),
+    [
+        (ALONE, {"KLD", "GAN_Seg", "U_Fake", "U_real", "LabelMix"}),
+        (
+            dataclasses.replace(RECIPE, discriminator="both"),
+            {"KLD", "GAN", "GAN_Feat", "GAN_Seg", "D_Fake", "D_real", "U_Fake", "U_real"},
+        ),
+    ],
+    ids=["alone", "both"],
+)
+def test_a_training_goes_on_to_the_bit(recipe: Any, terms: set[str]) -> None:
+    whole, first = make(recipe), make(recipe)
+    batches = [[sample(2 * number), sample(2 * number + 1)] for number in range(3)]
+    for batch in batches:
+        losses = whole.step(batch, 1e-3)
+    assert set(losses) == terms and all(np.isfinite(value) for value in losses.values())
+    first.step(batches[0], 1e-3)
+    arrays, counters = first.to_arrays(), first.counters
+    critics = recipe.critics
+    assert {"G", "E", *critics, "G_ema", "adam_GE", f"adam_{critics}"} == set(arrays)
+    learnt = [tensors.trained({name: array.shape for name, array in each.items()}) for each in arrays.values()]
+    assert 4 * sum(map(tensors.count, learnt)) == state_size(MODEL, True, critics)
+    for name, each in arrays.items():
+        shapes = {key: array.shape for key, array in each.items()}
+        assert shapes == tensors.of_file(name, MODEL), name
+    resumed = make(recipe)
+    resumed.load(lambda name: arrays[name], counters, "state")
+    for batch in batches[1:]:
+        resumed.step(batch, 1e-3)
+    ours, theirs = weights(whole), weights(resumed)
+    assert all(np.array_equal(ours[name], theirs[name]) for name in ours)
+
+
+@pytest.mark.slow
+def test_u_learns_to_tell_pixels_apart() -> None:
+    learner = make(dataclasses.replace(ALONE, weights=LossWeights(lambda_vgg=0.0, lambda_feat=0.0)))
+    learner.initialise(seed=3, gain=1.0)  # with 0.02 its many layers begin with next to nothing
+    found = [learner.step([sample(0), sample(1)], 2e-4) for _ in range(16)]
+    wrong = [each["U_Fake"] + each["U_real"] for each in found]
+    assert wrong[-1] < 0.96 * wrong[0], wrong
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        ({"discriminator": "segmentation"}, "lambda_feat"),
+        ({"discriminator": "segmentation", "lambda_feat": 0.0, "augment": "colour"}, "augment"),
+        ({"lambda_labelmix": 1.0}, "lambda_labelmix"),
+        ({"discriminator": "both", "image_weight": 0.0, "image2_weight": 0.0}, "discriminator"),
+    ],
+)
+def test_options_that_do_not_fit_are_refused(options: dict[str, Any], named: str) -> None:
+    with pytest.raises(UserError, match=f"--{named} "):
+        TrainSettings(**options)
