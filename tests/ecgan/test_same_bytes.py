@@ -50,7 +50,7 @@ class Painter:
         """Their digests."""
         chosen = list(numbers)
         names = [f"n{i}" for i in chosen]
-        raw = self.synthesiser.generate(self._masks[chosen], self._photos[chosen], names, seed=0, noise=1.0)
+        raw = self.synthesiser.generate(self._masks[chosen], self._photos[chosen], names, [0] * len(names), noise=1.0)
         return [hashlib.sha256(each.tobytes()).hexdigest() for each in raw]
 
     def paint_all(self, numbers: list[int], batch: int) -> dict[int, str]:

@@ -172,7 +172,7 @@ def test_what_a_mask_decides_is_kept_for_the_next_time(tiny_checkpoint: Path, mo
     photos = [np.full((*SIZE[::-1], 3), value, np.uint8) for value in (40, 200)]
 
     def generate(mask: np.ndarray, photo: np.ndarray) -> np.ndarray:
-        return painter.generate(mask[None], photo[None], ["n"], 0, 1.0)
+        return painter.generate(mask[None], photo[None], ["n"], [0], 1.0)
 
     first = generate(one_class(), photos[0])
     count = len(computed)
