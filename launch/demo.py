@@ -33,7 +33,7 @@ except ModuleNotFoundError as missing:
     raise
 
 ROOT, FOLDER = Path(__file__).resolve().parents[1], Path("demo")
-PICTURES, PAIRS = 12, 24
+PICTURES, PAIRS = 8, 24
 #: Of the drawn pictures: the model's own.
 SIZE = (256, 192)
 #: How many steps are taken when the training is first stopped, and at its end.
