@@ -60,6 +60,8 @@ class GenerateSettings(ShardedSettings):
         super().__post_init__()
         if not ENCODINGS[self.format].has_quality and self.quality != GenerateSettings.quality:
             raise UserError(f"--quality is {_WITH_QUALITY}'s: --format {self.format} has none")
+        if self.samples_per_mask > 1 and not self.noise:
+            raise UserError("--samples_per_mask makes the same picture several times: --noise is 0, so no seed matters")
         self.picture_size, self.network  # noqa: B018  # raise now if they are malformed
 
     @property
