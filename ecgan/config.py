@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -114,6 +115,9 @@ _WIDEST = 512
 
 def unet_widths(model: ModelConfig) -> list[int]:
     """Channels of the segmentation discriminator's maps, from full size down, each half as large as the one before: as
-    often as a picture's sides can be halved, but six times at most, as in OASIS (2021)."""
-    halvings = min(6, min(model.width, model.height).bit_length() - 2)
+    often as both of a picture's sides can be halved without rest, down to two pixels, but six times at most, as in
+    OASIS (2021)."""
+    both = math.gcd(model.width, model.height)
+    without_rest = (both & -both).bit_length() - 1
+    halvings = min(6, without_rest, min(model.width, model.height).bit_length() - 2)
     return [min(model.ndf << max(0, level - 1), _WIDEST) for level in range(halvings + 1)]

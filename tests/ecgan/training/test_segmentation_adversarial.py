@@ -67,8 +67,11 @@ def test_mixtures_are_of_whole_classes_and_a_function_of_the_sample() -> None:
     assert not np.array_equal(*draws)
 
 
-@pytest.mark.parametrize("size", [(64, 32), (128, 96), (256, 192)])
-def test_tensors_are_those_that_files_are_held_against(size: tuple[int, int]) -> None:
+@pytest.mark.parametrize(
+    ("size", "levels"),
+    [((64, 32), 5), ((128, 96), 6), ((160, 160), 6), ((224, 128), 6), ((256, 192), 7), ((512, 384), 7)],
+)
+def test_tensors_are_those_that_files_are_held_against(size: tuple[int, int], levels: int) -> None:
     from ecgan.networks import to_arrays
     from ecgan.networks.segmentation_discriminator import SegmentationDiscriminator
     from ecgan.runtime import jt
@@ -76,7 +79,7 @@ def test_tensors_are_those_that_files_are_held_against(size: tuple[int, int]) ->
     model = ModelConfig(*size, ndf=4, num_upsampling_layers="normal")
     network = SegmentationDiscriminator(model)
     found = {name: array.shape for name, array in to_arrays(network).items()}
-    assert found == tensors.of_file("U", model) and len(unet_widths(model)) == {32: 5, 96: 6, 192: 7}[size[1]]
+    assert found == tensors.of_file("U", model) and len(unet_widths(model)) == levels
     assert network(jt.zeros((1, 3, size[1], size[0]))).shape == [1, 30, size[1], size[0]]
 
 
