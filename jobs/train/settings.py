@@ -213,7 +213,8 @@ class TrainSettings:
         if self.which_epoch is not None and self.init_checkpoint is None:
             raise UserError("--which_epoch belongs to --init_checkpoint, which is not given")
         halvings = self.num_D - 1 + self.n_layers_D - 1
-        if self.network == "ecgan" and not min(self.picture_size) >> halvings:
+        has_patches = self.network == "ecgan" and self.discriminator != "segmentation"
+        if has_patches and not min(self.picture_size) >> halvings:
             raise UserError(
                 f"--num_D {self.num_D} and --n_layers_D {self.n_layers_D} halve a picture {halvings} times, and one of "
                 f"--size {self.size} has nothing left then"
@@ -250,9 +251,14 @@ class TrainSettings:
                 "are 0"
             )
         if self.discriminator == "segmentation":
-            for name, off in {"lambda_feat": 0.0, "lambda_lecam": 0.0, "lambda_r1": 0.0, "augment": "none"}.items():
-                if getattr(self, name) != off:
-                    raise UserError(f"--{name} is for critics of patches: --discriminator segmentation wants {off}")
+            of_patches = ("num_D", "n_layers_D", "gan_mode", "lambda_lecam", "lambda_r1", "augment")
+            wanted = {name: getattr(TrainSettings, name) for name in of_patches} | {"lambda_feat": 0}
+            for name, value in wanted.items():
+                if getattr(self, name) != value:
+                    raise UserError(
+                        f"--{name} is for critics of patches, and with --discriminator segmentation there are none: "
+                        f"say --{name} {value}"
+                    )
 
     @property
     def trainable(self) -> Trainable[Any]:

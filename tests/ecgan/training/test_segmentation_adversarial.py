@@ -19,6 +19,8 @@ from jobs.train.settings import TrainSettings
 ALONE = dataclasses.replace(
     RECIPE, weights=LossWeights(lambda_vgg=0.0, lambda_feat=0.0, lambda_labelmix=5.0), discriminator="segmentation"
 )
+#: Options that say nothing to a U-Net.
+OF_PATCHES: list[dict[str, Any]] = [{"num_D": 1}, {"n_layers_D": 3}, {"gan_mode": "ls"}]
 
 
 def log_softmax(logits: np.ndarray) -> np.ndarray:
@@ -131,6 +133,7 @@ def test_u_learns_to_tell_pixels_apart() -> None:
     ("options", "named"),
     [
         ({"discriminator": "segmentation"}, "lambda_feat"),
+        *(({"discriminator": "segmentation", "lambda_feat": 0.0, **given}, name) for given in OF_PATCHES for name in given),
         ({"discriminator": "segmentation", "lambda_feat": 0.0, "augment": "colour"}, "augment"),
         ({"lambda_labelmix": 1.0}, "lambda_labelmix"),
         ({"discriminator": "both", "image_weight": 0.0, "image2_weight": 0.0}, "discriminator"),
