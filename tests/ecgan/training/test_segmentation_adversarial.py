@@ -133,7 +133,11 @@ def test_u_learns_to_tell_pixels_apart() -> None:
     ("options", "named"),
     [
         ({"discriminator": "segmentation"}, "lambda_feat"),
-        *(({"discriminator": "segmentation", "lambda_feat": 0.0, **given}, name) for given in OF_PATCHES for name in given),
+        *(
+            ({"discriminator": "segmentation", "lambda_feat": 0.0, **given}, name)
+            for given in OF_PATCHES
+            for name in given
+        ),
         ({"discriminator": "segmentation", "lambda_feat": 0.0, "augment": "colour"}, "augment"),
         ({"lambda_labelmix": 1.0}, "lambda_labelmix"),
         ({"discriminator": "both", "image_weight": 0.0, "image2_weight": 0.0}, "discriminator"),
