@@ -113,7 +113,20 @@ def test_who_does_not_start_jittor_does_not_import_what_does(module: str, unwant
 
 @pytest.mark.parametrize(
     "command",
-    ["generate", "train", "score", "gallery", "pick", "pack", "audit", "status", "cancel", "doctor", "convert"],
+    [
+        "generate",
+        "train",
+        "score",
+        "experiment",
+        "gallery",
+        "pick",
+        "pack",
+        "audit",
+        "status",
+        "cancel",
+        "doctor",
+        "convert",
+    ],
 )
 def test_commands_never_start_jittor(command: str) -> None:
     program = f"import sys, launch.{command}; sys.exit(any(name.startswith('jittor') for name in sys.modules))"

@@ -28,6 +28,7 @@ from jobs.score.settings import ScoreSettings
 from jobs.train.settings import TrainSettings
 from launch.cluster_options import SubmitOptions
 from launch.doctor import DoctorSettings
+from launch.experiment import ExperimentSettings
 from slurm.site import read_site
 
 #: Of commands that always run on this machine.
@@ -89,6 +90,7 @@ def test_links_lead_somewhere(document: Path) -> None:
         ("launch/audit.py", AuditSettings),
         ("launch/doctor.py", DoctorSettings),
         ("launch/score.py", ScoreSettings),
+        ("launch/experiment.py", ExperimentSettings),
         ("launch/gallery.py", GallerySettings),
         ("launch/pick.py", PickSettings),
         ("launch/pack.py", PackSettings),

@@ -10,8 +10,10 @@ from jobs.run.kind import Kind
 
 #: How deep runs may lie below a folder.
 _DEPTH = 3
+#: Where runs lie by default that are beside no results.
+_FOLDERS = ("runs", "experiments")
 #: In words, where runs are looked for by default.
-PLACES = ", ".join(["runs/", *(f"*{kind.suffix}" for kind in Kind if kind.suffix)])
+PLACES = ", ".join([*(f"{name}/" for name in _FOLDERS), *(f"*{kind.suffix}" for kind in Kind if kind.suffix)])
 
 
 def is_run(path: Path) -> bool:
@@ -29,9 +31,10 @@ def run_of(folder: Path) -> Path:
 
 
 def runs_here(folder: Path) -> list[Path]:
-    """Where commands that are started in `folder` put their runs by default: beside results, and below runs/."""
+    """Where commands that are started in `folder` put their runs by default: beside results, and below `_FOLDERS`."""
     beside = [path for kind in Kind if kind.suffix for path in folder.glob(f"*{kind.suffix}")]
-    return [*sorted(path for path in beside if is_run(path)), *find_runs(folder / "runs")]
+    below = [path for name in _FOLDERS for path in find_runs(folder / name)]
+    return [*sorted(path for path in beside if is_run(path)), *below]
 
 
 def find_runs(folder: Path, depth: int = _DEPTH) -> list[Path]:

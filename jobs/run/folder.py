@@ -57,6 +57,7 @@ class RunDir:
         self.attempts = path / "attempts"
         self.cluster = path / "cluster.yaml"
         self.code = path / "code"
+        self.table = path / "table.json"
 
     def create(self, *folders: Path) -> None:
         """Makes the folder, that of the logs, and `folders`. Raises UserError if they can't be made or written to."""

@@ -34,6 +34,8 @@ class Kind(str, Enum):
     TRAINING = "training", About(unit="step", plan="pairs")
     GENERATION = "generation", About("generating", plan="painting", suffix=".run")
     SCORING = "scoring", About(plan="judges", suffix=".score")
+    #: Runs of these kinds, for many variants of their settings.
+    EXPERIMENT = "experiment", About(unit="stage", plan="chains")
     #: Compiling on a node, for the doctor.
     WARMING = "warming", _NOTHING
 

@@ -95,6 +95,12 @@ def check(settings: ScoreSettings, device: Device | None = None) -> ScoreRequest
     return ScoreRequest(run, settings, plan, known, notes)
 
 
+def check_judges(settings: ScoreSettings) -> None:
+    """The networks alone, while there are no pictures yet. Raises UserError."""
+    segmenter = _find_segmenter(settings)
+    _judges(settings, find_inception(settings.inception_weights), segmenter, (512, 384), "cpu")
+
+
 def _insist_on_own_folder(run: RunDir) -> None:
     """UserError if what lies in the folder is not what a scoring leaves there, which may be cleared away."""
     record.insist_on_kind(run, Kind.SCORING)

@@ -88,6 +88,24 @@ def changes(before: Mapping[str, Any], now: TrainSettings, role: Role) -> list[s
     return [f"{name} {old} -> {new}" for name, old, new in pairs if old != new]
 
 
+def differs(settings: TrainSettings, run: RunDir) -> list[str]:
+    """Why a training with these settings is not the one whose state is in the folder: what decides or steers it is not
+    the same, or that has gone further already. Empty if it is, or there is none. Files are all that is read."""
+    _, saved, _ = _newest(run)
+    if saved is None:
+        return []
+    before = _settings_before(saved, run.plan)
+    found = [each for role in (FIXED, STEERING, BEGINNING) for each in changes(before, settings, role)]
+    for name in ("input_path", "exclude_list", "max_dataset_size"):
+        if before[name] != getattr(settings, name):
+            found.append(f"{name} {before[name]} -> {getattr(settings, name)}")
+    if settings.max_steps is not None and saved.step > settings.max_steps:
+        found.append(f"{saved.step} steps are taken, --max_steps is {settings.max_steps}")
+    if settings.max_minutes is not None and before["max_minutes"] != settings.max_minutes < saved.seconds / 60:
+        found.append(f"{saved.seconds / 60:.0f} minutes are over, --max_minutes is {settings.max_minutes:g}")
+    return found
+
+
 def put_aside(run: RunDir) -> Path | None:
     """Moves what a training wrote into a folder of its own below the run's; None if there was nothing."""
     written = [run.states, run.metrics, run.samples, run.samples_page, run.tensorboard, run.failures, run.status]

@@ -1,0 +1,83 @@
+"""An experiment held against the world: what every chain's stages need is found and opened, and nothing is written."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import io
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from ecgan.config import ModelConfig
+from ecgan.errors import UserError
+from ecgan.runtime.devices import Device
+from jobs import faults
+from jobs.experiment.chains import Chain
+from jobs.generate import request as generation
+from jobs.generate.settings import GenerateSettings
+from jobs.options import in_words
+from jobs.run.folder import RunDir
+from jobs.score.request import check_judges
+from jobs.score.settings import ScoreSettings
+from jobs.testset import open_test_set
+from jobs.train import request as training
+from jobs.train.settings import TrainSettings
+
+
+def check(chains: Sequence[Chain], has_data: bool, elsewhere: tuple[Device, int] | None = None) -> list[str]:
+    """What is wrong, in lines, each with the variants that it is wrong in.
+
+    `has_data`: False while the landscapes that are to be drawn are not there. `elsewhere`: device and number of ranks
+    of trainings, where they run on other machines.
+    """
+    found: dict[str, list[str]] = {}
+    seen: set[str] = set()
+    for chain in chains:
+        if chain.variant in seen:  # seeds are all that others of it differ in
+            continue
+        seen.add(chain.variant)
+        for stage in chain.settings:
+            look = _CHECKS.get(stage)
+            if look is None:
+                continue
+            try:
+                with contextlib.redirect_stderr(io.StringIO()):  # notes, which the stage will say again
+                    look(chain, has_data, elsewhere)
+            except UserError as error:
+                found.setdefault(f"{stage}: {in_words(error)}", []).append(chain.variant)
+    return [f"{', '.join(names)}: {fact}" for fact, names in found.items()]
+
+
+def _training(chain: Chain, has_data: bool, elsewhere: tuple[Device, int] | None) -> None:
+    settings: TrainSettings = chain.typed("train")
+    if has_data:
+        # Whether it can go on from what is there is known when it begins.
+        training.check(dataclasses.replace(settings, dry_run=True, resume=False), elsewhere)
+    else:
+        settings.trainable.find_files(settings)
+
+
+def _generation(chain: Chain, has_data: bool, elsewhere: tuple[Device, int] | None) -> None:
+    settings: GenerateSettings = chain.typed("generate")
+    if not has_data:
+        return
+    if "train" not in chain.settings:
+        generation.check(dataclasses.replace(settings, dry_run=True), elsewhere and elsewhere[0])
+        return
+    model: ModelConfig = chain.typed("train").model
+    noted = RunDir(chain.folder).checked  # which is never there
+    opened = open_test_set(settings.input_path, settings.img_path, model, noted, settings.how_many)
+    if opened.faults and (settings.on_bad_input == "stop" or len(opened.faults) >= len(opened.items)):
+        raise UserError(faults.report(opened.faults, "the input", "done"))
+
+
+def _scoring(chain: Chain, has_data: bool, elsewhere: tuple[Device, int] | None) -> None:
+    settings: ScoreSettings = chain.typed("score")
+    check_judges(settings)
+
+
+_CHECKS: dict[str, Callable[[Chain, bool, tuple[Device, int] | None], Any]] = {
+    "train": _training,
+    "generate": _generation,
+    "score": _scoring,
+}

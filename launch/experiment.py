@@ -1,0 +1,137 @@
+"""Trains, paints and scores many variants of settings as one, and puts what came of them into one table.
+
+python launch/experiment.py configs/experiments/drawn.yaml
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import runpy
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+try:
+    from launch import early  # isort: skip
+
+    early.begin(__name__)
+    import yaml
+
+    from ecgan.errors import UserError
+    from ecgan.files import write_atomically
+    from jobs.experiment import chains as plan
+    from jobs.experiment import progress, request, table
+    from jobs.experiment.chains import Chain
+    from jobs.experiment.settings import Experiment, read_experiment
+    from jobs.options import option, resolved
+    from jobs.run import record
+    from jobs.run.folder import RunDir
+    from jobs.run.kind import Kind
+    from launch import chains, flow, snapshot
+    from launch.cluster_options import ClusterOptions
+    from launch.command import DONE, parse, run
+    from launch.own_files import found
+except ModuleNotFoundError as missing:
+    runpy.run_path(str(Path(__file__).with_name("missing.py")))["exit_if_not_installed"](missing)
+    raise
+
+#: Where experiments lie by default.
+_FOLDER = Path("experiments")
+
+
+@dataclass(frozen=True)
+class ExperimentSettings:
+    file: tuple[str, ...] = option((), "the experiment's file, as in configs/experiments/", positional=True, path=True)
+    table: bool = option(False, "show what has come of it so far, and do nothing else")
+    dry_run: bool = option(False, "print what it is resolved to and what would be done, and do nothing")
+
+
+def main() -> int:
+    about = "Trains, paints and scores many variants of settings as one, and puts what came of them into one table."
+    settings = parse(ExperimentSettings, about)
+    if len(settings.file) > 1:
+        raise UserError(f"{len(settings.file)} files: an experiment has one")
+    file = found(Path(settings.file[0]).expanduser(), "file")
+    experiment = read_experiment(file)
+    home = RunDir(resolved(experiment.folder or _FOLDER / file.stem), option="folder")
+    record.insist_on_kind(home, Kind.EXPERIMENT)
+    all_chains, faults = plan.resolve(experiment, home.path, found)
+    if settings.table and not faults:
+        return show_table(home, all_chains)
+    due = [chain for chain in all_chains if progress.due(chain)]
+    if not faults:
+        faults = request.check(due, has_data(experiment, home))
+    if faults:
+        lines = "\n".join(f"  {fault}" for fault in faults)
+        raise UserError(f"{file}: {len(faults)} fault(s), nothing was done:\n{lines}")
+    describe(experiment, home, all_chains)
+    if settings.dry_run:
+        show_settings(all_chains)
+        return DONE
+    options = ClusterOptions()
+    with flow.taken(home) as held:
+        if experiment.drawn:
+            plan.draw(home.path, experiment.drawn)
+        write_atomically(home.config, yaml.safe_dump(dataclasses.asdict(experiment), sort_keys=False))
+        plan.save(home.plan, all_chains)
+        snapshot.take(home, options)
+        environment = snapshot.environment(home, options)
+        status = chains.Chains(home, all_chains, experiment.at_once, environment, held).carry_out()
+        show_table(home, all_chains)
+    return status
+
+
+def has_data(experiment: Experiment, home: RunDir) -> bool:
+    """Whether the data is there that the chains begin with."""
+    return experiment.drawn is None or plan.is_drawn(home.path, experiment.drawn)
+
+
+def describe(experiment: Experiment, home: RunDir, all_chains: Sequence[Chain]) -> None:
+    """What it is, what is to be done, and why."""
+    variants = {chain.variant: chain.differs for chain in all_chains}
+    stages = ", ".join(all_chains[0].settings)
+    rows = [("variants", f"{len(variants)} x {len(experiment.seeds)} seed(s): {len(all_chains)} chains of {stages}")]
+    rows += [("", f"{name}: {_differs(differs)}") for name, differs in variants.items()]
+    if experiment.drawn and not has_data(experiment, home):
+        rows.append(
+            ("to draw", f"{experiment.drawn.pairs} pairs, {experiment.drawn.masks} masks, {experiment.drawn.size}")
+        )
+    total, left = (
+        sum(len(chain.settings) for chain in all_chains),
+        sum(len(progress.due(chain)) for chain in all_chains),
+    )
+    rows.append(("stages", f"{total}: {total - left} done already, {left} to do"))
+    rows += [("", f"{chain.name}: {why}") for chain in all_chains if (why := chains.reasons(chain))]
+    rows.append(("where", f"this machine, {chains.at_once(all_chains, experiment.at_once)} chain(s) at a time"))
+    rows += [("no longer", f"{path}: of no variant or seed of it") for path in chains.stray(home.path, all_chains)]
+    rows.append(("run", str(home.path)))
+    for title, text in rows:
+        print(f"{title:<12}{text}", flush=True)
+
+
+def _differs(differs: dict[str, object]) -> str:
+    return ", ".join(f"{name} {value}" for name, value in differs.items()) or "as the base"
+
+
+def show_settings(all_chains: Sequence[Chain]) -> None:
+    """Every option that is not its default, of every stage."""
+    for chain in all_chains:
+        print(f"\n{chain.name}:")
+        values = {stage: chain.given(stage) for stage in chain.settings}
+        print("\n".join(f"  {line}" for line in yaml.safe_dump(values, sort_keys=False).splitlines()))
+
+
+def show_table(home: RunDir, all_chains: Sequence[Chain]) -> int:
+    """Prints it, and writes the files of it if the experiment has been begun."""
+    whole = table.table(home, all_chains)
+    print("\n".join(table.lines(whole)), flush=True)
+    if home.path.is_dir():
+        with contextlib.suppress(OSError):
+            table.save(home, whole)
+        print(f"\n{home.table}, and the same as .csv")
+    return DONE
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,347 @@
+"""launch/experiment.py: chains in which stages only pretend, and one that is trained, painted, scored and killed."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from conftest import ROOT, DataFolder, commands, in_process, wait_until, write_pairs
+
+from jobs.experiment import progress
+from jobs.experiment.chains import Chain, load
+from jobs.run import lock, record
+from jobs.run.folder import RunDir
+from jobs.run.kind import Kind
+from jobs.run.state import State
+from launch import chains
+
+SCRIPT = ROOT / "launch/experiment.py"
+SMALL = {"size": "64x32", "ngf": 4, "ndf": 4, "num_upsampling_layers": "normal", "lambda_vgg": 0, "batch_size": 2}
+
+
+class Pretended:
+    """A command that makes at once what the stage would make, or fails where it is told to, after two looks at it.
+
+    Every start is noted in `begun`, as "STAGE VARIANT seed-S OPTIONS".
+    """
+
+    begun: list[str] = []
+    fails: dict[str, str] = {}
+    at_work = most = 0
+
+    def __init__(self, module: str, options: Sequence[str], _: object, log: Path, __: object = ()) -> None:
+        self._stage = module.removeprefix("launch.")
+        self._values = yaml.safe_load(Path(options[1]).read_text())
+        self._chain = Path(options[1]).parent
+        self._log, self._looks, self._ended = log, 0, False
+        flags = [word for word in options[2:] if word.startswith("--no_resume")]
+        Pretended.begun.append(" ".join([self._stage, self._chain.parent.name, self._chain.name, *flags]))
+        Pretended.at_work += 1
+        Pretended.most = max(Pretended.most, Pretended.at_work)
+
+    @property
+    def status(self) -> int | None:
+        self._looks += 1
+        if self._looks < 3:
+            return None
+        if not self._ended:
+            self._ended = True
+            Pretended.at_work -= 1
+            reason = Pretended.fails.get(f"{self._stage} {self._chain.parent.name}")
+            self._code = self._fail(reason) if reason else self._make()
+        return self._code
+
+    def ask_to_stop(self) -> None:
+        self._looks = 3
+
+    def wait(self) -> int:
+        return self.status or 0
+
+    def _fail(self, reason: str) -> int:
+        with open(self._log, "a") as file:
+            file.write(f"error: {reason}\n")
+        return 1
+
+    def _make(self) -> int:
+        made = json.dumps([self._values, self._read("training/states/step-00000001/checkpoint.json")])
+        if self._stage == "gallery":
+            (self._chain / "results.html").write_text(made)
+            return 0
+        file, kind, run = {
+            "train": ("training/states/step-00000001/checkpoint.json", Kind.TRAINING, "training"),
+            "generate": ("results/manifest.json", Kind.GENERATION, "results.run"),
+            "score": ("results.score/score.json", Kind.SCORING, "results.score"),
+        }[self._stage]
+        (self._chain / file).parent.mkdir(parents=True, exist_ok=True)
+        seed = int(self._chain.name.removeprefix("seed-"))
+        score = {"style": {"rgb": 0.5 + 0.1 * seed}, "fid": {"value": 50.0}, "total": None}
+        (self._chain / file).write_text(json.dumps(score) if self._stage == "score" else made)
+        RunDir(self._chain / run).create()
+        record.begin(RunDir(self._chain / run), kind, State.DONE, total=3, done=3, images_per_second=2.0)
+        return 0
+
+    def _read(self, name: str) -> str:
+        path = self._chain / name
+        return path.read_text() if path.exists() else ""
+
+
+@pytest.fixture
+def pretended(monkeypatch: pytest.MonkeyPatch) -> type[Pretended]:
+    Pretended.begun, Pretended.fails, Pretended.at_work, Pretended.most = [], {}, 0, 0
+    monkeypatch.setattr(chains, "Command", Pretended)
+    monkeypatch.setattr(chains, "_TICK", 0.001)
+    return Pretended
+
+
+class Folder:
+    """A folder with data and an experiment's file."""
+
+    def __init__(self, path: Path, **values: Any) -> None:
+        self.path, self.file = path, path / "try.yaml"
+        data = DataFolder(path, 3, path)
+        write_pairs(path / "set", 3)
+        self.values: dict[str, Any] = {
+            "train": SMALL | {"input_path": str(path / "set"), "device": "cpu"},
+            "generate": {"input_path": str(data.references.parent), "img_path": str(data.photos), "device": "cpu"},
+            "score": {"device": "cpu"},
+            "gallery": {},
+        }
+        self.write(**values)
+
+    @property
+    def home(self) -> Path:
+        return self.path / "experiments/try"
+
+    def write(self, **values: Any) -> None:
+        self.values |= values
+        self.file.write_text(yaml.safe_dump({name: value for name, value in self.values.items() if value is not None}))
+
+    def run(self, *options: object) -> subprocess.CompletedProcess[str]:
+        return in_process([sys.executable, SCRIPT, self.file, *options], self.path)
+
+    def chains(self) -> dict[str, Chain]:
+        return {f"{chain.variant} {chain.seed}": chain for chain in load(RunDir(self.home).plan)}
+
+    def states(self, name: str) -> list[str]:
+        return [str(each.state) for each in progress.states(self.chains()[name], alive=False)]
+
+    def table(self) -> dict[str, Any]:
+        return {row["variant"]: row for row in json.loads((self.home / "table.json").read_text())["variants"]}
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Folder:
+    return Folder(tmp_path / "with 'quotes'", variants={"a": None, "b": {"train": {"lr": 0.1}}})
+
+
+def test_a_dry_run_says_all_and_does_nothing(folder: Folder, pretended: type[Pretended]) -> None:
+    done = folder.run("--dry-run")
+    assert done.returncode == 0, done.stderr
+    assert "2 chains of train, generate, score, gallery" in done.stdout and "train.lr 0.1" in done.stdout
+    assert str(folder.home / "variants/b/seed-0/training") in done.stdout
+    assert not folder.home.exists() and not pretended.begun
+
+
+def test_faults_of_all_variants_are_one_message_before_anything_is_done(folder: Folder) -> None:
+    wrong = {"c": {"train": {"batch_size": 50}}, "d": {"train": {"init_checkpoint": "nowhere"}}}
+    folder.write(variants={"a": None, **wrong}, score={"aesthetic": "none.py"})
+    (folder.path / "data/train/imgs/photo1.jpg").unlink()
+    done = folder.run()
+    assert done.returncode == 2 and "4 fault(s)" in done.stderr
+    for words in ("c: train: --batch_size 50", "d: train: checkpoint nowhere", "photo1.jpg", "none.py"):
+        assert words in done.stderr, words
+    assert not folder.home.exists()
+
+
+def test_every_chain_is_done_one_after_the_other(folder: Folder, pretended: type[Pretended]) -> None:
+    done = folder.run()
+    assert done.returncode == 0, done.stderr
+    stages = ("train", "generate", "score", "gallery")
+    assert pretended.begun == [f"{stage} {name} seed-0" for name in ("a", "b") for stage in stages]
+    assert pretended.most == 1
+    told = record.read(RunDir(folder.home))
+    assert (told.kind, told.state, told.done, told.total) == (Kind.EXPERIMENT, State.DONE, 8, 8)
+    assert (folder.home / "code/launch/train.py").is_file() and (folder.home / "config.yaml").is_file()
+    for chain in folder.chains().values():
+        train = yaml.safe_load((chain.folder / "train.yaml").read_text())
+        assert train["run_dir"] == str(chain.training) and train["ngf"] == 4
+
+
+def test_so_many_chains_at_once_as_asked_for(folder: Folder, pretended: type[Pretended]) -> None:
+    folder.write(seeds=[0, 1, 2], at_once=3)
+    assert folder.run().returncode == 0
+    assert pretended.most == 3 and len(pretended.begun) == 24
+
+
+def test_the_same_command_does_what_is_new_changed_or_gone_and_says_which(
+    folder: Folder, pretended: type[Pretended]
+) -> None:
+    folder.run()
+    pretended.begun.clear()
+    assert folder.run().returncode == 0 and not pretended.begun
+
+    folder.write(seeds=[0, 1])
+    folder.run()
+    assert {line.split()[2] for line in pretended.begun} == {"seed-1"} and len(pretended.begun) == 8
+
+    pretended.begun.clear()
+    folder.write(variants={"a": None, "b": {"train": {"lr": 0.2}}})
+    done = folder.run()
+    assert {line.split()[1] for line in pretended.begun} == {"b"} and len(pretended.begun) == 8
+    assert "lr 0.1 -> 0.2" in done.stdout
+
+    pretended.begun.clear()
+    folder.write(generate=folder.values["generate"] | {"noise": 0.0, "shards": 3})
+    done = folder.run()
+    assert {line.split()[0] for line in pretended.begun} == {"generate", "score", "gallery"}
+    assert "noise 1.0 -> 0.0" in done.stdout and "shards" not in done.stdout
+
+    pretended.begun.clear()
+    (folder.chains()["a 1"].folder / "results.score/score.json").unlink()
+    folder.run()
+    assert pretended.begun == ["score a seed-1"]  # it came out as it was, so the page is of it still
+
+    pretended.begun.clear()
+    folder.write(variants={"a": None})
+    done = folder.run()
+    assert not pretended.begun and "variants/b/seed-0" in done.stdout  # which is no longer of it, and is left alone
+
+
+def test_a_chain_that_fails_stops_no_other_and_what_depends_on_it_says_so(
+    folder: Folder, pretended: type[Pretended]
+) -> None:
+    pretended.fails = {"generate a": "no room left"}
+    done = folder.run()
+    assert done.returncode == 1 and "no room left" in done.stderr and "not done: score, gallery" in done.stderr
+    assert folder.states("a 0") == ["done", "failed", "blocked", "blocked"]
+    assert folder.states("b 0") == ["done"] * 4
+    told = record.read(RunDir(folder.home))
+    assert (told.state, told.done, told.failed) == (State.INCOMPLETE, 5, 1)
+    assert folder.table()["a"]["state"] == "generate failed" and not folder.table()["a"]["means"].get("style")
+
+    pretended.begun.clear()
+    pretended.fails = {}
+    done = folder.run()
+    assert done.returncode == 0 and "failed: no room left" in done.stdout
+    assert pretended.begun == [f"{stage} a seed-0" for stage in ("generate", "score", "gallery")]
+
+
+def test_the_table_has_means_and_spreads_over_seeds(folder: Folder, pretended: type[Pretended]) -> None:
+    folder.write(seeds=[0, 1], variants={"a": None, "b": {"train": {"lr": 0.1}}})
+    folder.run()
+    row = folder.table()["a"]
+    assert row["means"]["style"] == pytest.approx(0.55) and row["spreads"]["style"] == pytest.approx(0.0707, abs=1e-4)
+    assert row["means"]["images_per_second"] == 2 and row["state"] == "done" and row["means"]["steps"] == 3
+    assert [seed["scores"]["fid"] for seed in row["seeds"]] == [50, 50]
+    assert folder.table()["b"]["differs"] == {"train.lr": 0.1}
+    head, first, _ = (folder.home / "table.csv").read_text().splitlines()
+    assert head.startswith("variant,state,seeds,style,style_spread,fid,") and first.startswith("a,done,2,0.55,0.0707")
+    again = folder.run("--table")
+    assert again.returncode == 0 and re.search(r"a +0.5500 ±0.0707", again.stdout)
+
+
+def test_the_table_works_before_while_and_after(folder: Folder, pretended: type[Pretended]) -> None:
+    before = folder.run("--table")
+    assert before.returncode == 0 and before.stdout.count("train planned") == 2 and not folder.home.exists()
+    pretended.fails = {"score b": "x"}
+    folder.run()
+    with lock.held(RunDir(folder.home)):  # somebody is at work
+        record.update(RunDir(folder.home), State.RUNNING)
+        during = folder.run("--table")
+    assert during.returncode == 0 and "score failed" in during.stdout
+
+
+def test_the_best_comes_first(folder: Folder, pretended: type[Pretended]) -> None:
+    folder.write(variants={"worse": None, "better": {"train": {"lr": 0.1}}, "unknown": {"train": {"lr": 0.2}}})
+    pretended.fails = {"score unknown": "x"}
+    folder.run()
+    score = folder.chains()["better 0"].folder / "results.score/score.json"
+    score.write_text(json.dumps({"style": {"rgb": 0.9}, "fid": {"value": 20.0}}))
+    noted = json.loads(folder.chains()["better 0"].record.read_text())
+    noted["score"]["made"] = progress.sha256_of(score)
+    folder.chains()["better 0"].record.write_text(json.dumps(noted))
+    folder.run("--table")
+    assert list(folder.table()) == ["better", "worse", "unknown"]
+
+
+def test_two_launchers_are_kept_apart(folder: Folder, pretended: type[Pretended]) -> None:
+    RunDir(folder.home).create()
+    with lock.held(RunDir(folder.home)):
+        done = folder.run()
+    assert done.returncode == 2 and "in use" in done.stderr and not pretended.begun
+
+
+def test_a_folder_of_another_run_is_refused(folder: Folder) -> None:
+    RunDir(folder.home).create()
+    record.begin(RunDir(folder.home), Kind.TRAINING, State.DONE)
+    done = folder.run()
+    assert done.returncode == 2 and "training" in done.stderr
+
+
+def test_a_broken_plan_of_settings_is_no_traceback(folder: Folder) -> None:
+    folder.file.write_text("train: {")
+    done = folder.run()
+    assert done.returncode == 2 and str(folder.file) in done.stderr
+
+
+@pytest.mark.process
+def test_a_whole_experiment_that_is_killed_and_stopped_on_the_way(tmp_path: Path) -> None:
+    """Trained, painted, scored and shown for real. Both ends of the launcher end all that it has started; what a
+    training had saved is not lost."""
+    folder = Folder(tmp_path / "real", variants={"a": None})
+    folder.write(train=folder.values["train"] | {"max_steps": 400, "save_every_steps": 20, "display_every_steps": 0})
+    training = RunDir(folder.home / "variants/a/seed-0/training")
+
+    def start() -> subprocess.Popen[str]:
+        command = [sys.executable, str(SCRIPT), str(folder.file)]
+        return subprocess.Popen(command, cwd=folder.path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+    def ours() -> list[int]:
+        return [pid for pid, command in commands() if str(folder.home) in command or str(folder.file) in command]
+
+    def steps() -> int:
+        return record.read(training).done or 0
+
+    job = start()
+    wait_until(lambda: steps() >= 21)
+    os.kill(job.pid, signal.SIGKILL)
+    job.communicate()
+    wait_until(lambda: not ours(), 60)
+    saved = record.read(training).done
+    assert saved and progress.read(folder.chains()["a 0"])["train"].outcome.ends_unsaid
+
+    job = start()
+    wait_until(lambda: steps() > saved + 2)
+    os.kill(job.pid, signal.SIGTERM)
+    _, errors = job.communicate(timeout=120)
+    assert job.returncode == 75, errors
+    wait_until(lambda: not ours(), 30)
+    assert record.read(RunDir(folder.home)).state is State.STOPPED and folder.states("a 0")[:2] == [
+        "stopped",
+        "planned",
+    ]
+    stopped_at = record.read(training).done
+    assert stopped_at and stopped_at > saved
+
+    folder.write(train=folder.values["train"] | {"max_steps": stopped_at + 5})
+    done = subprocess.run([sys.executable, SCRIPT, folder.file], cwd=folder.path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    row = folder.table()["a"]
+    assert row["state"] == "done" and row["means"]["steps"] == stopped_at + 5 and "style" in row["means"]
+    chain = folder.chains()["a 0"]
+    assert len(list(chain.results.glob("*.jpg"))) == 3 and chain.page.is_file()
+    assert not list(training.path.glob("before-*"))  # it went on
+
+    folder.write(train=folder.values["train"] | {"lr": 0.01, "max_steps": 2})
+    done = subprocess.run([sys.executable, SCRIPT, folder.file], cwd=folder.path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert folder.table()["a"]["means"]["steps"] == 2 and list(training.path.glob("before-*"))  # it began anew
