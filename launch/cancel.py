@@ -1,6 +1,7 @@
 """Ends runs: their jobs on a cluster, or the command that runs them on this machine. What they have made is kept.
 
 python launch/cancel.py runs/ecgan
+python launch/cancel.py experiments/NAME --variant VARIANT
 """
 
 from __future__ import annotations
@@ -18,10 +19,11 @@ try:
     early.begin(__name__)
     from ecgan.errors import UserError
     from jobs.options import option
-    from jobs.run import lock
+    from jobs.run import lock, record
     from jobs.run.clock import now
     from jobs.run.find import run_of
     from jobs.run.folder import RunDir
+    from jobs.run.kind import Kind
     from jobs.run.status import read_status
     from jobs.run.submission import read_submission
     from launch.command import DONE, parse, run
@@ -34,13 +36,15 @@ except ModuleNotFoundError as missing:
 @dataclass(frozen=True)
 class CancelSettings:
     run_dirs: tuple[str, ...] = option((), "folders of the runs to end", positional=True, path=True)
+    variant: str | None = option(None, "of an experiment: end this variant's chains alone")
 
 
 def main() -> int:
     settings = parse(CancelSettings, "Ends runs. What they have made is kept; the same command goes on from there.")
     for given in settings.run_dirs:
         run_dir = RunDir(run_of(Path(given).expanduser()))
-        print(f"{run_dir.path}: {cancel(run_dir)}", flush=True)
+        done = cancel(run_dir) if settings.variant is None else cancel_variant(run_dir, settings.variant)
+        print(f"{run_dir.path}: {done}", flush=True)
     return DONE
 
 
@@ -61,6 +65,25 @@ def cancel(run_dir: RunDir) -> str:
         raise UserError(f"{run_dir.path}: {words}")
     dataclasses.replace(submission, cancelled=now()).save(run_dir.submission)
     return f"cancelled job(s) {', '.join(submission.ids)}; they save what they have and end within {title}'s grace time"
+
+
+def cancel_variant(run_dir: RunDir, variant: str) -> str:
+    """Ends the chains of one of an experiment's variants, begun or not. Raises UserError if it has none such."""
+    from jobs.experiment import chains, progress  # which import what other runs need not
+
+    record.insist_on_kind(run_dir, Kind.EXPERIMENT)
+    every = chains.load(run_dir.plan)
+    ours = [chain for chain in every if chain.variant == variant]
+    if not ours:
+        names = dict.fromkeys(chain.variant for chain in every)
+        raise UserError(f"--variant {variant}: {run_dir.path} has none such; there are {', '.join(names)}")
+    left = [chain for chain in ours if progress.due(chain)]
+    if not left or read_status(run_dir.path).is_over:
+        return f"nothing of {variant} runs"
+    for chain in left:
+        chain.folder.mkdir(parents=True, exist_ok=True)
+        chain.cancelled.touch()
+    return f"{len(left)} chain(s) of {variant} end, and keep what is finished; the others go on"
 
 
 def _stop_launcher(run_dir: RunDir, is_over: bool) -> str:

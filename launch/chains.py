@@ -33,13 +33,15 @@ _TICK = 0.2
 
 @dataclass
 class _Running:
-    """A chain at work. `slot`: which of those that go on at the same time; `left`: the stages that come behind."""
+    """A chain at work. `slot`: which of those that go on at the same time; `left`: the stages that come behind;
+    `asked`: it has been told to end."""
 
     chain: Chain
     slot: int
     stage: str
     command: Command
     left: list[str]
+    asked: bool = False
 
 
 def at_once(chains: Sequence[Chain], asked: int | None) -> int:
@@ -59,6 +61,8 @@ class Chains:
         shares = resources.environments(self._count, gpu_count()) if self._count > 1 else [{}]
         self._shares: list[dict[str, str]] = shares
         self._waiting = deque(chains)
+        for chain in chains:
+            chain.cancelled.unlink(missing_ok=True)
         self._running: list[_Running] = []
         self._total = sum(len(chain.settings) for chain in chains)
         self._done = self._total - sum(len(progress.due(chain)) for chain in chains)
@@ -92,7 +96,7 @@ class Chains:
         free = sorted(set(range(self._count)) - {each.slot for each in self._running})
         while free and self._waiting:
             chain = self._waiting.popleft()
-            if stages := list(progress.due(chain)):
+            if (stages := list(progress.due(chain))) and not chain.cancelled.exists():
                 self._start(chain, free.pop(0), stages)
 
     def _start(self, chain: Chain, slot: int, stages: list[str]) -> None:
@@ -111,17 +115,20 @@ class Chains:
         tell(chain, stage, f"begins ({why})")
 
     def _look(self) -> None:
-        """Notes what has ended, and goes on with what comes behind."""
+        """Notes what has ended, and goes on with what comes behind; ends what is cancelled."""
+        for each in self._running:
+            if not each.asked and each.chain.cancelled.exists():
+                each.asked = True
+                each.command.ask_to_stop()
         for each in [each for each in self._running if each.command.status is not None]:
             self._running.remove(each)
-            noted = self._end(each)
-            if noted.outcome.is_success and (
-                left := [stage for stage in each.left if stage in progress.due(each.chain)]
-            ):
-                self._start(each.chain, each.slot, left)
+            if self._end(each).outcome.is_success and not each.chain.cancelled.exists():
+                due = progress.due(each.chain)
+                if left := [stage for stage in each.left if stage in due]:
+                    self._start(each.chain, each.slot, left)
 
     def _end(self, each: _Running) -> Noted:
-        noted = progress.end(each.chain, each.stage, each.command.wait())
+        noted = progress.end(each.chain, each.stage, each.command.wait(), asked=each.asked)
         if noted.outcome.is_success:
             self._done += 1
             tell(each.chain, each.stage, "done")

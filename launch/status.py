@@ -13,6 +13,7 @@ import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 try:
     from launch import early  # isort: skip
@@ -21,6 +22,7 @@ try:
     from ecgan.errors import UserError
     from jobs.options import option
     from jobs.run.find import PLACES, find_runs, is_run, run_of, runs_here
+    from jobs.run.kind import Kind
     from jobs.run.status import Status, read_status
     from jobs.run.words import describe
     from launch.command import DONE, parse, run
@@ -76,12 +78,25 @@ def look(settings: StatusSettings) -> list[Status]:
 
 def show(statuses: list[Status], settings: StatusSettings) -> None:
     if settings.json:
-        values = [status.to_json() for status in statuses]
+        values = [status.to_json() | _chains(status, in_json=True) for status in statuses]
         print(json.dumps(values, indent=None if settings.watch else 1, allow_nan=False), flush=True)
         return
-    text = "\n\n".join("\n".join(describe(status)) for status in statuses)
+    text = "\n\n".join("\n".join([*describe(status), *_chains(status).get("lines", [])]) for status in statuses)
     clear = _CLEAR if settings.watch and sys.stdout.isatty() else ""
     print(clear + (text or f"no runs here: nothing of {PLACES}"), flush=True)
+
+
+def _chains(status: Status, in_json: bool = False) -> dict[str, Any]:
+    """What of an experiment's chains is shown; nothing of other runs, or of one whose plan can't be read."""
+    if status.kind is not Kind.EXPERIMENT:
+        return {}
+    from jobs.experiment import tree  # which imports what other runs need not
+
+    try:
+        found = tree.standing(status)
+    except UserError as error:
+        return {"chains": None} if in_json else {"lines": [f"  {error}"]}
+    return {"chains": tree.to_json(found)} if in_json else {"lines": tree.lines(found)}
 
 
 if __name__ == "__main__":

@@ -83,6 +83,11 @@ class Chain:
         """What became of each stage."""
         return self.folder / "stages.json"
 
+    @property
+    def cancelled(self) -> Path:
+        """Is there from when the chain is to end until it is begun again."""
+        return self.folder / "cancelled"
+
     def run(self, stage: str) -> RunDir | None:
         """The run of a stage; None of one that has none."""
         folders = {

@@ -142,7 +142,8 @@ def states(chain: Chain, alive: bool = True) -> list[StageState]:
             found.append(StageState(stage, State.DONE, status=status))
         elif known is None or known.outcome.is_success or changes(known.settings, chain.settings[stage]):
             blocked = any(each.state in _ENDS and each.stage in _sources(chain, stage) for each in found)
-            found.append(StageState(stage, State.BLOCKED if blocked else State.PLANNED, left[stage]))
+            waits = State.BLOCKED if blocked else State.PLANNED
+            found.append(StageState(stage, State.CANCELLED if chain.cancelled.exists() else waits, left[stage]))
         elif known.outcome.ends_unsaid:
             found.append(_begun(stage, known, status, alive))
         else:

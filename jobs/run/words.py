@@ -24,9 +24,8 @@ def describe(status: Status, now: datetime | None = None) -> list[str]:
 def _rows(status: Status, now: datetime) -> Iterable[tuple[str, str]]:
     if status.total is not None:
         yield f"{status.unit}s", _progress(status)
-    if not status.is_over and status.images_per_second:
-        left = "" if status.eta_seconds is None else f", about {duration(status.eta_seconds)} to go"
-        yield "speed", f"{status.images_per_second:.3g} pictures/s{left}"
+    if speed := _speed(status):
+        yield "speed", speed
     if status.losses:
         yield "losses", "  ".join(f"{name} {value:.4g}" for name, value in status.losses.items())
     if status.hosts:
@@ -47,6 +46,19 @@ def _rows(status: Status, now: datetime) -> Iterable[tuple[str, str]]:
             yield "log", status.log
     if (seconds := age(status.updated, now)) is not None:
         yield "updated", f"{duration(seconds)} ago"
+
+
+def pace(status: Status) -> str:
+    """How far it is and how fast, in a line: "340 of 1000 (34 %) pictures, 4.01 pictures/s, about 2 min 44 s to go"."""
+    parts = [] if status.total is None else [f"{_progress(status)} {status.unit}s"]
+    return ", ".join(filter(None, [*parts, _speed(status)]))
+
+
+def _speed(status: Status) -> str:
+    if status.is_over or not status.images_per_second:
+        return ""
+    left = "" if status.eta_seconds is None else f", about {duration(status.eta_seconds)} to go"
+    return f"{status.images_per_second:.3g} pictures/s{left}"
 
 
 def _progress(status: Status) -> str:

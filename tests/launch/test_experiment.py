@@ -8,7 +8,7 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +16,14 @@ import pytest
 import yaml
 from conftest import ROOT, DataFolder, commands, in_process, wait_until, write_pairs
 
-from jobs.experiment import progress
+from jobs.experiment import progress, tree
 from jobs.experiment.chains import Chain, load
 from jobs.run import lock, record
 from jobs.run.folder import RunDir
 from jobs.run.kind import Kind
 from jobs.run.state import State
-from launch import chains
+from jobs.run.status import read_status
+from launch import cancel, chains
 
 SCRIPT = ROOT / "launch/experiment.py"
 SMALL = {"size": "64x32", "ngf": 4, "ndf": 4, "num_upsampling_layers": "normal", "lambda_vgg": 0, "batch_size": 2}
@@ -31,18 +32,19 @@ SMALL = {"size": "64x32", "ngf": 4, "ndf": 4, "num_upsampling_layers": "normal",
 class Pretended:
     """A command that makes at once what the stage would make, or fails where it is told to, after two looks at it.
 
-    Every start is noted in `begun`, as "STAGE VARIANT seed-S OPTIONS".
+    Every start is noted in `begun`, as "STAGE VARIANT seed-S OPTIONS"; `meanwhile` is done while it is at work.
     """
 
     begun: list[str] = []
     fails: dict[str, str] = {}
+    meanwhile: dict[str, Callable[[], object]] = {}
     at_work = most = 0
 
     def __init__(self, module: str, options: Sequence[str], _: object, log: Path, __: object = ()) -> None:
         self._stage = module.removeprefix("launch.")
         self._values = yaml.safe_load(Path(options[1]).read_text())
         self._chain = Path(options[1]).parent
-        self._log, self._looks, self._ended = log, 0, False
+        self._log, self._looks, self._ended, self._asked = log, 0, False, False
         flags = [word for word in options[2:] if word.startswith("--no_resume")]
         Pretended.begun.append(" ".join([self._stage, self._chain.parent.name, self._chain.name, *flags]))
         Pretended.at_work += 1
@@ -51,17 +53,19 @@ class Pretended:
     @property
     def status(self) -> int | None:
         self._looks += 1
+        if self._looks == 1 and (do := Pretended.meanwhile.pop(f"{self._stage} {self._chain.parent.name}", None)):
+            do()
         if self._looks < 3:
             return None
         if not self._ended:
             self._ended = True
             Pretended.at_work -= 1
             reason = Pretended.fails.get(f"{self._stage} {self._chain.parent.name}")
-            self._code = self._fail(reason) if reason else self._make()
+            self._code = 75 if self._asked else self._fail(reason) if reason else self._make()
         return self._code
 
     def ask_to_stop(self) -> None:
-        self._looks = 3
+        self._asked = True
 
     def wait(self) -> int:
         return self.status or 0
@@ -96,7 +100,7 @@ class Pretended:
 
 @pytest.fixture
 def pretended(monkeypatch: pytest.MonkeyPatch) -> type[Pretended]:
-    Pretended.begun, Pretended.fails, Pretended.at_work, Pretended.most = [], {}, 0, 0
+    Pretended.begun, Pretended.fails, Pretended.meanwhile, Pretended.at_work, Pretended.most = [], {}, {}, 0, 0
     monkeypatch.setattr(chains, "Command", Pretended)
     monkeypatch.setattr(chains, "_TICK", 0.001)
     return Pretended
@@ -293,12 +297,71 @@ def test_a_broken_plan_of_settings_is_no_traceback(folder: Folder) -> None:
     assert done.returncode == 2 and str(folder.file) in done.stderr
 
 
+def other(folder: Folder, command: str, *options: object) -> subprocess.CompletedProcess[str]:
+    return in_process([sys.executable, ROOT / f"launch/{command}.py", *options], folder.path)
+
+
+def test_status_shows_a_line_for_each_variant_and_stage(folder: Folder, pretended: type[Pretended]) -> None:
+    pretended.fails = {"generate b": "no room left"}
+    shown: list[str] = []
+    pretended.meanwhile = {"score a": lambda: shown.extend(tree.lines(tree.standing(read_status(folder.home))))}
+    folder.run()
+    assert shown[:5] == [
+        "  a, seed 0: 2 of 4 stages done",
+        "    train     done        3 of 3 (100 %) steps",
+        "    generate  done        3 of 3 (100 %) pictures",
+        "    score     starting",
+        "    gallery   planned     not made yet",
+    ]
+    done = other(folder, "status", "experiments/try")
+    assert done.returncode == 0 and "experiment, incomplete" in done.stdout
+    for words in ("a, seed 0: 4 of 4", "generate  failed      no room left", "score     blocked"):
+        assert words in done.stdout, words
+    assert "experiments/try" in other(folder, "status").stdout  # also where nothing is named
+    [told] = json.loads(other(folder, "status", "--json", "experiments/try").stdout)
+    assert (told["kind"], told["done"], told["total"]) == ("experiment", 5, 8)
+    b = told["chains"][1]
+    assert (b["variant"], [each["state"] for each in b["stages"]]) == ("b", ["done", "failed", "blocked", "blocked"])
+    assert b["stages"][0]["run"]["done"] == 3
+    RunDir(folder.home).plan.write_text("{}")
+    assert "plan.json" in other(folder, "status", "experiments/try").stdout
+
+
+def test_what_a_killed_launcher_leaves_is_not_at_work(folder: Folder, pretended: type[Pretended]) -> None:
+    folder.run()
+    chain = folder.chains()["a 0"]
+    chain.page.unlink()
+    progress.begin(chain, "gallery", chain.folder / "log")
+    record.update(RunDir(folder.home), State.RUNNING)
+    done = other(folder, "status", "experiments/try")
+    assert "experiment, died" in done.stdout and "gallery   died" in done.stdout
+    assert "interrupted" in folder.run("--dry-run").stdout
+
+
+def test_one_variant_is_cancelled_and_the_others_go_on(folder: Folder, pretended: type[Pretended]) -> None:
+    folder.write(seeds=[0, 1])
+    said: list[str] = []
+    pretended.meanwhile = {"generate a": lambda: said.append(cancel.cancel_variant(RunDir(folder.home), "a"))}
+    done = folder.run()
+    assert done.returncode == 1 and said[0].startswith("2 chain(s)")
+    assert [line for line in pretended.begun if " a " in line] == ["train a seed-0", "generate a seed-0"]
+    assert folder.states("a 0") == ["done", "stopped", "cancelled", "cancelled"]
+    assert folder.states("a 1") == ["cancelled"] * 4 and folder.states("b 1") == ["done"] * 4
+    pretended.begun.clear()
+    assert folder.run().returncode == 0 and len(pretended.begun) == 7
+    assert "nothing of b runs" in other(folder, "cancel", "experiments/try", "--variant", "b").stdout
+    wrong = other(folder, "cancel", "experiments/try", "--variant", "c")
+    assert wrong.returncode == 2 and "there are a, b" in wrong.stderr
+    other_kind = other(folder, "cancel", folder.chains()["a 0"].training, "--variant", "a")
+    assert other_kind.returncode == 2 and "training" in other_kind.stderr
+
+
 @pytest.mark.process
 def test_a_whole_experiment_that_is_killed_and_stopped_on_the_way(tmp_path: Path) -> None:
     """Trained, painted, scored and shown for real. Both ends of the launcher end all that it has started; what a
     training had saved is not lost."""
     folder = Folder(tmp_path / "real", variants={"a": None})
-    folder.write(train=folder.values["train"] | {"max_steps": 400, "save_every_steps": 20, "display_every_steps": 0})
+    folder.write(train=folder.values["train"] | {"max_steps": 400, "save_every_steps": 1, "display_every_steps": 0})
     training = RunDir(folder.home / "variants/a/seed-0/training")
 
     def start() -> subprocess.Popen[str]:
@@ -312,7 +375,7 @@ def test_a_whole_experiment_that_is_killed_and_stopped_on_the_way(tmp_path: Path
         return record.read(training).done or 0
 
     job = start()
-    wait_until(lambda: steps() >= 21)
+    wait_until(lambda: steps() >= 2, 300)
     os.kill(job.pid, signal.SIGKILL)
     job.communicate()
     wait_until(lambda: not ours(), 60)
@@ -320,7 +383,7 @@ def test_a_whole_experiment_that_is_killed_and_stopped_on_the_way(tmp_path: Path
     assert saved and progress.read(folder.chains()["a 0"])["train"].outcome.ends_unsaid
 
     job = start()
-    wait_until(lambda: steps() > saved + 2)
+    wait_until(lambda: steps() > saved, 300)
     os.kill(job.pid, signal.SIGTERM)
     _, errors = job.communicate(timeout=120)
     assert job.returncode == 75, errors
@@ -332,16 +395,16 @@ def test_a_whole_experiment_that_is_killed_and_stopped_on_the_way(tmp_path: Path
     stopped_at = record.read(training).done
     assert stopped_at and stopped_at > saved
 
-    folder.write(train=folder.values["train"] | {"max_steps": stopped_at + 5})
+    folder.write(train=folder.values["train"] | {"max_steps": stopped_at + 1})
     done = subprocess.run([sys.executable, SCRIPT, folder.file], cwd=folder.path, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     row = folder.table()["a"]
-    assert row["state"] == "done" and row["means"]["steps"] == stopped_at + 5 and "style" in row["means"]
+    assert row["state"] == "done" and row["means"]["steps"] == stopped_at + 1 and "style" in row["means"]
     chain = folder.chains()["a 0"]
     assert len(list(chain.results.glob("*.jpg"))) == 3 and chain.page.is_file()
     assert not list(training.path.glob("before-*"))  # it went on
 
-    folder.write(train=folder.values["train"] | {"lr": 0.01, "max_steps": 2})
+    folder.write(train=folder.values["train"] | {"lr": 0.01, "max_steps": 1})
     done = subprocess.run([sys.executable, SCRIPT, folder.file], cwd=folder.path, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    assert folder.table()["a"]["means"]["steps"] == 2 and list(training.path.glob("before-*"))  # it began anew
+    assert folder.table()["a"]["means"]["steps"] == 1 and list(training.path.glob("before-*"))  # it began anew
