@@ -21,7 +21,7 @@ try:
     from ecgan.errors import UserError
     from ecgan.files import write_atomically
     from jobs.experiment import chains as plan
-    from jobs.experiment import progress, request, table
+    from jobs.experiment import page, progress, request, table
     from jobs.experiment.chains import Chain
     from jobs.experiment.settings import Experiment, read_experiment
     from jobs.options import option, resolved
@@ -129,7 +129,8 @@ def show_table(home: RunDir, all_chains: Sequence[Chain]) -> int:
     if home.path.is_dir():
         with contextlib.suppress(OSError):
             table.save(home, whole)
-        print(f"\n{home.table}, and the same as .csv")
+            write_atomically(home.table.with_suffix(".html"), page.page(whole, all_chains))
+        print(f"\n{home.table.with_suffix('.html')}, and the numbers as .csv and .json")
     return DONE
 
 

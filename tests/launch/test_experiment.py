@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -16,6 +17,7 @@ import pytest
 import yaml
 from conftest import ROOT, DataFolder, commands, in_process, wait_until, write_pairs
 
+from ecgan.lines import append_line
 from jobs.experiment import progress, tree
 from jobs.experiment.chains import Chain, load
 from jobs.run import lock, record
@@ -277,6 +279,26 @@ def test_the_best_comes_first(folder: Folder, pretended: type[Pretended]) -> Non
     assert list(folder.table()) == ["better", "worse", "unknown"]
 
 
+def test_the_page_has_numbers_differences_curves_and_the_same_pictures_of_all(
+    folder: Folder, pretended: type[Pretended]
+) -> None:
+    folder.write(seeds=[0, 1])
+    folder.run()
+    for number, chain in enumerate(folder.chains().values()):
+        shutil.copy(folder.path / "data/train/imgs/photo0.jpg", chain.results / "m000.jpg")
+        if number != 2:  # one of them lacks it
+            shutil.copy(folder.path / "data/train/imgs/photo1.jpg", chain.results / "m001.jpg")
+        for step in (1, 2, 3):
+            append_line(RunDir(chain.training).metrics, {"step": step, "epoch": 1, "GAN": number + step, "lr": 1})
+    folder.run("--table")
+    text = (folder.home / "table.html").read_text()
+    assert "<script" not in text and "http" not in text.replace('xmlns="http', "")  # needs nothing else
+    assert text.count("<img") == 2 * 4 - 1 and "missing" in text
+    assert '<td class="other">0.1</td>' in text and "<th>train.lr</th>" in text and "train.run_dir" not in text
+    assert text.count('class="smooth"') == 4 and "GAN over steps" in text
+    assert "<th>a</th><td>0.5500 ±0.0707</td>" in text
+
+
 def test_two_launchers_are_kept_apart(folder: Folder, pretended: type[Pretended]) -> None:
     RunDir(folder.home).create()
     with lock.held(RunDir(folder.home)):
@@ -402,6 +424,7 @@ def test_a_whole_experiment_that_is_killed_and_stopped_on_the_way(tmp_path: Path
     assert row["state"] == "done" and row["means"]["steps"] == stopped_at + 1 and "style" in row["means"]
     chain = folder.chains()["a 0"]
     assert len(list(chain.results.glob("*.jpg"))) == 3 and chain.page.is_file()
+    assert (folder.home / "table.html").read_text().count("<img") == 9  # masks, references, pictures
     assert not list(training.path.glob("before-*"))  # it went on
 
     folder.write(train=folder.values["train"] | {"lr": 0.01, "max_steps": 1})

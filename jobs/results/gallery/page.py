@@ -77,12 +77,12 @@ def _describe(entry: Entry, model: ModelConfig, folder: Path) -> tuple[dict[str,
     classes: list[int] = []
     try:
         labels = read_mask(entry.mask, model)
-        pictures, classes = [_mask_thumbnail(labels)], [int(label) for label in np.unique(labels)]
+        pictures, classes = [mask_thumbnail(labels)], [int(label) for label in np.unique(labels)]
     except BadImage as error:
         faults.append(str(error))
     for path in (entry.reference, *entry.results):
         try:
-            pictures.append(_thumbnail(read_photo(path)))
+            pictures.append(thumbnail(read_photo(path)))
             links.append(os.path.relpath(path, folder))
         except BadImage as error:
             faults.append(str(error))
@@ -98,13 +98,15 @@ def _describe(entry: Entry, model: ModelConfig, folder: Path) -> tuple[dict[str,
     return values, faults
 
 
-def _thumbnail(picture: np.ndarray) -> str:
+def thumbnail(picture: np.ndarray) -> str:
+    """A small copy as a data: URL, of an (H, W, 3) uint8 picture."""
     image = Image.fromarray(picture)
     image.thumbnail(_THUMBNAIL, Image.Resampling.LANCZOS)
     return _embedded(image, "JPEG", quality=_QUALITY)
 
 
-def _mask_thumbnail(labels: np.ndarray) -> str:
+def mask_thumbnail(labels: np.ndarray) -> str:
+    """The same of a mask, (H, W) uint8, in the classes' colours."""
     image = Image.fromarray(colourise(labels))
     image.thumbnail(_THUMBNAIL, Image.Resampling.NEAREST)  # no colours in between
     return _embedded(image.quantize(), "PNG")

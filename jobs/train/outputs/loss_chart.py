@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import math
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -19,32 +20,52 @@ _APART = 24
 _SMOOTHED = 1 / 40
 
 
+@dataclass(frozen=True)
+class Curve:
+    """`values` at `steps`, of which the latter are finite and ascend; `style`: which of the colours it has."""
+
+    name: str
+    steps: np.ndarray
+    values: np.ndarray
+    style: int
+
+
 def loss_chart(points: Sequence[Point], names: Sequence[str]) -> str:
-    """A line for each loss of `names`, smoothed, above a pale one that is not; empty if there is nothing to draw.
+    """A `chart` with a line for each loss of `names`."""
+    steps = np.array([point.step for point in points], float)
+    curves = [Curve(name, steps, np.array([point.mean(name) for point in points]), 0) for name in names]
+    known = [curve for curve in curves if np.isfinite(curve.values).any()]
+    return chart([replace(curve, style=number) for number, curve in enumerate(known)], "losses over steps")
+
+
+def chart(curves: Sequence[Curve], title: str) -> str:
+    """Every curve smoothed, above a pale one that is not; empty if there is nothing to draw.
 
     The upright axis is linear around 0 and logarithmic far from it, since losses differ a hundredfold
     and some are negative.
     """
-    steps = np.array([point.step for point in points], float)
-    raw = {name: np.array([point.mean(name) for point in points]) for name in names}
-    raw = {name: values for name, values in raw.items() if np.isfinite(values).any()}
-    if not raw:
+    known = [curve for curve in curves if np.isfinite(curve.values).any()]
+    if not known:
         return ""
-    smooth = {name: smoothed(values) for name, values in raw.items()}
-    axis = _Axis(np.concatenate([_typical(raw[name], smooth[name]) for name in raw]))
-    across = _across(steps)
-    body = [*_upright(axis), *_level(steps, across)]
-    styles = {name: _style(index) for index, name in enumerate(raw)}
+    smooth = [smoothed(curve.values) for curve in known]
+    axis = _Axis(np.concatenate([_typical(curve.values, line) for curve, line in zip(known, smooth, strict=True)]))
+    span = np.unique(np.concatenate([curve.steps for curve in known]))
+    across = _across(span)
+    body = [*_upright(axis), *_level(span, across)]
+    styles = [_style(curve.style) for curve in known]
+    places = [np.interp(curve.steps, span, across) for curve in known]
     drawn = [
-        f'<polyline points="{_path(across, axis.y(values))}" stroke="{styles[name][0]}" {extra}/>'
-        for values_of, extra in ((raw, 'class="raw"'), (smooth, 'class="smooth"'))
-        for name, values in values_of.items()
-        for extra in [extra + styles[name][1]]
+        f'<polyline points="{_path(place, axis.y(values))}" stroke="{colour}" {kind}{dashes}/>'
+        for kind, lines in (('class="raw"', [curve.values for curve in known]), ('class="smooth"', smooth))
+        for place, values, (colour, dashes) in zip(places, lines, styles, strict=True)
     ]
     plot = f'x="{_LEFT}" y="{_TOP}" width="{_WIDTH - _LEFT - _RIGHT}" height="{_HEIGHT - _TOP - _BOTTOM}"'
+    legend = "".join(
+        _legend(curve.name, line, *style) for curve, line, style in zip(known, smooth, styles, strict=True)
+    )
     return (
-        f'<ul class="legend">{"".join(_legend(name, smooth[name], *styles[name]) for name in raw)}</ul>\n'
-        f'<svg viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" aria-label="losses over steps">\n'
+        f'<ul class="legend">{legend}</ul>\n'
+        f'<svg viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" aria-label="{html.escape(title)}">\n'
         f'<clipPath id="plot"><rect {plot}/></clipPath>\n'
         + "\n".join(body)
         + '\n<g clip-path="url(#plot)">\n'

@@ -50,7 +50,7 @@ def samples_page(title: str, sheets: Sequence[Sheet], history: History, written:
         else "",
         sheets="\n".join(entries) or "<p>No samples have been painted yet.</p>",
         note=f'<p class="note">{note}</p>' if note else "",
-        style=_STYLE,
+        style=STYLE,
     )
 
 
@@ -92,7 +92,7 @@ def _short(value: float) -> str:
     return f"{value:.3g}" if abs(value) < 1000 else f"{value:,.0f}"
 
 
-_STYLE = """
+STYLE = """
 :root { color-scheme: light; }
 * { box-sizing: border-box; }
 body { margin: 0; background: #f4f5f7; color: #23272f;
