@@ -10,8 +10,13 @@ import dataclasses
 import os
 import runpy
 import signal
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from jobs.experiment.chains import Chain
 
 try:
     from launch import early  # isort: skip
@@ -58,6 +63,8 @@ def cancel(run_dir: RunDir) -> str:
     title, states = scheduler.title, scheduler.job_states(submission.ids)
     if states is None:
         raise UserError(f"{run_dir.path}: no {title} controller answers; ask again where {title}'s commands work")
+    if status.kind is Kind.EXPERIMENT:
+        _end_chains(_chains_left(run_dir))
     if all(state.is_over for state in states.values()):
         return f"no job of it is left ({status.state})"
     done, words = scheduler.cancel(submission.ids)
@@ -69,21 +76,33 @@ def cancel(run_dir: RunDir) -> str:
 
 def cancel_variant(run_dir: RunDir, variant: str) -> str:
     """Ends the chains of one of an experiment's variants, begun or not. Raises UserError if it has none such."""
-    from jobs.experiment import chains, progress  # which import what other runs need not
-
     record.insist_on_kind(run_dir, Kind.EXPERIMENT)
-    every = chains.load(run_dir.plan)
-    ours = [chain for chain in every if chain.variant == variant]
-    if not ours:
-        names = dict.fromkeys(chain.variant for chain in every)
-        raise UserError(f"--variant {variant}: {run_dir.path} has none such; there are {', '.join(names)}")
-    left = [chain for chain in ours if progress.due(chain)]
+    left = _chains_left(run_dir, variant)
     if not left or read_status(run_dir.path).is_over:
         return f"nothing of {variant} runs"
+    _end_chains(left)
+    return f"{len(left)} chain(s) of {variant} end, and keep what is finished; the others go on"
+
+
+def _chains_left(run_dir: RunDir, variant: str | None = None) -> list[Chain]:
+    """An experiment's chains, or those of a variant, that are not done. Raises UserError if there is none such."""
+    from jobs.experiment import chains, progress  # which import what other runs need not
+
+    every = chains.load(run_dir.plan)
+    names = dict.fromkeys(chain.variant for chain in every)
+    if variant is not None and variant not in names:
+        raise UserError(f"--variant {variant}: {run_dir.path} has none such; there are {', '.join(names)}")
+    return [chain for chain in every if variant in (None, chain.variant) and progress.due(chain)]
+
+
+def _end_chains(left: Sequence[Chain]) -> None:
+    """Whoever goes on with them finds the mark; what they have submitted is cancelled."""
     for chain in left:
         chain.folder.mkdir(parents=True, exist_ok=True)
         chain.cancelled.touch()
-    return f"{len(left)} chain(s) of {variant} end, and keep what is finished; the others go on"
+    for run in (run for chain in left for stage in chain.settings if (run := chain.run(stage))):
+        if read_submission(run.submission) and not read_status(run.path).is_over:
+            cancel(run)
 
 
 def _stop_launcher(run_dir: RunDir, is_over: bool) -> str:

@@ -101,9 +101,9 @@ class Chains:
 
     def _start(self, chain: Chain, slot: int, stages: list[str]) -> None:
         stage, *left = stages
-        log = self._run.logs / f"{chain.variant}.seed-{chain.seed}.{stage}.log"
+        log = self._run.logs / log_name(chain, stage)
         why = progress.due(chain)[stage]
-        options = prepare(chain, stage, "local")
+        options = prepare(chain, stage, ("--cluster", "local"))
         if self._count > 1 and stage in ("generate", "score") and chain.settings[stage]["workers"] is None:
             options += ["--workers", str(max(1, cores() // self._count))]
         if stage != "gallery":
@@ -157,14 +157,19 @@ class Chains:
             each.command.ask_to_stop()
 
 
-def prepare(chain: Chain, stage: str, cluster: str) -> list[str]:
-    """Writes the file of a stage's options; returns the options with which its command does the stage."""
+def log_name(chain: Chain, stage: str) -> str:
+    return f"{chain.variant}.seed-{chain.seed}.{stage}.log"
+
+
+def prepare(chain: Chain, stage: str, where: Sequence[str]) -> list[str]:
+    """Writes the file of a stage's options; returns the options with which its command does the stage. `where`: those
+    that say where its work goes."""
     chain.folder.mkdir(parents=True, exist_ok=True)
     file = chain.folder / f"{stage}.yaml"
     write_atomically(file, yaml.safe_dump(chain.given(stage), sort_keys=False))
     options = ["--config", str(file)]
     if stage != "gallery":
-        options += ["--cluster", cluster]
+        options += where
     if stage == "train" and progress.begins_anew(chain):
         options.append("--no_resume")
     return options

@@ -20,6 +20,7 @@ try:
 
     from ecgan.errors import UserError
     from ecgan.files import write_atomically
+    from ecgan.runtime.devices import Device
     from jobs.experiment import chains as plan
     from jobs.experiment import page, progress, request, table
     from jobs.experiment.chains import Chain
@@ -28,10 +29,11 @@ try:
     from jobs.run import record
     from jobs.run.folder import RunDir
     from jobs.run.kind import Kind
-    from launch import chains, flow, snapshot
-    from launch.cluster_options import ClusterOptions
-    from launch.command import DONE, parse, run
+    from launch import chains, flow, lanes, on_cluster, snapshot, stage_clusters
+    from launch.cluster_options import SubmitOptions
+    from launch.command import DONE, parse_both, run
     from launch.own_files import found
+    from launch.stage_clusters import Clusters
 except ModuleNotFoundError as missing:
     runpy.run_path(str(Path(__file__).with_name("missing.py")))["exit_if_not_installed"](missing)
     raise
@@ -44,12 +46,13 @@ _FOLDER = Path("experiments")
 class ExperimentSettings:
     file: tuple[str, ...] = option((), "the experiment's file, as in configs/experiments/", positional=True, path=True)
     table: bool = option(False, "show what has come of it so far, and do nothing else")
+    cluster: str = option("auto", "where to run")
     dry_run: bool = option(False, "print what it is resolved to and what would be done, and do nothing")
 
 
 def main() -> int:
     about = "Trains, paints and scores many variants of settings as one, and puts what came of them into one table."
-    settings = parse(ExperimentSettings, about)
+    settings, options = parse_both(ExperimentSettings, SubmitOptions, about)
     if len(settings.file) > 1:
         raise UserError(f"{len(settings.file)} files: an experiment has one")
     file = found(Path(settings.file[0]).expanduser(), "file")
@@ -59,27 +62,54 @@ def main() -> int:
     all_chains, faults = plan.resolve(experiment, home.path, found)
     if settings.table and not faults:
         return show_table(home, all_chains)
+    clusters, why = stage_clusters.find(settings, options, experiment.resources)
     due = [chain for chain in all_chains if progress.due(chain)]
     if not faults:
-        faults = request.check(due, has_data(experiment, home))
+        if clusters:
+            clusters.of["step"].insist_on_usable(home.path)
+        faults = request.check(due, has_data(experiment, home), elsewhere(clusters) if clusters else None)
     if faults:
         lines = "\n".join(f"  {fault}" for fault in faults)
         raise UserError(f"{file}: {len(faults)} fault(s), nothing was done:\n{lines}")
-    describe(experiment, home, all_chains)
+    describe(experiment, home, all_chains, where(experiment, all_chains, clusters, why))
     if settings.dry_run:
         show_settings(all_chains)
+        if clusters and due:
+            first = lanes.first_steps(home, all_chains, experiment.at_once, options, clusters.words)
+            on_cluster.dry_run(home, settings, clusters.of["step"], [first])
         return DONE
-    options = ClusterOptions()
     with flow.taken(home) as held:
         if experiment.drawn:
             plan.draw(home.path, experiment.drawn)
         write_atomically(home.config, yaml.safe_dump(dataclasses.asdict(experiment), sort_keys=False))
         plan.save(home.plan, all_chains)
-        snapshot.take(home, options)
-        environment = snapshot.environment(home, options)
-        status = chains.Chains(home, all_chains, experiment.at_once, environment, held).carry_out()
-        show_table(home, all_chains)
+        if not clusters or not due:
+            snapshot.take(home, options)
+            environment = snapshot.environment(home, options)
+            status = chains.Chains(home, all_chains, experiment.at_once, environment, held).carry_out()
+            show_table(home, all_chains)
+            return status
+        cluster = clusters.of["step"]
+        submission = lanes.submit(home, all_chains, experiment.at_once, cluster, options, clusters.words)
+    on_cluster.tell(home, submission)
+    if not options.wait:
+        return DONE
+    status = on_cluster.wait(home, submission, Kind.EXPERIMENT.doing)
+    show_table(home, all_chains)
     return status
+
+
+def elsewhere(clusters: Clusters) -> tuple[Device, int]:
+    """Device and number of ranks of trainings there."""
+    cluster = clusters.of["train"]
+    return on_cluster.device("auto", cluster), cluster.nodes * cluster.ranks_per_node
+
+
+def where(experiment: Experiment, all_chains: Sequence[Chain], clusters: Clusters | None, why: str) -> str:
+    if clusters:
+        at_once = min(experiment.at_once or len(all_chains), len(all_chains))
+        return f"{clusters.of['step'].scheduler.title}: {at_once} chain(s) at a time; {why}"
+    return f"this machine: {chains.at_once(all_chains, experiment.at_once)} chain(s) at a time; {why}"
 
 
 def has_data(experiment: Experiment, home: RunDir) -> bool:
@@ -87,7 +117,7 @@ def has_data(experiment: Experiment, home: RunDir) -> bool:
     return experiment.drawn is None or plan.is_drawn(home.path, experiment.drawn)
 
 
-def describe(experiment: Experiment, home: RunDir, all_chains: Sequence[Chain]) -> None:
+def describe(experiment: Experiment, home: RunDir, all_chains: Sequence[Chain], place: str) -> None:
     """What it is, what is to be done, and why."""
     variants = {chain.variant: chain.differs for chain in all_chains}
     stages = ", ".join(all_chains[0].settings)
@@ -103,7 +133,7 @@ def describe(experiment: Experiment, home: RunDir, all_chains: Sequence[Chain]) 
     )
     rows.append(("stages", f"{total}: {total - left} done already, {left} to do"))
     rows += [("", f"{chain.name}: {why}") for chain in all_chains if (why := chains.reasons(chain))]
-    rows.append(("where", f"this machine, {chains.at_once(all_chains, experiment.at_once)} chain(s) at a time"))
+    rows.append(("where", place))
     rows += [("no longer", f"{path}: of no variant or seed of it") for path in chains.stray(home.path, all_chains)]
     rows.append(("run", str(home.path)))
     for title, text in rows:

@@ -16,7 +16,7 @@ from ecgan.files import write_atomically
 from ecgan.progress import progress_bar
 from ecgan.runtime.devices import Device, DeviceChoice
 from jobs.commands import called
-from jobs.run import record
+from jobs.run import record, submission
 from jobs.run.folder import RunDir
 from jobs.run.kind import Kind
 from jobs.run.state import State
@@ -59,7 +59,7 @@ def insist_idle(run: RunDir) -> None:
 def forget_submission(run: RunDir) -> None:
     """From now on the run is this machine's."""
     insist_idle(run)
-    run.submission.unlink(missing_ok=True)
+    submission.forget(run.submission)
 
 
 def device(asked: DeviceChoice, cluster: Cluster) -> Device:

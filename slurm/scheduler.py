@@ -18,7 +18,7 @@ class Batch:
     """Jobs that are submitted together; several are an array. They run supervised: an attempt at `unit` each.
 
     `kind` decides what each gets of a cluster: a training all of its nodes, a shard one device, what compiles ahead as
-    much as a shard, a merge no device.
+    much as a shard, a merge and a step no device.
     `jobs`: callables that can be pickled, by unit. `environment`: of their shell. `after`: id of what they wait for,
     however that ends.
     """

@@ -66,5 +66,5 @@ class SlurmCluster(Cluster):
         return controller.would_accept(self.text(run, batch))
 
     def _shape(self, batch: Batch) -> Shape:
-        shape = {"training": script.training, "merge": script.merge}.get(batch.kind, script.shard)
+        shape = {"training": script.training, "merge": script.merge, "step": script.merge}.get(batch.kind, script.shard)
         return shape(self.settings, batch.name, batch.environment, batch.after)

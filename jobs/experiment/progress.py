@@ -6,7 +6,7 @@ A stage has been done if it was, with the settings that it has now, of what is t
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -92,11 +92,11 @@ def begin(chain: Chain, stage: str, log: Path) -> None:
     )
 
 
-def end(chain: Chain, stage: str, status: int, asked: bool = False) -> Noted:
-    """Notes how the command ended that was begun last, by its exit status and what its run says. `asked`: it was asked
-    to stop."""
+def end(chain: Chain, stage: str, status: int, asked: bool = False, told: Status | None = None) -> Noted:
+    """Notes how the command ended that was begun last, by its exit status and what its run says (`told`, where more is
+    known of that than its files tell). `asked`: it was asked to stop."""
     known = read(chain)[stage]
-    told, made = _status(chain, stage), _made(chain, stage)
+    told, made = told or _status(chain, stage), _made(chain, stage)
     if told is not None and (told.updated or "") < (known.began or ""):
         told = None  # it never came to say anything
     done = told.state.is_success if told else chain.run(stage) is None
@@ -110,6 +110,13 @@ def end(chain: Chain, stage: str, status: int, asked: bool = False) -> Noted:
         noted = dataclasses.replace(known, outcome=outcome, error=error, ended=now())
     _write(chain, stage, noted)
     return noted
+
+
+def is_over(found: Sequence[StageState]) -> bool:
+    """Whether a chain whose stages stand so has come to an end, whatever that is."""
+    return all(each.state.is_success for each in found) or any(
+        not (each.state.goes_on or each.state.is_success) for each in found
+    )
 
 
 def due(chain: Chain, noted: Mapping[str, Noted] | None = None) -> dict[str, str]:

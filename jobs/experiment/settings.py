@@ -57,6 +57,17 @@ class Grid:
 
 
 @dataclass(frozen=True)
+class Resources:
+    """What jobs of each kind get of a cluster: its options (`cluster_config`, `partition`, `time`, …) by name. `step`:
+    of the small ones that go on with a chain."""
+
+    train: Options = field(default_factory=dict)
+    generate: Options = field(default_factory=dict)
+    score: Options = field(default_factory=dict)
+    step: Options = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Experiment:
     """The file. A stage that is not there is not done; without `train`, `generate` names a checkpoint.
 
@@ -65,7 +76,8 @@ class Experiment:
     variants: by name, what each says otherwise. grid: every combination of values, of each variant.
     seeds: of the trainings, each variant once with each; without a training, of the styles' noise.
     drawn: landscapes to draw, for stages that name no data.
-    at_once: chains that go on at the same time; by default one for each GPU here, one on a CPU.
+    at_once: chains that go on at the same time; by default one for each GPU here, one on a CPU, on a cluster all.
+    resources: on a cluster, what jobs get.
     folder: where all of it lies; by default experiments/NAME, by the file's name.
     """
 
@@ -78,6 +90,7 @@ class Experiment:
     seeds: list[int] = field(default_factory=lambda: [0])
     drawn: Drawn | None = None
     at_once: int | None = None
+    resources: Resources = field(default_factory=Resources)
     folder: str | None = None
 
     def __post_init__(self) -> None:

@@ -8,6 +8,7 @@ from datetime import datetime
 from jobs.run import attempts, clock
 from jobs.run.attempts import MERGE, TRAINING, Details
 from jobs.run.folder import RunDir
+from jobs.run.kind import Kind
 from jobs.run.progress import Shard
 from jobs.run.record import RunRecord
 from jobs.run.state import State
@@ -37,7 +38,9 @@ def on_cluster(
     failed = next((known for known in last.values() if known.outcome and known.outcome.is_failure), Details())
     state = _state(submission, written.state, last)
     words = [updated, written.updated, *(shard.updated for shard in shards)]
-    if state.ends_unsaid and clock.is_long_ago(max(filter(None, words), default=None), now):
+    # While an experiment's stages run, its own jobs wait for them, and say nothing.
+    speaks = written.kind is not Kind.EXPERIMENT
+    if state.ends_unsaid and speaks and clock.is_long_ago(max(filter(None, words), default=None), now):
         state = State.SILENT
     return ClusterRun(state, tries, failed.message, failed.log, updated)
 

@@ -10,8 +10,9 @@ from typing import Literal
 from ecgan.files import read_json, write_json
 from jobs.run.clock import now
 
-#: What jobs are for: a training; shards, in an array; what comes after them all; compiling for the doctor.
-JobKind = Literal["training", "shards", "merge", "warm"]
+#: What jobs are for: a training; shards, in an array; what comes after them all; compiling for the doctor; to go on
+#: with an experiment's chains.
+JobKind = Literal["training", "shards", "merge", "warm", "step"]
 
 
 @dataclass(frozen=True)
@@ -41,9 +42,28 @@ class Submission:
         write_json(path, dataclasses.asdict(self))
 
 
+def of_lane(path: Path, lane: int) -> Path:
+    """Beside the submission `path`: what a job of lane number `lane` has submitted last, to come after itself."""
+    return path.with_name(f"{path.stem}.{lane}.json")
+
+
 def read_submission(path: Path) -> Submission | None:
-    """None if nothing was submitted. Raises UserError if the file is not one of ours."""
+    """With the jobs that jobs of it have submitted since. None if nothing was submitted. Raises UserError if a file is
+    not one of ours."""
     try:
-        return read_json(path, Submission, "a submission")
+        first = read_json(path, Submission, "a submission")
+        later = [read_json(each, Submission, "a submission") for each in _of_lanes(path)]
     except FileNotFoundError:
         return None
+    jobs = [job for each in (first, *later) for job in each.jobs]
+    return dataclasses.replace(first, jobs=tuple(dict.fromkeys(jobs)))
+
+
+def forget(path: Path) -> None:
+    """Nothing is submitted any more."""
+    for each in (*_of_lanes(path), path):
+        each.unlink(missing_ok=True)
+
+
+def _of_lanes(path: Path) -> list[Path]:
+    return sorted(each for each in path.parent.glob(f"{path.stem}.*.json") if each.name.split(".")[1].isdecimal())

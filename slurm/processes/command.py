@@ -17,7 +17,7 @@ _PR_SET_PDEATHSIG = 1
 class Command:
     """`python -m MODULE OPTIONS` for a module of launch/. What it says goes to the end of the file `log`.
 
-    `environment` comes on top of ours; `keep_open`: descriptors that it inherits.
+    `environment` comes on top of ours, or is the `whole` of its own; `keep_open`: descriptors that it inherits.
     """
 
     def __init__(
@@ -27,6 +27,7 @@ class Command:
         environment: Mapping[str, str],
         log: Path,
         keep_open: Sequence[int] = (),
+        whole: bool = False,
     ) -> None:
         parent = os.getpid()
 
@@ -38,7 +39,7 @@ class Command:
         with open(log, "ab") as file:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", module, *options],
-                env=os.environ | dict(environment) | {"PYTHONUNBUFFERED": "1"},
+                env=({} if whole else dict(os.environ)) | dict(environment) | {"PYTHONUNBUFFERED": "1"},
                 stdin=subprocess.DEVNULL,
                 stdout=file,
                 stderr=file,

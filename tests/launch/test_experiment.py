@@ -42,7 +42,9 @@ class Pretended:
     meanwhile: dict[str, Callable[[], object]] = {}
     at_work = most = 0
 
-    def __init__(self, module: str, options: Sequence[str], _: object, log: Path, __: object = ()) -> None:
+    def __init__(
+        self, module: str, options: Sequence[str], _: object, log: Path, __: object = (), **___: object
+    ) -> None:
         self._stage = module.removeprefix("launch.")
         self._values = yaml.safe_load(Path(options[1]).read_text())
         self._chain = Path(options[1]).parent

@@ -1,0 +1,81 @@
+"""Where the stages of an experiment's chains go: which cluster, and what of it jobs of each kind get."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from ecgan.errors import UserError
+from jobs.experiment.settings import Resources, in_words
+from jobs.options import in_words as told
+from jobs.run.submission import JobKind
+from launch.cluster_options import Settings, SubmitOptions, cluster_for
+from slurm.scheduler import Cluster
+
+#: What jobs of each kind are for, by the section of a file's `resources`.
+_KINDS: dict[str, JobKind] = {"train": "training", "generate": "shards", "score": "shards", "step": "step"}
+_FILE = "cluster_config"
+
+
+@dataclass(frozen=True)
+class Clusters:
+    """`of`: by section, the cluster as jobs of that kind have it; `words`: by stage, the same for its command line."""
+
+    of: Mapping[str, Cluster]
+    words: Mapping[str, tuple[str, ...]]
+
+
+def find(settings: Settings, options: SubmitOptions, asked: Resources) -> tuple[Clusters | None, str]:
+    """None for this machine; and why. What the command line says counts for jobs of every kind that it is of use to,
+    and before what the file says of one. Raises UserError naming what is wrong."""
+    cluster, why = cluster_for(settings, options, "training")
+    if cluster is None:
+        insist_on_known(asked)
+        return None, why
+    here = dataclasses.replace(settings, cluster=cluster.scheduler.name)  # type: ignore[type-var]
+    of, words = {}, {}
+    insist_on_known(asked)
+    for section, kind in _KINDS.items():
+        given = dict(getattr(asked, section))
+        file = options.cluster_config or given.pop(_FILE, None)
+        given.pop(_FILE, None)
+        given |= {name: value for name, value in options.given.items() if _is_for(name, kind, options)}
+        each = dataclasses.replace(options, cluster_config=file, given=given, typed=frozenset(given))
+        try:
+            found, _ = cluster_for(here, each, kind)
+        except UserError as error:
+            raise UserError(f"resources.{section}: {told(error)}") from None
+        assert found is not None
+        of[section] = found
+        named = {**({_FILE: file} if file else {}), **given}
+        told_so = [word for name, value in named.items() for word in (f"--{name}", str(value))]
+        words[section] = ("--cluster", cluster.scheduler.name, *told_so)
+    return Clusters(of, words), why
+
+
+def insist_on_known(asked: Resources) -> None:
+    """Raises UserError for what is no option of any cluster, or not for jobs of that kind."""
+    kinds = {field.name: field for each in SubmitOptions.along for field in dataclasses.fields(each)}
+    hints = {name: hint for each in SubmitOptions.along for name, hint in typing.get_type_hints(each).items()}
+    hints[_FILE] = str
+    for section, kind in _KINDS.items():
+        given: Mapping[str, Any] = getattr(asked, section)
+        for name, value in given.items():
+            if name not in hints:
+                raise UserError(f"resources.{section}: {name} is no option of a cluster")
+            if name in kinds and kind not in kinds[name].metadata.get("kinds", (kind,)):
+                raise UserError(f"resources.{section}: {name} is of no use for jobs of this kind ({kind})")
+            try:
+                msgspec.convert(value, hints[name])
+            except msgspec.ValidationError as error:
+                raise UserError(f"resources.{section}.{name}: {in_words(error)}") from None
+
+
+def _is_for(name: str, kind: JobKind, options: SubmitOptions) -> bool:
+    fields = [field for each in options.along for field in dataclasses.fields(each) if field.name == name]
+    return any(kind in field.metadata.get("kinds", (kind,)) for field in fields)
