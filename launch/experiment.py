@@ -55,7 +55,7 @@ def main() -> int:
     settings, options = parse_both(ExperimentSettings, SubmitOptions, about)
     if len(settings.file) > 1:
         raise UserError(f"{len(settings.file)} files: an experiment has one")
-    file = found(Path(settings.file[0]).expanduser(), "file")
+    file = found(Path(settings.file[0]).expanduser(), None)
     experiment = read_experiment(file)
     home = RunDir(resolved(experiment.folder or _FOLDER / file.stem), option="folder")
     record.insist_on_kind(home, Kind.EXPERIMENT)

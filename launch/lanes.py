@@ -7,6 +7,7 @@ not come, and no process lives as long as the experiment does.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
 import time
@@ -57,7 +58,7 @@ class Step:
 
     @property
     def unit(self) -> str:
-        return f"lane-{self.lane}"
+        return f"{attempts.LANE}{self.lane}"
 
     def __call__(self) -> None:
         """Goes on until something has been submitted that is to be waited for, or all of the lane is over."""
@@ -127,6 +128,7 @@ def submit(
     """Submits the first step of each lane. `at_once`: how many lanes there are; None: one for each chain."""
     for chain in every:
         chain.cancelled.unlink(missing_ok=True)
+    home.notified.unlink(missing_ok=True)
     batch = first_steps(home, every, at_once, options, words)
     total, left = sum(len(chain.settings) for chain in every), sum(len(progress.due(chain)) for chain in every)
     return on_cluster.submit(home, cluster, options, [batch], Kind.EXPERIMENT, total=total, done=total - left)
@@ -154,6 +156,12 @@ def tell(home: Path, every: Sequence[Chain]) -> None:
     while (found := _standing(every)) != said:  # what another lane has noted meanwhile
         state, done, failed = said = found
         record.update(run, state, done=done, failed=failed or None)
+    if said is not None and not said[0].goes_on and (submission := read_submission(run.submission)):
+        with contextlib.suppress(FileExistsError):  # another lane has told it
+            os.close(os.open(run.notified, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
+            cluster = scheduler_of(submission).cluster(run.cluster, {})
+            total = sum(len(chain.settings) for chain in every)
+            cluster.notify(said[0], home, f"experiment {home.name} {said[0]}: {said[1]} of {total} stages done")
 
 
 def _standing(every: Sequence[Chain]) -> tuple[State, int, int]:

@@ -36,7 +36,8 @@ def find(settings: Settings, options: SubmitOptions, asked: Resources) -> tuple[
     cluster, why = cluster_for(settings, options, "training")
     if cluster is None:
         insist_on_known(asked)
-        return None, why
+        idle = any(dataclasses.asdict(asked).values())
+        return None, f"{why}; without effect here: resources" if idle else why
     here = dataclasses.replace(settings, cluster=cluster.scheduler.name)  # type: ignore[type-var]
     of, words = {}, {}
     insist_on_known(asked)

@@ -79,6 +79,10 @@ class Cluster(ABC):
     def would_accept(self, run: Path, batch: Batch) -> tuple[bool, str]:
         """Whether it would be taken, and the scheduler's words on that."""
 
+    @abstractmethod
+    def notify(self, state: State, run: Path, text: str) -> None:
+        """Tells the user how the run in that folder has ended, if its file says how. Raises nothing."""
+
 
 class Scheduler(ABC):
     """`name`: as --cluster and a run's folder have it; `title`: as people do.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
+import shlex
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,8 @@ class Site:
     modules, setup, environment: of the job's shell, before Python: modules to load, lines, variables.
     requeue: whether jobs go on by themselves after preemption, time limit and node failure.
     warn_seconds: how long before the time limit a job is told to save.
+    notify: a command that is run when a training, a generation, a scoring or an experiment ends or fails, with state,
+    run folder and a line of text.
     cache_dir: folder of compiled code, which may name the node's variables ("$TMPDIR/ecgan"); None: as for the command.
     """
 
@@ -57,6 +60,7 @@ class Site:
     environment: dict[str, str] = field(default_factory=dict)
     requeue: bool = True
     warn_seconds: int = 120
+    notify: str | None = None
     cache_dir: str | None = None
 
     def __post_init__(self) -> None:
@@ -73,6 +77,10 @@ class Site:
             raise UserError("container_mounts of the cluster is of no use without container_image")
         if self.container is not None and self.launcher == Mpirun.name:
             raise UserError("container_image of the cluster needs launcher srun: mpirun starts ranks outside of it")
+        try:
+            shlex.split(self.notify or "")
+        except ValueError as error:
+            raise UserError(f"notify of the cluster is {self.notify!r}: {error}") from None
         seconds = seconds_of(str(self.time))
         if seconds is None:
             raise UserError(f"time of the cluster is {self.time!r}; it must be minutes, HH:MM:SS or D-HH:MM:SS")

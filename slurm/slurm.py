@@ -7,7 +7,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from jobs.run.state import State
 from slurm import controller, sbatch, script
+from slurm.notify import notify
 from slurm.options import SlurmOptions
 from slurm.processes import resources
 from slurm.processes.starters import SEVERAL_HERE
@@ -64,6 +66,9 @@ class SlurmCluster(Cluster):
 
     def would_accept(self, run: Path, batch: Batch) -> tuple[bool, str]:
         return controller.would_accept(self.text(run, batch))
+
+    def notify(self, state: State, run: Path, text: str) -> None:
+        notify(self.settings.notify, state, run, text)
 
     def _shape(self, batch: Batch) -> Shape:
         shape = {"training": script.training, "merge": script.merge, "step": script.merge}.get(batch.kind, script.shard)

@@ -29,6 +29,7 @@ from jobs.run.attempts import Attempt
 from jobs.run.folder import RunDir
 from jobs.run.state import State
 from slurm import controller
+from slurm.notify import notify
 from slurm.processes import ends, resources, streams
 from slurm.processes.ranks import Ranks
 from slurm.processes.starters import Starter
@@ -71,6 +72,8 @@ class Supervised:
             self._run(attempt)
         except OSError as error:
             _end(attempt, State.FAILED, ends.FAILED, message=told(error, self.folder))
+        finally:
+            self._notify(attempt)
 
     def _run(self, attempt: Attempt) -> None:
         logs = RunDir(self.folder).logs / attempt.name
@@ -110,6 +113,16 @@ class Supervised:
         alone = self._starter.count == 1
         no_crash = ranks.status in (ends.DONE, ends.STOPPED, ends.HOPELESS, ends.SUPERSEDED)
         return alone or no_crash or attempt.joining_since is None or attempt.has_joined or stop.requested()
+
+    def _notify(self, attempt: Attempt) -> None:
+        """Tells the user, if this was the end of the run: it has ended well where a training or a merge has, and ill
+        where anything has but a shard, of which the merge will tell."""
+        details = attempt.details
+        outcome, is_step = details.outcome, self.unit.startswith(attempts.LANE)
+        ends_run = self.unit in (attempts.TRAINING, attempts.MERGE)
+        if outcome and ((outcome.is_success and ends_run) or (outcome.is_failure and (ends_run or is_step))):
+            why = f": {details.message}" if details.message else ""
+            notify(self.site.notify, outcome, self.folder, f"{self.unit} of {self.folder.name} {outcome}{why}")
 
     def _watch(self, attempt: Attempt, ranks: Ranks) -> None:
         """Until all have ended."""

@@ -114,14 +114,14 @@ class Experiment:
 
 def read_experiment(path: Path) -> Experiment:
     """Raises UserError that names the file and what is wrong in it."""
-    values = read_options(path, "file", [each.name for each in dataclasses.fields(Experiment)])
     try:
+        values = read_options(path, "file", [each.name for each in dataclasses.fields(Experiment)])
         _insist_on_known(values, Experiment, "")
         return msgspec.convert(values, Experiment)
     except msgspec.ValidationError as error:
-        raise UserError(in_words(error), field="file", value=path) from None
+        raise UserError(f"{path}: {in_words(error)}") from None
     except UserError as error:
-        raise UserError(error.fact, field="file", value=path) from None
+        raise UserError(f"{path}: {error.fact}") from None
 
 
 def in_words(error: msgspec.ValidationError) -> str:

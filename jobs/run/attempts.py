@@ -22,6 +22,8 @@ from jobs.run.state import State
 
 #: What there are attempts at: a training, what comes after all shards, compiling for the doctor; and each shard.
 TRAINING, MERGE, WARM = "training", "merge", "warm"
+#: What there are attempts at of an experiment's lane begins so.
+LANE = "lane-"
 #: Names the attempt's file in the environment of every process that belongs to it.
 VARIABLE = "ECGAN_ATTEMPT"
 #: Bytes that the file of an attempt takes at least, with blanks at its end: how it ended must have room.

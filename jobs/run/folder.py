@@ -58,6 +58,7 @@ class RunDir:
         self.cluster = path / "cluster.yaml"
         self.code = path / "code"
         self.table = path / "table.json"
+        self.notified = path / "notified"
 
     def create(self, *folders: Path) -> None:
         """Makes the folder, that of the logs, and `folders`. Raises UserError if they can't be made or written to."""

@@ -191,6 +191,18 @@ def test_a_step_that_was_killed_before_it_had_submitted_anything_does_it_again(f
     assert told(folder)[0] is State.DONE
 
 
+def test_the_user_is_told_once_at_the_end(folder: Folder, queue: Queue) -> None:
+    site, told = folder.path / "site.yaml", folder.path / "told"
+    (folder.path / "tell").write_text(f'#!/bin/sh\necho "$*" >> "{told}"\n')
+    (folder.path / "tell").chmod(0o755)
+    site.write_text(f"""notify: '"{folder.path}/tell"'\n""".replace("with 'quotes'", "with ''quotes''"))
+    for times in (1, 2):
+        folder.write(resources={"step": {"cluster_config": str(site)}}, score=None if times == 1 else {})
+        folder.run()
+        queue.run()
+        assert told.read_text().count(f"done {folder.home} experiment try done:") == times
+
+
 def test_jobs_that_are_gone_without_a_word_are_a_failure_that_is_said(folder: Folder, queue: Queue) -> None:
     folder.write(variants={"a": None}, seeds=[0])
     folder.run()

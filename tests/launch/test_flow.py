@@ -395,6 +395,9 @@ class DeskCluster(Cluster):
     def would_accept(self, run: Path, batch: Batch) -> tuple[bool, str]:
         return True, "gladly"
 
+    def notify(self, state: State, run: Path, text: str) -> None:
+        pass
+
 
 @pytest.fixture
 def desk(monkeypatch: pytest.MonkeyPatch) -> Desk:

@@ -54,6 +54,7 @@ def test_options_go_before_the_file(tmp_path: Path) -> None:
         ("{gpus_per_node: 2, tasks_per_node: 3}", "more than gpus_per_node"),
         ("launcher: ssh", "launcher"),
         ("container_image: 3", "container_image"),
+        ("notify: tell 'us", "notify of the cluster"),
         ("container_image: ' '", "container_image of the cluster is empty"),
         ("container_mounts: [/data]", "of no use without container_image"),
         ("{container_image: a.sqsh, launcher: mpirun}", "needs launcher srun"),

@@ -97,6 +97,42 @@ def test_done(stand: Stand) -> None:
     assert stand.last().outcome is State.DONE and stand.last().job == "7" and not stand.asked
 
 
+@pytest.fixture
+def told(stand: Stand) -> Path:
+    """What a command of the user's was called with; it fails, which must change nothing."""
+    script = stand.folder / "tell us"
+    script.write_text(f"#!/bin/sh\nprintf '%s|' \"$@\" >> '{stand.folder}/told'\necho refused; exit 3\n")
+    script.chmod(0o755)
+    return stand.folder / "told"
+
+
+@pytest.mark.parametrize(
+    ("conduct", "status", "words"),
+    [("done", 0, "training of run done"), ("crash", 1, "training of run failed: RuntimeError: a crash")],
+)
+def test_the_user_is_told_how_a_run_ended(stand: Stand, told: Path, conduct: str, status: int, words: str) -> None:
+    job = stand.start(conduct, notify=f"'{stand.folder}/tell us' --to me")
+    said, _ = job.communicate(timeout=60)
+    assert job.returncode == status, said
+    state = "done" if conduct == "done" else "failed"
+    assert told.read_text() == f"--to|me|{state}|{stand.run}|{words}|"
+    assert "nobody was notified" in said and "refused" in said and stand.last().outcome is State(state)
+
+
+def test_the_user_is_not_told_of_what_goes_on(stand: Stand, told: Path) -> None:
+    job = stand.start("work", notify=f"'{stand.folder}/tell us'")
+    os.kill(stand.process(), signal.SIGUSR2)
+    wait_until(lambda: stand.asked)
+    job.terminate()
+    job.wait(60)
+    assert stand.last().outcome is State.REQUEUED and not told.exists()
+
+
+def test_who_can_not_be_told_ends_nothing(stand: Stand) -> None:
+    job = stand.start("done", notify="/no/such/command")
+    assert job.wait(60) == 0 and stand.last().outcome is State.DONE
+
+
 def test_ranks_run_in_the_container_by_its_own_python(stand: Stand) -> None:
     python = stand.bin / "python"  # as if it were the image's
     python.write_text(f'#!/bin/sh\ntouch "{stand.bin}/inside"\nexec "{sys.executable}" "$@"\n')

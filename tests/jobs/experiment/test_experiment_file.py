@@ -121,7 +121,7 @@ def test_a_file_that_is_none_is_refused(tmp_path: Path, values: dict[str, Any], 
     file = written(tmp_path, **values)
     with pytest.raises(UserError) as refused:
         read_experiment(file)
-    assert named in refused.value.fact and refused.value.value == file
+    assert named in str(refused.value) and str(file) in str(refused.value)
 
 
 def test_variants_that_can_not_be_told_apart_are_refused(tmp_path: Path) -> None:
