@@ -11,7 +11,7 @@ import contextlib
 import dataclasses
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -94,9 +94,7 @@ class Step:
 
     def _run(self, stage: str, options: Sequence[str], log: Path) -> int:
         """Raises Stopped if this job is told to end meanwhile: the next one begins the stage again."""
-        environment = {name: value for name, value in inherited.environment().items() if name not in _OURS}
-        environment |= {name: os.environ[name] for name in (_KEPT,) if name in os.environ}
-        command = Command(f"launch.{stage}", options, environment | dict(self.given), log, whole=True)
+        command = Command(f"launch.{stage}", options, self._outside, log, whole=True)
         while command.status is None:
             if stop.requested():
                 command.ask_to_stop()
@@ -104,6 +102,12 @@ class Step:
         if stop.requested():
             raise stop.Stopped
         return command.wait()
+
+    @property
+    def _outside(self) -> dict[str, str]:
+        """The environment as it would be in no job: what we submit must not take our place for its own."""
+        ours = {name: value for name, value in inherited.environment().items() if name not in _OURS}
+        return ours | {name: os.environ[name] for name in (_KEPT,) if name in os.environ} | dict(self.given)
 
     def _submit(self, after: str) -> None:
         """The next step of the lane, to run when the job `after` has ended."""
@@ -113,7 +117,8 @@ class Step:
         assert submission is not None, "a step is one of its jobs"
         scheduler = scheduler_of(submission)
         batch = Batch("step", _name(run), {self.unit: self}, self.environment, after)
-        job = SubmittedJob(scheduler.cluster(run.cluster, {}).submit(run.path, batch), "step")
+        with _in_environment(self._outside):
+            job = SubmittedJob(scheduler.cluster(run.cluster, {}).submit(run.path, batch), "step")
         Submission((job,), scheduler.name).save(of_lane(run.submission, self.lane))
 
 
@@ -162,6 +167,19 @@ def tell(home: Path, every: Sequence[Chain]) -> None:
             cluster = scheduler_of(submission).cluster(run.cluster, {})
             total = sum(len(chain.settings) for chain in every)
             cluster.notify(said[0], home, f"experiment {home.name} {said[0]}: {said[1]} of {total} stages done")
+
+
+@contextlib.contextmanager
+def _in_environment(environment: Mapping[str, str]) -> Iterator[None]:
+    """Our own is that, for what is started meanwhile."""
+    before = dict(os.environ)
+    try:
+        os.environ.clear()
+        os.environ.update(environment)
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
 
 
 def _standing(every: Sequence[Chain]) -> tuple[State, int, int]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pytest
 from test_experiment import Folder, Pretended, other
@@ -41,6 +43,9 @@ class Queue:
 
     def enqueue(self, folder: Path, site: Site, shape: Shape, jobs: list[Any]) -> str:
         self.shapes.append(shape)
+        if shape.after:  # by a step, in whose place what it submits must not think itself
+            assert os.environ["SLURM_CONF"] == "there" and "SLURM_STEP_ID" not in os.environ
+            assert "OMP_NUM_THREADS" not in os.environ and os.environ["PATH"]
         return self.add([supervised.job for supervised in jobs], shape.after)
 
     def states(self, ids: list[str]) -> dict[str, JobState]:
@@ -51,6 +56,12 @@ class Queue:
         self.over |= {id: State.CANCELLED for id in ids if id not in self.over}
         return True, ""
 
+    def call(self, id: str) -> None:
+        ours = {"SLURM_CONF": "there", "SLURM_STEP_ID": "0", "OMP_NUM_THREADS": "3"}
+        with mock.patch.dict(os.environ, ours):
+            for job in self.jobs[id]:
+                job()
+
     def run(self, most: int = 1000) -> None:
         for _ in range(most):
             free = [id for id in self.jobs if id not in self.over and self.after[id] in (None, *self.over)]
@@ -58,8 +69,7 @@ class Queue:
                 return
             stages = [id for id in self.jobs if id not in self.over and self.jobs[id][0] in PretendedThere.stages]
             self.most_stages = max(self.most_stages, len(stages))
-            for job in self.jobs[free[0]]:
-                job()
+            self.call(free[0])
             self.over.setdefault(free[0], State.DONE)
 
 
@@ -72,7 +82,7 @@ class PretendedThere(Pretended):
 
     def __init__(self, module: str, options: Any, environment: Any, log: Path, **_: object) -> None:
         super().__init__(module, options, environment, log)
-        assert "ECGAN_ATTEMPT" not in environment and "SLURM_JOB_ID" not in environment
+        assert "SLURM_STEP_ID" not in environment and "OMP_NUM_THREADS" not in environment
         self.words[self._stage] = list(options[2:])
 
     def _fail(self, reason: str) -> int:
@@ -113,7 +123,8 @@ def queue(monkeypatch: pytest.MonkeyPatch) -> Queue:
     monkeypatch.setattr(Slurm, "answers", lambda self: (True, "it answers"))
     monkeypatch.setattr(controller, "job_states", found.states)
     monkeypatch.setattr(controller, "cancel", found.cancel)
-    monkeypatch.delenv("SLURM_JOB_ID", raising=False)
+    for name in ("SLURM_JOB_ID", "OMP_NUM_THREADS"):
+        monkeypatch.delenv(name, raising=False)
     return found
 
 
@@ -175,7 +186,7 @@ def test_a_step_that_comes_too_early_waits_again(folder: Folder, queue: Queue) -
     folder.run()
     queue.run(1)  # the first step, which submits the training
     [step] = [id for id in queue.jobs if queue.after[id] is not None]
-    queue.jobs[step][0]()
+    queue.call(step)
     assert folder.states("a 0")[0] == "submitted" and Pretended.begun == ["train a seed-0"]
     queue.run()
     assert told(folder)[0] is State.DONE and Pretended.begun.count("train a seed-0") == 1
