@@ -6,6 +6,7 @@ import dataclasses
 import typing
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -15,6 +16,7 @@ from jobs.experiment.settings import Resources, in_words
 from jobs.options import in_words as told
 from jobs.run.submission import JobKind
 from launch.cluster_options import Settings, SubmitOptions, cluster_for
+from launch.own_files import found as found_file
 from slurm.scheduler import Cluster
 
 #: What jobs of each kind are for, by the section of a file's `resources`.
@@ -45,6 +47,8 @@ def find(settings: Settings, options: SubmitOptions, asked: Resources) -> tuple[
         given = dict(getattr(asked, section))
         file = options.cluster_config or given.pop(_FILE, None)
         given.pop(_FILE, None)
+        if file:  # a step may run from another copy of the project
+            file = str(found_file(Path(file).expanduser(), _FILE).absolute())
         given |= {name: value for name, value in options.given.items() if _is_for(name, kind, options)}
         each = dataclasses.replace(options, cluster_config=file, given=given, typed=frozenset(given))
         try:
