@@ -28,16 +28,26 @@ from launch.cluster_options import SubmitOptions
 from launch.command import parse
 from launch.convert import ConvertSettings
 from launch.doctor import DoctorSettings
+from launch.experiment import ExperimentSettings
 from launch.status import StatusSettings
 from slurm.options import SlurmOptions
 from slurm.site import Site, read_site
 
 COMMANDS: list[type] = [
-    *(AuditSettings, CancelSettings, ConvertSettings, DoctorSettings, GallerySettings, GenerateSettings),
-    *(PackSettings, PickSettings, ScoreSettings, SlurmOptions, StatusSettings, SubmitOptions, TrainSettings),
+    *(AuditSettings, CancelSettings, ConvertSettings, DoctorSettings, ExperimentSettings, GallerySettings),
+    *(
+        GenerateSettings,
+        PackSettings,
+        PickSettings,
+        ScoreSettings,
+        SlurmOptions,
+        StatusSettings,
+        SubmitOptions,
+        TrainSettings,
+    ),
 ]
 #: Options that are text and no path.
-TEXT = {"augment", "cluster", "exclude", "which_epoch", "size", "network_size"} | {
+TEXT = {"augment", "cluster", "exclude", "which_epoch", "size", "network_size", "variant"} | {
     *("partition", "account", "qos", "constraint", "memory", "time"),
 }
 
@@ -91,7 +101,8 @@ def test_a_command_looks_at_what_it_is_given(command: type, tmp_path: Path) -> N
     hints = typing.get_type_hints(command)
     fields = (field for field in dataclasses.fields(command) if field.metadata)
     name = next((field.name for field in fields if type(None) not in typing.get_args(hints[field.name])), None)
-    if name and command not in (CancelSettings, ConvertSettings):  # whose only option without a default is required
+    required = (CancelSettings, ConvertSettings, ExperimentSettings)  # is what has no default in these
+    if name and command not in required:
         assert told(command, written(tmp_path, f"{name}:\n")).startswith(f"--{name}: has no value")
 
 
