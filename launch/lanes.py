@@ -15,6 +15,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from ecgan.errors import UserError
 from jobs import stop
 from jobs.experiment import progress
 from jobs.experiment.chains import Chain, load
@@ -85,6 +86,9 @@ class Step:
             options = chains.prepare(chain, stage, self.words.get(stage, ()))
             progress.begin(chain, stage, log)
             status = self._run(stage, options, log)
+            if status != DONE and self._was_away():
+                _withdraw(chain, stage)
+                continue
             submission = _submission(chain, stage)
             if status == DONE and submission is not None:
                 return submission.jobs[-1].id
@@ -103,6 +107,21 @@ class Step:
             raise stop.Stopped
         return command.wait()
 
+    def _was_away(self) -> bool:
+        """Whether the scheduler gives no answer at this moment; returns once it does. A controller that is restarted
+        costs a chain nothing but that time. Raises Stopped if this job is told to end meanwhile."""
+        submission = read_submission(RunDir(self.home).submission)
+        assert submission is not None, "a step is one of its jobs"
+        scheduler, away = scheduler_of(submission), False
+        while not (said := scheduler.answers())[0]:
+            if not away:
+                print(f"waiting for {scheduler.title}: {said[1]}", flush=True)
+            away = True
+            if stop.requested():
+                raise stop.Stopped
+            time.sleep(_AGAIN)
+        return away
+
     @property
     def _outside(self) -> dict[str, str]:
         """The environment as it would be in no job: what we submit must not take our place for its own."""
@@ -118,7 +137,14 @@ class Step:
         scheduler = scheduler_of(submission)
         batch = Batch("step", _name(run), {self.unit: self}, self.environment, after)
         with _in_environment(self._outside):
-            job = SubmittedJob(scheduler.cluster(run.cluster, {}).submit(run.path, batch), "step")
+            cluster = scheduler.cluster(run.cluster, {})
+            while True:
+                try:
+                    job = SubmittedJob(cluster.submit(run.path, batch), "step")
+                    break
+                except UserError:
+                    if not self._was_away():
+                        raise
         Submission((job,), scheduler.name).save(of_lane(run.submission, self.lane))
 
 
@@ -194,6 +220,17 @@ def _standing(every: Sequence[Chain]) -> tuple[State, int, int]:
 def _submission(chain: Chain, stage: str) -> Submission | None:
     run = chain.run(stage)
     return read_submission(run.submission) if run else None
+
+
+def _withdraw(chain: Chain, stage: str) -> None:
+    """Ends what a command had submitted before it got no answer any more: the rest of it would lack."""
+    known, submission = progress.read(chain)[stage], _submission(chain, stage)
+    if submission is None or submission.submitted < (known.began or ""):
+        return
+    scheduler = scheduler_of(submission)
+    scheduler.cancel(submission.ids)
+    while any(not state.is_over for state in (scheduler.job_states(submission.ids) or {}).values()):
+        time.sleep(_TICK)
 
 
 def _has_ended(chain: Chain, stage: str) -> bool:

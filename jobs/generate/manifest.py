@@ -107,6 +107,13 @@ def left_out(manifest: dict[str, Any] | None) -> list[Gap]:
         return []
 
 
+def how_many_of(manifest: dict[str, Any] | None) -> int | None:
+    """Of how many masks, the first by name, the pictures are; None: of all."""
+    config = (manifest or {}).get("config")
+    count = config.get("how_many") if isinstance(config, dict) else None
+    return count if isinstance(count, int) and count > 0 else None
+
+
 def listed(manifest: dict[str, Any] | None, plan: GeneratePlan) -> dict[str, TaskOutcome]:
     """Outcomes of `plan`'s pictures as a manifest has them; empty if it is of other settings, or there is none."""
     if manifest is None or manifest["fingerprint"] != plan.painting.fingerprint():

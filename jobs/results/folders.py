@@ -5,21 +5,25 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from ecgan.data.testset import Item, find_test_set
 from ecgan.errors import UserError
+from jobs.generate.manifest import how_many_of
 from jobs.options import resolved
-from jobs.samples import sampled
+from jobs.samples import sampled, seeds_of
 
 
-def find_items(input_path: str, img_path: str, seeds: Sequence[int] = ()) -> tuple[tuple[Item, ...], tuple[str, ...]]:
-    """Pictures by their names, with masks and references, and what is amiss with these; `seeds`: of several pictures
-    for each mask. Raises UserError if there is no mask."""
+def find_items(
+    input_path: str, img_path: str, manifest: dict[str, Any] | None
+) -> tuple[tuple[Item, ...], tuple[str, ...]]:
+    """Pictures of results by their names, with masks and references, and what is amiss with these. `manifest`: of the
+    results, if they have one. Raises UserError if there is no mask."""
     found = find_test_set(Path(input_path).expanduser(), Path(img_path).expanduser())
     reasons = tuple(fault.reason for fault in found.faults)
     if not found.items:
         raise UserError(f"--input_path {input_path}: " + ("\n  ".join(reasons) or "there are no masks"))
-    return sampled(found.items, seeds), reasons
+    return sampled(found.items[: how_many_of(manifest)], seeds_of(manifest)), reasons
 
 
 def results_folder(option: str, name: str) -> Path:

@@ -35,7 +35,6 @@ from jobs.options import option, resolved
 from jobs.results.best import Best, keep_best
 from jobs.results.folders import find_items, output_file, results_folder
 from jobs.results.numbers import Numbers, changed_since, read_numbers, score_folder
-from jobs.samples import seeds_of
 
 #: Size at which colours are counted, levels of each channel, and size and quality of the sheet's pictures.
 _SMALL, _LEVELS, _TILE, _QUALITY = (64, 48), 4, (384, 288), 90
@@ -81,7 +80,7 @@ def pick(settings: PickSettings) -> list[Candidate]:
         raise UserError(f"--output {settings.output}: the sheet is a JPEG file: name it so, as picks.jpg")
     folder = _scored(settings, results)
     numbers = read_numbers(folder)
-    items, _ = find_items(settings.input_path, settings.img_path, seeds_of(read_manifest(results)))
+    items, _ = find_items(settings.input_path, settings.img_path, read_manifest(results))
     scored = [item for item in items if item.name in numbers]
     if len(scored) < settings.count:
         raise UserError(f"--count {settings.count}: only {len(scored)} pictures of {results} have been scored")

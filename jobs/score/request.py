@@ -24,7 +24,7 @@ from ecgan.scoring.frechet import Gaussian
 from ecgan.threads import in_threads
 from jobs import faults
 from jobs.commands import named
-from jobs.generate.manifest import left_out, read_manifest
+from jobs.generate.manifest import how_many_of, left_out, read_manifest
 from jobs.options import resolved
 from jobs.run import record
 from jobs.run.folder import RunDir, run_beside
@@ -162,9 +162,9 @@ def _find_items(
         raise UserError(f"--results {results}: no such folder; {named('generate')} makes one")
     model = ModelConfig(label_nc=settings.label_nc, contain_dontcare_label=settings.contain_dontcare_label)
     noted = run.checked if run.checked.exists() else RunDir(run_beside(results, Kind.GENERATION)).checked
-    found = open_test_set(settings.input_path, settings.img_path, model, noted)
-    pictures = find_pictures(results)
     manifest = read_manifest(results)
+    found = open_test_set(settings.input_path, settings.img_path, model, noted, how_many_of(manifest))
+    pictures = find_pictures(results)
     items = sampled(found.items, seeds_of(manifest))
     files = {item.name: pictures.get(item.name) for item in items}
     size = _size_of_results(manifest, items)

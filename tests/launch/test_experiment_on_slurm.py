@@ -11,6 +11,7 @@ from unittest import mock
 import pytest
 from test_experiment import Folder, Pretended, other
 
+from ecgan.errors import UserError
 from jobs.experiment import progress
 from jobs.run import record
 from jobs.run.folder import RunDir
@@ -212,6 +213,36 @@ def test_the_user_is_told_once_at_the_end(folder: Folder, queue: Queue) -> None:
         folder.run()
         queue.run()
         assert told.read_text().count(f"done {folder.home} experiment try done:") == times
+
+
+def test_a_controller_that_is_away_for_a_while_costs_a_chain_nothing(
+    folder: Folder, queue: Queue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It gives no answer to the command of the first stage, nor to a step that submits the next one."""
+    folder.write(variants={"a": None}, seeds=[0])
+    folder.run()
+    silent = ["twice", "once"]
+    refused: list[str | None] = []
+    Pretended.fails = {"train a": "refused: no answer"}
+
+    def answers(_: Slurm) -> tuple[bool, str]:
+        if silent:
+            return False, silent.pop()
+        Pretended.fails = {}
+        return True, "it answers"
+
+    def enqueue(folder: Path, site: Site, shape: Shape, jobs: list[Any]) -> str:
+        if not refused:
+            refused.append(shape.after)
+            silent.append("once")
+            raise UserError("sbatch did not take the job: no answer")
+        return queue.enqueue(folder, site, shape, jobs)
+
+    monkeypatch.setattr(Slurm, "answers", answers)
+    monkeypatch.setattr(sbatch, "enqueue", enqueue)
+    queue.run()
+    assert told(folder) == (State.DONE, 4, None) and refused != [None]
+    assert Pretended.begun[:3] == ["train a seed-0"] * 2 + ["generate a seed-0"]
 
 
 def test_jobs_that_are_gone_without_a_word_are_a_failure_that_is_said(folder: Folder, queue: Queue) -> None:

@@ -106,3 +106,17 @@ def test_one_picture_for_each_mask_leaves_nothing_to_pick(tmp_path: Path) -> Non
     assert data.generate().returncode == 0
     job = in_process([sys.executable, ROOT / "launch/pick.py", "--per_mask", "best"], data.path)
     assert job.returncode == 2 and "--samples_per_mask" in job.stderr
+
+
+@pytest.mark.process
+def test_pictures_of_the_first_masks_are_shown_and_scored_as_such(tmp_path: Path, tiny_checkpoint: Path) -> None:
+    data = DataFolder(tmp_path / "data", 3, tiny_checkpoint)
+    made = data.generate("--how_many", 2)
+    assert made.returncode == 0, made.stderr
+    score = [sys.executable, str(ROOT / "launch/score.py"), "--device", "cpu"]
+    scored = subprocess.run(score, cwd=data.path, capture_output=True, text=True, timeout=600)
+    assert scored.returncode == 0, scored.stderr
+    with open(data.path / "results.score/images.csv", newline="") as file:
+        assert [row["name"] for row in csv.DictReader(file)] == ["m000", "m001"]
+    shown = in_process([sys.executable, ROOT / "launch/gallery.py"], data.path)
+    assert shown.returncode == 0 and "missing" not in shown.stderr + shown.stdout, shown.stderr

@@ -16,7 +16,6 @@ from jobs.options import option
 from jobs.results.folders import find_items, output_file, results_folder
 from jobs.results.gallery.page import Entry, gallery
 from jobs.results.numbers import Numbers, changed_since, read_numbers, score_folder
-from jobs.samples import seeds_of
 
 
 @dataclass(frozen=True)
@@ -53,7 +52,7 @@ def make(settings: GallerySettings) -> Made:
     results = results_folder("--results", settings.results)
     folders = [results, *([results_folder("--against", settings.against)] if settings.against else [])]
     output = output_file(settings.output or f"{results}.html", folders)
-    items, faults = find_items(settings.input_path, settings.img_path, seeds_of(read_manifest(results)))
+    items, faults = find_items(settings.input_path, settings.img_path, read_manifest(results))
     pictures = [find_pictures(folder) for folder in folders]
     files = [
         {item.name: found.get(item.name, folder / item.name) for item in items}

@@ -118,6 +118,18 @@ class Stage:
 
         wait_until(gone, seconds)
 
+    def preempt(self, job: str) -> str:
+        """Sends a job of higher priority to the nodes of `job`, and returns its id."""
+        nodes = self.slurm("squeue", "--noheader", "--format=%N", f"--jobs={job}")
+        assert nodes
+        return self.slurm(
+            *("sbatch", "--parsable", "--partition=high", f"--nodelist={nodes}", "--cpus-per-task=4", "--time=5"),
+            *("--output=/dev/null", "--wrap", "sleep 2"),
+        )
+
+    def wait_until_run(self, job: str) -> None:
+        wait_until(lambda: self.state(job) == "COMPLETED", 200)
+
     def rank(self, name: str, number: int) -> int:
         """The process of a training's rank, by the place that srun gave it."""
         place = f"SLURM_PROCID={number}".encode()

@@ -67,25 +67,11 @@ def preempted_training_goes_on(stage: Stage) -> None:
     job = stage.train("preempted", *TWO, "--cluster_config", site, "--cpus_per_task", 4)
     assert job.returncode == 0, job.stderr
     stage.wait_for_steps("preempted", 3)
-    wait_until_run(stage, preempt(stage, stage.jobs("preempted")[0]))
+    stage.wait_until_run(stage.preempt(stage.jobs("preempted")[0]))
     ends_as_undisturbed(stage, "preempted")
     first, *_ = stage.attempts("preempted")
     assert (first["outcome"], first["signal"]) == ("stopped", "SIGTERM")
     assert stage.status("preempted")["requeues"] >= 1
-
-
-def preempt(stage: Stage, job: str) -> str:
-    """Sends a job of higher priority to the nodes of `job`, and returns its id."""
-    nodes = stage.slurm("squeue", "--noheader", "--format=%N", f"--jobs={job}")
-    assert nodes
-    return stage.slurm(
-        *("sbatch", "--parsable", "--partition=high", f"--nodelist={nodes}", "--cpus-per-task=4", "--time=5"),
-        *("--output=/dev/null", "--wrap", "sleep 2"),
-    )
-
-
-def wait_until_run(stage: Stage, job: str) -> None:
-    wait_until(lambda: stage.state(job) == "COMPLETED", 200)
 
 
 @play.scene
@@ -194,7 +180,7 @@ def preempted_shards_go_on(stage: Stage) -> None:
     array = stage.jobs("many.run")[0]
     records = [stage.folder / f"many.run/shards/{shard}.jsonl" for shard in range(2)]
     begun = lambda path: path.exists() and path.read_text().count("\n") >= 3  # noqa: E731
-    ask = {0: lambda: preempt(stage, f"{array}_0"), 1: lambda: stage.slurm("scancel", "--signal=USR2", f"{array}_1")}
+    ask = {0: lambda: stage.preempt(f"{array}_0"), 1: lambda: stage.slurm("scancel", "--signal=USR2", f"{array}_1")}
     asked: dict[int, str] = {}
 
     def have_been_asked() -> bool:  # each as soon as it is at work: the other may begin when it is done
@@ -204,7 +190,7 @@ def preempted_shards_go_on(stage: Stage) -> None:
         return len(asked) == len(ask)
 
     wait_until(have_been_asked, 300)
-    wait_until_run(stage, asked[0])
+    stage.wait_until_run(asked[0])
     status = stage.wait_until_over("many.run")
     assert status["state"] == "done" and len(list((stage.folder / "many").glob("*.jpg"))) == 400, status
     requeues = {shard["number"]: shard["requeues"] for shard in status["shards"]}
