@@ -18,6 +18,7 @@ from drawn import segformer_weights
 from safetensors.numpy import save_file
 
 from cluster.conftest import JOB, Play, Stage
+from cluster.trial import Trial, site
 from slurm.devcluster import DevCluster
 
 play = Play()
@@ -313,6 +314,27 @@ def without_accounting_on_a_second_cluster(stage: Stage) -> None:
     assert not [command for _, command in commands() if str(folder) in command]
     status = stage.run(sys.executable, "-m", "slurm.devcluster", "status", "--folder", folder)
     assert status.returncode == 1 and status.stdout.startswith("down"), status.stdout
+
+
+@play.scene
+def one_variant_is_cancelled_and_the_others_go_on(stage: Stage) -> None:
+    plain = site(stage, "plain")
+    trial = Trial(
+        stage,
+        "experiment",
+        train={"max_steps": 3},
+        generate={"how_many": 4},
+        gallery={},
+        variants={"whole": None, "long": {"train": {"max_steps": 100000}}},
+        resources={"train": plain | {"nodes": 2}, "generate": plain, "step": plain},
+    )
+    trial.run("--cluster", "slurm")
+    stage.wait_for_steps(trial.part("long", 0, "training"), 1)
+    cancelled = stage.launch("cancel", trial.home, "--variant", "long")
+    assert cancelled.returncode == 0, cancelled.stderr
+    states = trial.states()
+    assert states["whole", 0] == ["done"] * 3 and states["long", 0][0] == "cancelled", states
+    assert len(list((trial.home / "variants/whole/seed-0/results").glob("*.jpg"))) == 4
 
 
 @pytest.mark.parametrize("name", play.names)
