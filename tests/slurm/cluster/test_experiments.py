@@ -13,7 +13,7 @@ from conftest import wait_until
 from cluster.conftest import Stage
 from cluster.trial import Trial, site
 
-STEPS = 40
+STEPS, MASKS = 30, 16
 
 
 def test_an_experiment_lives_through_all_that_befalls_a_cluster(stage: Stage) -> None:
@@ -25,6 +25,7 @@ def test_an_experiment_lives_through_all_that_befalls_a_cluster(stage: Stage) ->
         stage,
         "whole experiment",
         train={"max_steps": STEPS, "niter": 1000, "save_every_steps": 4},
+        generate={"how_many": MASKS},
         score={},
         gallery={},
         variants={"base": None, "slow": {"train": {"lr": 1.0e-5}}, "wrong": {"train": {"lr": 1.0e18}}},
@@ -61,7 +62,7 @@ def test_an_experiment_lives_through_all_that_befalls_a_cluster(stage: Stage) ->
     for variant, seed in states:
         assert stage.steps(trial.part(variant, seed, "training")) == list(range(1, STEPS + 1))
         made = trial.made(variant, seed) + (made_before if (variant, seed) == ("slow", 0) else [])
-        assert sorted(made) == [f"m{index:03}" for index in range(40)]
+        assert sorted(made) == [f"m{index:03}" for index in range(MASKS)]
     trial.run("--table")
     rows = json.loads((trial.home / "table.json").read_text())["variants"]
     assert {row["variant"]: row["state"] for row in rows} == dict.fromkeys(trial.values["variants"], "done")
