@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from ecgan.config import ModelConfig
 from ecgan.networks.convolution import conv2d
-from ecgan.networks.layers import LRELU_SLOPE, conv3x3, conv3x3_to_few, lrelu, xavier
+from ecgan.networks.layers import LRELU_SLOPE, conv3x3, conv3x3_to_few, lrelu, tanh, xavier
 from ecgan.networks.segmap import Segmap
 from ecgan.networks.spade import SPADEBlock
 from ecgan.runtime import jt, nn
@@ -83,12 +83,12 @@ class Generator(nn.Module):
         e1 = both[:, :32]
         e2 = self.conv_edge2(lrelu(e1))
         e3 = self.conv_edge3(lrelu(e2))
-        edge = jt.tanh(self.conv_edge4(lrelu(e3)))
+        edge = tanh(self.conv_edge4(lrelu(e3)))
 
         i1 = gate(both[:, 32:], e1)
         i2 = gate(self.conv_img2(lrelu(i1)), e2)
         i3 = gate(self.conv_img3(lrelu(i2)), e3)
-        image = gate(jt.tanh(self.conv_img4(lrelu(i3))), edge)
+        image = gate(tanh(self.conv_img4(lrelu(i3))), edge)
         return image, edge
 
     def _preserve_semantics(self, x: jt.Var, image: jt.Var, edge: jt.Var, segmap: Segmap) -> jt.Var:
@@ -96,7 +96,7 @@ class Generator(nn.Module):
         attention = jt.mean(f, dims=[2, 3], keepdims=True)
         f = f * (1 + jt.sigmoid(attention))
         f = self.conv_comb2(lrelu(f), LRELU_SLOPE)
-        return jt.tanh(conv3x3_to_few(f, self.conv_comb.weight, self.conv_comb.bias))
+        return tanh(conv3x3_to_few(f, self.conv_comb.weight, self.conv_comb.bias))
 
     def _mix(self, seen: jt.Var, segmap: Segmap) -> jt.Var:
         """conv_comb1 on what was painted and the one-hot mask, whose part may come from a table."""

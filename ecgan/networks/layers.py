@@ -16,6 +16,15 @@ def lrelu(x: jt.Var) -> jt.Var:
     return nn.leaky_relu(x, LRELU_SLOPE)
 
 
+#: Beyond it tanh is 1 in single precision, and its gradient nothing.
+_SATURATED = 20.0
+
+
+def tanh(x: jt.Var) -> jt.Var:
+    """As jt.tanh, with a gradient for every x: Jittor's divides by cosh(x)^2, which overflows at 44 and is NaN then."""
+    return jt.tanh(x.maximum(-_SATURATED).minimum(_SATURATED))
+
+
 def instance_norm(x: jt.Var) -> jt.Var:
     """InstanceNorm without affine parameters (eps 1e-5) on (N, C, H, W)."""
     return nn.instance_norm(x)

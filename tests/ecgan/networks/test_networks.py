@@ -109,3 +109,15 @@ def test_agrees_with_the_recorded_fixture(tiny_checkpoint: Path) -> None:
     for name, values in computed.items():
         assert np.abs(values - expected[name]).max() < 2e-3, name
         assert np.abs(expected[name]).max() > 0.05, name
+
+
+def test_tanh_has_a_gradient_however_large_its_argument_is() -> None:
+    from ecgan.networks.layers import tanh
+    from ecgan.runtime import jt
+
+    values = np.array([-1e4, -100, -45, -20, -3, -0.1, 0, 0.1, 3, 20, 45, 100, 1e4], np.float32)
+    x = jt.array(values)
+    y = tanh(x)
+    np.testing.assert_allclose(y.numpy(), np.tanh(values), atol=1e-6)
+    slope = 1 - np.tanh(values.astype(np.float64)) ** 2
+    np.testing.assert_allclose(jt.grad(y.sum(), x).numpy(), slope, atol=1e-6)
