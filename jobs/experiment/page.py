@@ -7,7 +7,7 @@ each.
 from __future__ import annotations
 
 import html
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +46,7 @@ def page(whole: Table, chains: Sequence[Chain]) -> str:
     ranked = sorted(chains, key=lambda chain: order[chain.variant])
     parts = [
         _card("Scores", "means over seeds, and their standard deviation", _scores(whole)),
-        _card("What differs", "marked where it is not as in most", _differences(ranked)),
+        _card("What differs", "marked where it is not as in most", _differences(chains, order)),
         _card("Pictures", f"of the same masks by every variant, seed {ranked[0].seed}", _pictures(ranked)),
         *(_card(name, "smoothed, over steps", drawn) for name, drawn in _curves(ranked)),
     ]
@@ -71,8 +71,9 @@ def _scores(whole: Table) -> str:
     return _table(head, rows)
 
 
-def _differences(chains: Sequence[Chain]) -> str:
-    """Settings that are not the same in all variants, a column for each."""
+def _differences(chains: Sequence[Chain], order: Mapping[str, int]) -> str:
+    """Settings that are not the same in all variants, a column for each. Of values that are in as many, the usual one is
+    that which comes first in the file; `order`: of the variants' rows."""
     variants = {chain.variant: _flat(chain) for chain in chains}
     names = dict.fromkeys(name for settings in variants.values() for name in settings)
     columns = []
@@ -82,7 +83,7 @@ def _differences(chains: Sequence[Chain]) -> str:
             columns.append((name, max(values, key=values.count)))
     rows = [
         [_th(variant), *(_td(_plain(settings.get(name)), settings.get(name) != usual) for name, usual in columns)]
-        for variant, settings in variants.items()
+        for variant, settings in sorted(variants.items(), key=lambda each: order[each[0]])
     ]
     return _table(["variant", *(name for name, _ in columns)], rows) if columns else ""
 
