@@ -72,8 +72,8 @@ def _scores(whole: Table) -> str:
 
 
 def _differences(chains: Sequence[Chain], order: Mapping[str, int]) -> str:
-    """Settings that are not the same in all variants, a column for each. Of values that are in as many, the usual one is
-    that which comes first in the file; `order`: of the variants' rows."""
+    """Settings that are not the same in all variants, a column for each. Of values that are in as many, the usual one
+    is the first of the file; `order`: of the variants' rows."""
     variants = {chain.variant: _flat(chain) for chain in chains}
     names = dict.fromkeys(name for settings in variants.values() for name in settings)
     columns = []
