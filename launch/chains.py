@@ -23,8 +23,10 @@ from jobs.experiment.progress import Noted
 from jobs.run import record
 from jobs.run.folder import RunDir
 from jobs.run.kind import Kind
+from jobs.run.notify import notify
 from jobs.run.state import State
 from launch.command import DONE, INTERRUPTED, SOME_FAILED, STOPPED, Terminated
+from launch.stage_clusters import UNTOLD
 from slurm.processes import resources
 from slurm.processes.command import Command
 
@@ -51,12 +53,19 @@ def at_once(chains: Sequence[Chain], asked: int | None) -> int:
 
 
 class Chains:
-    """`environment` is every command's; `held`: the experiment's lock, which all keep as long as they live."""
+    """`environment` is every command's; `held`: the experiment's lock, which all keep as long as they live; `notify`:
+    the command that is told of stages that fail."""
 
     def __init__(
-        self, run: RunDir, chains: Sequence[Chain], asked: int | None, environment: Mapping[str, str], held: int
+        self,
+        run: RunDir,
+        chains: Sequence[Chain],
+        asked: int | None,
+        environment: Mapping[str, str],
+        held: int,
+        notify: str | None = None,
     ) -> None:
-        self._run, self._environment, self._held = run, environment, held
+        self._run, self._environment, self._held, self._notify = run, environment, held, notify
         self._count = at_once(chains, asked)
         shares = resources.environments(self._count, gpu_count()) if self._count > 1 else [{}]
         self._shares: list[dict[str, str]] = shares
@@ -103,7 +112,7 @@ class Chains:
         stage, *left = stages
         log = self._run.logs / log_name(chain, stage)
         why = progress.due(chain)[stage]
-        options = prepare(chain, stage, ("--cluster", "local"))
+        options = prepare(chain, stage, ("--cluster", "local", *UNTOLD))
         if self._count > 1 and stage in ("generate", "score") and chain.settings[stage]["workers"] is None:
             options += ["--workers", str(max(1, cores() // self._count))]
         if stage != "gallery":
@@ -137,6 +146,7 @@ class Chains:
             behind = f"; not done: {', '.join(each.left)}" if each.left else ""
             tell(each.chain, each.stage, f"{noted.outcome}: {noted.error} (log in {noted.log}){behind}", sys.stderr)
         record.update(self._run, State.RUNNING, done=self._done, failed=self._failed or None)
+        notify_of_failure(self._notify, self._run, each.chain, each.stage, noted)
         return noted
 
     def _stop(self) -> None:
@@ -179,6 +189,15 @@ def tell(chain: Chain, stage: str, words: str, to: TextIO | None = None) -> None
     """A line, above the bar if there is one."""
     tqdm.write(f"{chain.name}: {stage} {words}", file=to or sys.stdout)
     (to or sys.stdout).flush()
+
+
+def notify_of_failure(command: str | None, home: RunDir, chain: Chain, stage: str, noted: Noted) -> None:
+    """Tells the user of a stage that did not come to the end that it should have. What is done, the end of the
+    experiment tells."""
+    if noted.outcome.is_told and not noted.outcome.is_success:
+        run = chain.run(stage)
+        text = f"experiment {home.path.name}: {stage} of {chain.name} {noted.outcome}: {noted.error}"
+        notify(command, noted.outcome, run.path if run else chain.folder, text)
 
 
 def reasons(chain: Chain) -> str:

@@ -10,13 +10,16 @@ from typing import Any, ClassVar, Protocol
 
 from ecgan.errors import UserError
 from jobs.options import option
+from jobs.run.notify import NOBODY
 from jobs.run.submission import JobKind
-from launch.own_files import found
+from launch.own_files import PROJECT, found
 from slurm.scheduler import Cluster, Scheduler
 from slurm.schedulers import SCHEDULERS
 
 #: What --cluster may be: asking schedulers in turn, this machine, or one of them.
 _AUTO, _LOCAL = "auto", "local"
+#: The cluster's file where none is named.
+DEFAULT = PROJECT / "configs/cluster/default.yaml"
 _TITLES = " or ".join(scheduler.title for scheduler in SCHEDULERS.values())
 
 
@@ -40,16 +43,30 @@ class ClusterOptions:
         """Those that have a value, and are for a cluster alone."""
         return [*(["cluster_config"] if self.cluster_config is not None else []), *self.given]
 
+    @property
+    def of_file(self) -> Mapping[str, Any]:
+        """What stands for the same in the cluster's file, and is no scheduler's option."""
+        return {}
+
 
 @dataclass(frozen=True)
 class SubmitOptions(ClusterOptions):
     """Of commands that end once their work is submitted."""
 
     wait: bool = option(False, f"{_TITLES}: stay and show how far it is; else submit and end")
+    notify: str | None = option(
+        None,
+        "a command that is run when it ends or fails, with state, folder and a line of text; overrides that of "
+        f"--cluster_config; {NOBODY}: nobody is told",
+    )
 
     @property
     def of_cluster(self) -> list[str]:
         return [*super().of_cluster, *(["wait"] if self.wait else [])]
+
+    @property
+    def of_file(self) -> Mapping[str, Any]:
+        return {"notify": self.notify} if self.notify is not None else {}
 
 
 class Settings(Protocol):
@@ -77,9 +94,7 @@ def cluster_for(settings: Settings, options: ClusterOptions, kind: JobKind) -> t
     if scheduler:
         taken = _taken(scheduler.options, kind)
         given = {name: value for name, value in options.given.items() if name in taken}
-        file = options.cluster_config
-        path = found(Path(file).expanduser(), "cluster_config") if file else None
-        cluster = scheduler.cluster(path, given)
+        cluster = scheduler.cluster(_file(options), given | dict(options.of_file))
         foreign = [name for name in options.given if name not in taken and name not in others]
         asked: type = type(settings)
         here = [each.name for each in fields(asked) if "here" in each.metadata]
@@ -91,6 +106,8 @@ def cluster_for(settings: Settings, options: ClusterOptions, kind: JobKind) -> t
         }
     else:
         names = [name for name in options.of_cluster if name not in others]
+        if not options.of_file and isinstance(options, SubmitOptions) and notify_here(options):
+            names = [name for name in names if name != "cluster_config"]
         if kind == "warm" and not options.snapshot:
             names.append("no_snapshot")
         idle = {f"for {_TITLES} alone, and --cluster {settings.cluster} works on this machine": names}
@@ -99,6 +116,25 @@ def cluster_for(settings: Settings, options: ClusterOptions, kind: JobKind) -> t
             _refuse(names, options, fact)
     unused = [*chain(*idle.values()), *others]
     return cluster, f"{why}; without effect here: {_flags(unused)}" if unused else why
+
+
+def notify_here(options: SubmitOptions) -> str | None:
+    """The command that is told how a run on this machine ends: what the options or the cluster's file have. Raises
+    UserError if it is none."""
+    faults = []
+    for scheduler in SCHEDULERS.values():  # nobody says whose file it is
+        try:
+            return scheduler.cluster(_file(options), options.of_file).notify
+        except UserError as error:
+            faults.append(error)
+    raise faults[0]
+
+
+def _file(options: ClusterOptions) -> Path | None:
+    """The cluster's file; without one the project's own, if there is any."""
+    if options.cluster_config:
+        return found(Path(options.cluster_config).expanduser(), "cluster_config")
+    return DEFAULT if DEFAULT.is_file() else None
 
 
 def _taken(options: type, kind: JobKind) -> set[str]:

@@ -25,11 +25,12 @@ try:
     from jobs.experiment import page, progress, request, table
     from jobs.experiment.chains import Chain
     from jobs.experiment.settings import Experiment, read_experiment
-    from jobs.options import option, resolved
+    from jobs.options import in_words, option, resolved
     from jobs.run import record
     from jobs.run.folder import RunDir
     from jobs.run.kind import Kind
     from launch import chains, flow, lanes, on_cluster, snapshot, stage_clusters
+    from launch.at_end import AtEnd
     from launch.cluster_options import SubmitOptions
     from launch.command import DONE, parse_both, run
     from launch.own_files import found
@@ -59,10 +60,14 @@ def main() -> int:
     experiment = read_experiment(file)
     home = RunDir(resolved(experiment.folder or _FOLDER / file.stem), option="folder")
     record.insist_on_kind(home, Kind.EXPERIMENT)
-    all_chains, faults = plan.resolve(experiment, home.path, found)
+    try:
+        all_chains, faults = plan.resolve(experiment, home.path, found)
+    except UserError as error:
+        raise UserError(f"{file}: {in_words(error)}") from None
     if settings.table and not faults:
         return show_table(home, all_chains)
     clusters, why = stage_clusters.find(settings, options, experiment.resources)
+    notify = None if clusters else stage_clusters.notify_of(options, experiment.resources)
     due = [chain for chain in all_chains if progress.due(chain)]
     if not faults:
         if clusters:
@@ -78,7 +83,7 @@ def main() -> int:
             first = lanes.first_steps(home, all_chains, experiment.at_once, options, clusters.words)
             on_cluster.dry_run(home, settings, clusters.of["step"], [first])
         return DONE
-    with flow.taken(home) as held:
+    with AtEnd(home) as end, flow.taken(home) as held:
         if experiment.drawn:
             plan.draw(home.path, experiment.drawn)
         write_atomically(home.config, yaml.safe_dump(dataclasses.asdict(experiment), sort_keys=False))
@@ -86,7 +91,8 @@ def main() -> int:
         if not clusters or not due:
             snapshot.take(home, options)
             environment = snapshot.environment(home, options)
-            status = chains.Chains(home, all_chains, experiment.at_once, environment, held).carry_out()
+            work = chains.Chains(home, all_chains, experiment.at_once, environment, held, notify)
+            status = end.of(notify if due else None, work.carry_out)
             show_table(home, all_chains)
             return status
         cluster = clusters.of["step"]

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -24,7 +25,8 @@ from jobs.sharded.finish import FinishJob
 from jobs.sharded.settings import ShardedSettings
 from jobs.sharded.work import Remark, Request, Work
 from launch import on_cluster, on_this_machine, snapshot
-from launch.cluster_options import SubmitOptions, cluster_for
+from launch.at_end import AtEnd
+from launch.cluster_options import SubmitOptions, cluster_for, notify_here
 from launch.command import DONE, SOME_FAILED, parse_both, use_cache, use_threads
 from slurm.scheduler import Batch, Cluster
 
@@ -48,6 +50,7 @@ def run(
     use_cache(settings.cache_dir)
     use_threads(settings.threads)
     cluster, why = cluster_for(settings, options, "shards")
+    notify = None if cluster else notify_here(options)
     request = check(settings, on_cluster.device(settings.device, cluster) if cluster else None)
     if cluster:
         cluster.insist_on_usable(request.run.path)
@@ -60,7 +63,7 @@ def run(
             on_cluster.dry_run(work.run, settings, cluster, batches(work, options))
         return DONE
 
-    with taken(request.run, request.run.shards, *request.folders) as held:
+    with AtEnd(request.run) as end, taken(request.run, request.run.shards, *request.folders) as held:
         request.mend()
         work = examine(request)
         show(work, where(work, settings, cluster, why))
@@ -75,7 +78,9 @@ def run(
         work.lay_out()
         if not cluster:
             snapshot.take(work.run, options)
-            return on_this_machine.carry_out(work, settings.workers, snapshot.environment(work.run, options), held)
+            environment = snapshot.environment(work.run, options)
+            carry_out = partial(on_this_machine.carry_out, work, settings.workers, environment, held)
+            return end.of(notify, carry_out)
         known = {"total": work.total, "done": work.done, "before": work.done}
         submission = on_cluster.submit(work.run, cluster, options, batches(work, options), work.kind, **known)
     return follow(work, submission, options)

@@ -22,8 +22,9 @@ from jobs.experiment.chains import Chain, load
 from jobs.run import attempts, record
 from jobs.run.folder import RunDir
 from jobs.run.kind import Kind
+from jobs.run.notify import tell_end
 from jobs.run.state import State
-from jobs.run.status import read_status
+from jobs.run.status import Status, read_status
 from jobs.run.submission import Submission, SubmittedJob, of_lane, read_submission
 from launch import chains, on_cluster, snapshot
 from launch.cluster_options import ClusterOptions
@@ -76,9 +77,10 @@ class Step:
         for stage, known in progress.read(chain).items():
             submission = _submission(chain, stage)
             if known.outcome.ends_unsaid and submission and submission.submitted >= (known.began or ""):
-                if not _has_ended(chain, stage):
+                if (told := _end_of(chain, stage)) is None:
                     return submission.jobs[-1].id
-                if not self.is_first and not progress.read(chain)[stage].outcome.is_success:
+                code = DONE if told.state.is_success else SOME_FAILED
+                if not self._end(chain, stage, code, told) and not self.is_first:
                     return None
         while (stage := next(iter(progress.due(chain)), "")) and not chain.cancelled.exists():
             attempts.insist_on_newest()
@@ -92,9 +94,16 @@ class Step:
             submission = _submission(chain, stage)
             if status == DONE and submission is not None:
                 return submission.jobs[-1].id
-            if not progress.end(chain, stage, status).outcome.is_success:
+            if not self._end(chain, stage, status):
                 return None
         return None
+
+    def _end(self, chain: Chain, stage: str, code: int, told: Status | None = None) -> bool:
+        """Notes how a stage has ended, and tells the user if it failed; whether it has been done."""
+        noted, run = progress.end(chain, stage, code, told=told), RunDir(self.home)
+        if submission := read_submission(run.submission):
+            chains.notify_of_failure(_cluster(run, submission).notify, run, chain, stage, noted)
+        return noted.outcome.is_success
 
     def _run(self, stage: str, options: Sequence[str], log: Path) -> int:
         """Raises Stopped if this job is told to end meanwhile: the next one begins the stage again."""
@@ -137,7 +146,7 @@ class Step:
         scheduler = scheduler_of(submission)
         batch = Batch("step", _name(run), {self.unit: self}, self.environment, after)
         with _in_environment(self._outside):
-            cluster = scheduler.cluster(run.cluster, {})
+            cluster = _cluster(run, submission)
             while True:
                 try:
                     job = SubmittedJob(cluster.submit(run.path, batch), "step")
@@ -190,9 +199,7 @@ def tell(home: Path, every: Sequence[Chain]) -> None:
     if said is not None and not said[0].goes_on and (submission := read_submission(run.submission)):
         with contextlib.suppress(FileExistsError):  # another lane has told it
             os.close(os.open(run.notified, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
-            cluster = scheduler_of(submission).cluster(run.cluster, {})
-            total = sum(len(chain.settings) for chain in every)
-            cluster.notify(said[0], home, f"experiment {home.name} {said[0]}: {said[1]} of {total} stages done")
+            tell_end(_cluster(run, submission).notify, home, said[0])
 
 
 @contextlib.contextmanager
@@ -233,19 +240,23 @@ def _withdraw(chain: Chain, stage: str) -> None:
         time.sleep(_TICK)
 
 
-def _has_ended(chain: Chain, stage: str) -> bool:
-    """Whether the jobs of a stage have ended, which is noted then: their files and the scheduler are asked."""
+def _cluster(home: RunDir, submission: Submission) -> Cluster:
+    """What the experiment's own jobs were submitted to. Raises UserError if there is no such scheduler here."""
+    return scheduler_of(submission).cluster(home.cluster, {})
+
+
+def _end_of(chain: Chain, stage: str) -> Status | None:
+    """How the jobs of a stage have ended, None if they have not: their files and the scheduler are asked."""
     run = chain.run(stage)
     assert run is not None
     for look in range(_SURE):
         [status] = with_scheduler([read_status(run.path)])
         if not status.is_over:
-            return False
+            return None
         if not status.state.is_presumed:
             break
         time.sleep(_AGAIN if look + 1 < _SURE else 0)  # files may not have come through yet
-    progress.end(chain, stage, DONE if status.state.is_success else SOME_FAILED, told=status)
-    return True
+    return status
 
 
 def _name(home: RunDir) -> str:

@@ -9,13 +9,11 @@ from collections.abc import Mapping, Sequence
 from ecgan.errors import UserError
 from ecgan.progress import progress_bar
 from ecgan.runtime.devices import gpu_count
-from jobs.options import in_words
 from jobs.run import record
-from jobs.run.folder import RunDir
 from jobs.run.progress import read_shards
 from jobs.run.state import State
 from jobs.sharded.work import Work
-from launch.command import DONE, SOME_FAILED, Terminated
+from launch.command import DONE, SOME_FAILED
 from slurm.processes import resources
 from slurm.processes.pool import JobOutcome, LocalPool
 
@@ -61,8 +59,7 @@ def carry_out(work: Work, asked: int | None, environment: Mapping[str, str], hel
             record.update(work.run, State.FAILED)
             return SOME_FAILED
         return SOME_FAILED if finish() else DONE
-    except BaseException as error:
-        _note_end(work.run, error)
+    except BaseException:
         with contextlib.suppress(OSError):
             finish.note_failures()
         print(f"{work.share.kept} in {work.run.path}", file=sys.stderr)
@@ -88,14 +85,3 @@ def _make(work: Work, workers: Sequence[Mapping[str, str]], held: int) -> list[J
             return pool.run(work.jobs(), tick)
         finally:
             tick()  # workers that were told to stop have finished what they had in hand
-
-
-def _note_end(run: RunDir, error: BaseException) -> None:
-    """Notes that `error` has ended the run, unless it has come to an end that it has told itself."""
-    if not record.read(run).state.goes_on:
-        return
-    if isinstance(error, (KeyboardInterrupt, Terminated)):
-        record.update(run, State.STOPPED)
-    else:
-        words = in_words(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
-        record.update(run, State.FAILED, error=words)

@@ -10,7 +10,7 @@ from jobs.run import record
 from jobs.run.folder import RunDir
 from jobs.run.kind import Kind
 from jobs.run.state import State
-from jobs.train.job import TrainJob
+from jobs.train.job import TrainJob, prepare_code
 from jobs.train.request import TrainRequest
 from launch.command import DONE, INTERRUPTED, SOME_FAILED, STOPPED, Terminated
 from slurm.processes import ends, resources, starters
@@ -27,6 +27,7 @@ def train(request: TrainRequest, environment: Mapping[str, str], held: int) -> i
     """
     run_dir, plan = request.run, request.plan
     record.begin(run_dir, Kind.TRAINING, State.STARTING, total=plan.steps, **request.before)
+    prepare_code(plan)
     share = resources.thread_environment(resources.threads(plan.ranks))
     starter, job = starters.here(plan.ranks), TrainJob(run_dir.path)
     ranks = Ranks(job, starter, {**environment, **share}, run_dir.logs, keep_open=[held])

@@ -14,14 +14,17 @@ import msgspec
 from ecgan.errors import UserError
 from jobs.experiment.settings import Resources, in_words
 from jobs.options import in_words as told
+from jobs.run.notify import NOBODY
 from jobs.run.submission import JobKind
-from launch.cluster_options import Settings, SubmitOptions, cluster_for
+from launch.cluster_options import DEFAULT, Settings, SubmitOptions, cluster_for, notify_here
 from launch.own_files import found as found_file
 from slurm.scheduler import Cluster
 
 #: What jobs of each kind are for, by the section of a file's `resources`.
 _KINDS: dict[str, JobKind] = {"train": "training", "generate": "shards", "score": "shards", "step": "step"}
 _FILE = "cluster_config"
+#: Of a stage's command: the experiment tells what there is to tell of it.
+UNTOLD = ("--notify", NOBODY)
 
 
 @dataclass(frozen=True)
@@ -49,6 +52,8 @@ def find(settings: Settings, options: SubmitOptions, asked: Resources) -> tuple[
         given.pop(_FILE, None)
         if file:  # a step may run from another copy of the project
             file = str(found_file(Path(file).expanduser(), _FILE).absolute())
+        elif DEFAULT.is_file():
+            file = str(DEFAULT)
         given |= {name: value for name, value in options.given.items() if _is_for(name, kind, options)}
         each = dataclasses.replace(options, cluster_config=file, given=given, typed=frozenset(given))
         try:
@@ -59,8 +64,13 @@ def find(settings: Settings, options: SubmitOptions, asked: Resources) -> tuple[
         of[section] = found
         named = {**({_FILE: file} if file else {}), **given}
         told_so = [word for name, value in named.items() for word in (f"--{name}", str(value))]
-        words[section] = ("--cluster", cluster.scheduler.name, *told_so)
+        words[section] = ("--cluster", cluster.scheduler.name, *told_so, *UNTOLD)
     return Clusters(of, words), why
+
+
+def notify_of(options: SubmitOptions, asked: Resources) -> str | None:
+    """The command that is told how an experiment on this machine ends."""
+    return notify_here(dataclasses.replace(options, cluster_config=options.cluster_config or asked.step.get(_FILE)))
 
 
 def insist_on_known(asked: Resources) -> None:

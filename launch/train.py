@@ -22,11 +22,12 @@ try:
     from ecgan.runtime.devices import Device
     from jobs.run.attempts import TRAINING
     from jobs.run.kind import Kind
-    from jobs.train.job import TrainJob, prepare_code
+    from jobs.train.job import TrainJob
     from jobs.train.request import TrainRequest, check, lay_out
     from jobs.train.settings import TrainSettings
     from launch import flow, on_cluster, ranks, snapshot
-    from launch.cluster_options import SubmitOptions, cluster_for
+    from launch.at_end import AtEnd
+    from launch.cluster_options import SubmitOptions, cluster_for, notify_here
     from launch.command import DONE, parse_both, run, use_cache, use_threads
     from slurm.processes import resources
     from slurm.scheduler import Batch, Cluster
@@ -43,6 +44,7 @@ def main() -> int:
     use_cache(settings.cache_dir)
     use_threads(settings.threads)
     cluster, why = cluster_for(settings, options, "training")
+    notify = None if cluster else notify_here(options)
     request = check(settings, elsewhere(settings, cluster) if cluster else None)
     if cluster:
         cluster.insist_on_usable(request.run.path)
@@ -55,7 +57,7 @@ def main() -> int:
             on_cluster.dry_run(request.run, settings, cluster, [batch])
         return DONE
 
-    with flow.taken(request.run) as held:
+    with AtEnd(request.run) as end, flow.taken(request.run) as held:
         aside = lay_out(request)
         if aside is not None:
             print(f"--no-resume: what was there is now in {aside}")
@@ -63,8 +65,7 @@ def main() -> int:
         write_atomically(request.run.config, config)
         if not cluster:
             snapshot.take(request.run, options)
-            prepare_code(request.plan)
-            return ranks.train(request, environment, held)
+            return end.of(notify, lambda: ranks.train(request, environment, held))
         known = {"total": request.plan.steps, **request.before}
         submission = on_cluster.submit(request.run, cluster, options, [batch], Kind.TRAINING, **known)
     on_cluster.tell(request.run, submission)

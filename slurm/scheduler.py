@@ -52,7 +52,7 @@ class Cluster(ABC):
 
     `settings`: all that was given, a dataclass. A training has `ranks_per_node` on each of `nodes`, and there
     `gpus_per_node`. `at_once`: shards that run at the same time at most. `threads` of each process, as far as that is
-    said.
+    said. `notify`: the user's command that is run when a run ends, as `jobs.run.notify` has it.
     """
 
     scheduler: Scheduler
@@ -62,6 +62,7 @@ class Cluster(ABC):
     gpus_per_node: int
     at_once: int
     threads: str | int | None
+    notify: str | None
 
     @abstractmethod
     def insist_on_usable(self, run: Path) -> None:
@@ -78,10 +79,6 @@ class Cluster(ABC):
     @abstractmethod
     def would_accept(self, run: Path, batch: Batch) -> tuple[bool, str]:
         """Whether it would be taken, and the scheduler's words on that."""
-
-    @abstractmethod
-    def notify(self, state: State, run: Path, text: str) -> None:
-        """Tells the user how the run in that folder has ended, if its file says how. Raises nothing."""
 
 
 class Scheduler(ABC):
@@ -108,8 +105,8 @@ class Scheduler(ABC):
 
     @abstractmethod
     def cluster(self, path: Path | None, given: Mapping[str, Any]) -> Cluster:
-        """The cluster in the file `path` (None: all defaults), with those of its `options` that are `given`. Raises
-        UserError that names what is wrong."""
+        """The cluster in the file `path` (None: all defaults), with those of its `options` that are `given`, and
+        perhaps `notify`. Raises UserError that names what is wrong."""
 
     @abstractmethod
     def job_states(self, ids: Sequence[str]) -> dict[str, JobState] | None:

@@ -33,8 +33,8 @@ class Site:
     modules, setup, environment: of the job's shell, before Python: modules to load, lines, variables.
     requeue: whether jobs go on by themselves after preemption, time limit and node failure.
     warn_seconds: how long before the time limit a job is told to save.
-    notify: a command that is run when a training, a generation, a scoring or an experiment ends or fails, with state,
-    run folder and a line of text.
+    notify: a command that is run when a training, a generation, a scoring or an experiment ends or fails, there or on
+    this machine, with state, run folder and a line of text; "none" or None: nobody is told.
     cache_dir: folder of compiled code, which may name the node's variables ("$TMPDIR/ecgan"); None: as for the command.
     """
 

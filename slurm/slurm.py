@@ -7,9 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from jobs.run.state import State
 from slurm import controller, sbatch, script
-from slurm.notify import notify
 from slurm.options import SlurmOptions
 from slurm.processes import resources
 from slurm.processes.starters import SEVERAL_HERE
@@ -49,7 +47,7 @@ class SlurmCluster(Cluster):
     def __init__(self, site: Site) -> None:
         self.settings: Site = site
         self.nodes, self.ranks_per_node, self.gpus_per_node = site.nodes, site.ranks_per_node, site.gpus_per_node
-        self.at_once = site.array_parallelism
+        self.at_once, self.notify = site.array_parallelism, site.notify
         said = site.environment.get(resources.THREADS) or os.environ.get(resources.THREADS)
         self.threads = said or site.cpus_per_task
 
@@ -66,9 +64,6 @@ class SlurmCluster(Cluster):
 
     def would_accept(self, run: Path, batch: Batch) -> tuple[bool, str]:
         return controller.would_accept(self.text(run, batch))
-
-    def notify(self, state: State, run: Path, text: str) -> None:
-        notify(self.settings.notify, state, run, text)
 
     def _shape(self, batch: Batch) -> Shape:
         shape = {"training": script.training, "merge": script.merge, "step": script.merge}.get(batch.kind, script.shard)

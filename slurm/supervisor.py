@@ -27,9 +27,9 @@ from jobs import stop
 from jobs.run import attempts
 from jobs.run.attempts import Attempt
 from jobs.run.folder import RunDir
+from jobs.run.notify import tell_end
 from jobs.run.state import State
 from slurm import controller
-from slurm.notify import notify
 from slurm.processes import ends, resources, streams
 from slurm.processes.ranks import Ranks
 from slurm.processes.starters import Starter
@@ -121,8 +121,7 @@ class Supervised:
         outcome, is_step = details.outcome, self.unit.startswith(attempts.LANE)
         ends_run = self.unit in (attempts.TRAINING, attempts.MERGE)
         if outcome and ((outcome.is_success and ends_run) or (outcome.is_failure and (ends_run or is_step))):
-            why = f": {details.message}" if details.message else ""
-            notify(self.site.notify, outcome, self.folder, f"{self.unit} of {self.folder.name} {outcome}{why}")
+            tell_end(self.site.notify, self.folder, outcome, details.message)
 
     def _watch(self, attempt: Attempt, ranks: Ranks) -> None:
         """Until all have ended."""

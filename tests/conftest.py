@@ -10,6 +10,7 @@ import io
 import json
 import logging
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -173,6 +174,26 @@ class DataFolder:
 @pytest.fixture
 def data_folder(tmp_path: Path, tiny_checkpoint: Path) -> Callable[[int], DataFolder]:
     return lambda count: DataFolder(tmp_path / "job with a 'quoted' name", count, tiny_checkpoint)
+
+
+class Teller:
+    """A command of the user's, for `notify`, that writes down what it is called with, and then does as `conduct` says.
+
+    `told`: of each call the last three words: state, folder, text.
+    """
+
+    def __init__(self, folder: Path, conduct: str = "") -> None:
+        script, self._told = folder / "tell us", folder / "told"
+        script.write_text(f"#!/bin/sh\nprintf '%s|' \"$@\" >> {shlex.quote(str(self._told))}\n{conduct}\n")
+        script.chmod(0o755)
+        self.command = f"{shlex.quote(str(script))} --to me"
+
+    @property
+    def told(self) -> list[list[str]]:
+        words = self._told.read_text().split("|")[:-1] if self._told.exists() else []
+        calls = [words[start : start + 5] for start in range(0, len(words), 5)]
+        assert all(call[:2] == ["--to", "me"] for call in calls)
+        return [call[2:] for call in calls]
 
 
 @pytest.fixture

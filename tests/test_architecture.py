@@ -20,9 +20,9 @@ MAY_IMPORT = {
     "ecgan_cluster": {"launch", "jobs"},
 }
 #: What slurm/ may know of jobs: how one is asked to stop, the attempts at it and how they end, what files are called
-#: and jobs are for; how options are given.
+#: and jobs are for; how the user is told, and how options are given.
 JOBS_INTERFACE = {
-    *("jobs.stop", "jobs.run.attempts", "jobs.run.folder", "jobs.run.state", "jobs.run.submission"),
+    *("jobs.stop", "jobs.run.attempts", "jobs.run.folder", "jobs.run.state", "jobs.run.submission", "jobs.run.notify"),
     *("jobs.options", "jobs.bounds", "jobs.given", "jobs.yaml_files"),
 }
 #: What launch/ may know of slurm: the door to schedulers, and processes on machines.

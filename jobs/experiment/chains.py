@@ -153,15 +153,14 @@ def _own(experiment: Experiment, stage: str) -> set[str]:
 def _base(experiment: Experiment, locate: Locate) -> tuple[dict[str, Options], list[str]]:
     """The options that all variants begin with, by stage; files of options read."""
     found: dict[str, Options] = {}
-    faults = []
+    faults: list[str] = []
     for stage, cls in STAGES.items():
         options = getattr(experiment, stage)
         if options is None:
             continue
         values = found[stage] = {}
         names = {field.name for field in dataclasses.fields(cls)}
-        files = options.get(_FILES, [])
-        for name in [files] if isinstance(files, str) else files:
+        for name in _files(options, stage, faults):
             try:
                 read = read_options(locate(Path(name).expanduser(), _FILES), _FILES, names)
             except UserError as error:
@@ -171,6 +170,14 @@ def _base(experiment: Experiment, locate: Locate) -> tuple[dict[str, Options], l
             values |= {name: value for name, value in read.items() if name not in _own(experiment, stage)}
         values |= {name: value for name, value in options.items() if name != _FILES}
     return found, faults
+
+
+def _files(options: Options, stage: str, faults: list[str]) -> list[str]:
+    """The files of options that a stage begins with; what is none is one of the `faults`."""
+    files = options.get(_FILES, [])
+    files = files if isinstance(files, list) else [files]
+    faults += [f"{stage}: {_FILES}: {name!r} is not the name of a file" for name in files if not isinstance(name, str)]
+    return [name for name in files if isinstance(name, str)]
 
 
 def _settings(

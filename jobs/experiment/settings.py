@@ -126,7 +126,7 @@ def read_experiment(path: Path) -> Experiment:
 
 def in_words(error: msgspec.ValidationError) -> str:
     """ "lr: expected `float`, got `str`"."""
-    what, _, where = str(error).partition(" - at `$")
+    what, _, where = str(error).replace(" - at `key` in `$", " as a name (quote it) - at `$").partition(" - at `$")
     what = what[:1].lower() + what[1:]
     where = where.rstrip("`").lstrip(".").replace("[...]", "")
     return f"{where}: {what}" if where else what

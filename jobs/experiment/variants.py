@@ -14,6 +14,8 @@ from jobs.experiment.settings import Experiment, Options, Overrides
 
 #: What a variant is called that says nothing otherwise.
 _BASE = "base"
+#: Characters of a variant's name, which is part of names of files, of which most file systems take 255.
+_LONGEST = 200
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,8 @@ def variants_of(experiment: Experiment) -> list[Variant]:
             words = [f"{option}={_word(value)}" for (_, option), value in chosen.items()]
             whole = ",".join(words if not experiment.variants and words else [name, *words])
             variant = Variant(whole, _joined(name, overrides or Overrides(), chosen))
+            if len(whole) > _LONGEST:
+                raise UserError(f"variant {whole[:50]}… has a name of more than {_LONGEST} characters: shorten it")
             if whole in found:
                 raise UserError(f"two variants would be called {whole}: give them names of their own")
             found[whole] = variant

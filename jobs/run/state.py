@@ -28,6 +28,7 @@ class Meaning:
     `is_stop`: it ended because it was asked to, and whoever asked, the scheduler perhaps, may start it again.
     `is_failure`: an error ended it, whose words and log are worth telling.
     `is_presumed`: nobody has said so; it follows from silence, and one look may be wrong.
+    `is_told`: it is an end that nobody has asked for, of which the user may want to be told.
     """
 
     words: str = ""
@@ -43,6 +44,7 @@ class Meaning:
     is_stop: bool = False
     is_failure: bool = False
     is_presumed: bool = False
+    is_told: bool = False
 
 
 class State(str, Enum):
@@ -63,18 +65,29 @@ class State(str, Enum):
             is_presumed=True,
         ),
     )
-    DONE = "done", Meaning(is_settled=True, is_success=True)
+    DONE = "done", Meaning(is_settled=True, is_success=True, is_told=True)
     INCOMPLETE = (
         "incomplete",
-        Meaning("incomplete: some are missing; the same command makes them", is_settled=True, begins_again=True),
+        Meaning(
+            "incomplete: some are missing; the same command makes them",
+            is_settled=True,
+            begins_again=True,
+            is_told=True,
+        ),
     )
     FAILED = (
         "failed",
-        Meaning(f"failed; {_AGAIN} once the reason is mended", is_settled=True, begins_again=True, is_failure=True),
+        Meaning(
+            f"failed; {_AGAIN} once the reason is mended",
+            is_settled=True,
+            begins_again=True,
+            is_failure=True,
+            is_told=True,
+        ),
     )
     STOPPED = "stopped", Meaning(f"stopped; {_AGAIN}", begins_again=True, is_stop=True)
     CANCELLED = "cancelled", Meaning(is_settled=True)
-    DIED = "died", Meaning(f"died: no process holds it; {_AGAIN}", is_presumed=True)
+    DIED = "died", Meaning(f"died: no process holds it; {_AGAIN}", is_presumed=True, is_told=True)
     #: Of an experiment's stage.
     BLOCKED = "blocked", Meaning("blocked: what it is made of could not be made", is_settled=True)
     #: Of a shard whose run is over.
@@ -95,6 +108,7 @@ class State(str, Enum):
     is_stop: bool
     is_failure: bool
     is_presumed: bool
+    is_told: bool
 
     def __new__(cls, name: str, meaning: Meaning) -> State:
         state = str.__new__(cls, name)

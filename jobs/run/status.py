@@ -67,7 +67,8 @@ def read_status(path: Path, now: datetime | None = None) -> Status:
         return _completed(run, replace(status, state=_state_here(run, written, at)), shards, {})
     cluster = on_cluster(run, submission, written, shards, at)
     status = replace(status, state=cluster.state, jobs=tuple(submission.ids))
-    if written.before is not None and not written.state.is_settled:  # nobody writes the record while shards run
+    # Nobody writes the record while shards run.
+    if shards and written.before is not None and not written.state.is_settled:
         done = written.before + sum(shard.done for shard in shards)
         status = replace(status, done=done, failed=sum(shard.failed for shard in shards))
     shards = [_tried(shard, cluster.tries) for shard in shards]

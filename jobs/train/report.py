@@ -47,6 +47,7 @@ class Report:
                 Kind.TRAINING,
                 State.STARTING,
                 done=before.done or 0,  # as the launcher or an earlier attempt had it
+                before=before.before,
                 last_checkpoint=before.last_checkpoint,
                 total=self._plan.steps,
                 epochs=self._plan.settings.schedule.epochs,

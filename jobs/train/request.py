@@ -43,7 +43,8 @@ class TrainRequest:
     def before(self) -> dict[str, Any]:
         """What the run's record says from the start: how many steps have been taken, and where the last state is."""
         found = self.resumption
-        return {"done": found.step, "last_checkpoint": str(found.path)} if found else {"done": 0}
+        step = found.step if found else 0
+        return {"done": step, "before": step, **({"last_checkpoint": str(found.path)} if found else {})}
 
 
 def check(settings: TrainSettings, elsewhere: tuple[Device, int] | None = None) -> TrainRequest:

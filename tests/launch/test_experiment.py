@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 import yaml
-from conftest import ROOT, DataFolder, commands, in_process, wait_until, write_pairs
+from conftest import ROOT, DataFolder, Teller, commands, in_process, wait_until, write_pairs
 
 from ecgan.lines import append_line
 from jobs.experiment import progress, tree
@@ -41,6 +41,7 @@ class Pretended:
     fails: dict[str, str] = {}
     meanwhile: dict[str, Callable[[], object]] = {}
     at_work = most = 0
+    untold: set[str] = set()
 
     def __init__(
         self, module: str, options: Sequence[str], _: object, log: Path, __: object = (), **___: object
@@ -51,6 +52,7 @@ class Pretended:
         self._log, self._looks, self._ended, self._asked = log, 0, False, False
         flags = [word for word in options[2:] if word.startswith("--no_resume")]
         Pretended.begun.append(" ".join([self._stage, self._chain.parent.name, self._chain.name, *flags]))
+        Pretended.untold |= {self._stage} if "--notify none" in " ".join(options) else set()
         Pretended.at_work += 1
         Pretended.most = max(Pretended.most, Pretended.at_work)
 
@@ -319,6 +321,24 @@ def test_a_broken_plan_of_settings_is_no_traceback(folder: Folder) -> None:
     folder.file.write_text("train: {")
     done = folder.run()
     assert done.returncode == 2 and str(folder.file) in done.stderr
+
+
+def test_the_user_is_told_of_stages_that_fail_and_once_of_the_whole(folder: Folder, pretended: type[Pretended]) -> None:
+    teller, site = Teller(folder.path), folder.path / "site.yaml"
+    site.write_text(yaml.safe_dump({"notify": teller.command}))
+    folder.write(resources={"step": {"cluster_config": str(site)}})
+    pretended.fails = {"generate a": "no room left"}
+    folder.run()
+    [[_, where, text], whole] = teller.told
+    assert where == str(folder.home / "variants/a/seed-0/results.run")
+    assert text == "experiment try: generate of a, seed 0 failed: no room left"
+    assert whole == ["incomplete", str(folder.home), "experiment try incomplete: 5 of 8 stages"]
+    assert pretended.untold == {"train", "generate", "score"}  # the stages' own commands tell nobody
+    pretended.fails = {}
+    folder.run()
+    assert teller.told[2:] == [["done", str(folder.home), "experiment try done: 8 of 8 stages"]]
+    folder.run()
+    assert len(teller.told) == 3  # there was nothing to do
 
 
 def other(folder: Folder, command: str, *options: object) -> subprocess.CompletedProcess[str]:

@@ -9,6 +9,8 @@ from typing import Any
 from unittest import mock
 
 import pytest
+import yaml
+from conftest import Teller
 from test_experiment import Folder, Pretended, other
 
 from ecgan.errors import UserError
@@ -203,16 +205,36 @@ def test_a_step_that_was_killed_before_it_had_submitted_anything_does_it_again(f
     assert told(folder)[0] is State.DONE
 
 
-def test_the_user_is_told_once_at_the_end(folder: Folder, queue: Queue) -> None:
-    site, told = folder.path / "site.yaml", folder.path / "told"
-    (folder.path / "tell").write_text(f'#!/bin/sh\necho "$*" >> "{told}"\n')
-    (folder.path / "tell").chmod(0o755)
-    site.write_text(f"""notify: '"{folder.path}/tell"'\n""".replace("with 'quotes'", "with ''quotes''"))
-    for times in (1, 2):
-        folder.write(resources={"step": {"cluster_config": str(site)}}, score=None if times == 1 else {})
-        folder.run()
-        queue.run()
-        assert told.read_text().count(f"done {folder.home} experiment try done:") == times
+def test_the_user_is_told_of_what_fails_and_once_at_the_end(folder: Folder, queue: Queue) -> None:
+    site, teller = folder.path / "site.yaml", Teller(folder.path)
+    site.write_text(yaml.safe_dump({"notify": teller.command}))
+    folder.write(resources={"step": {"cluster_config": str(site)}}, seeds=[0])
+    Pretended.fails = {"train a": "diverged", "generate b": "refused: no room"}
+    folder.run()
+    queue.run()
+    failed, refused, whole = teller.told
+    assert failed == ["failed", str(folder.home / "variants/a/seed-0/training"), failed[2]]
+    assert failed[2].endswith("train of a, seed 0 failed: diverged") and "refused: no room" in refused[2]
+    assert whole == ["incomplete", str(folder.home), "experiment try incomplete: 1 of 8 stages"]
+    Pretended.fails = {}
+    folder.run()
+    queue.run()
+    assert teller.told[3:] == [["done", str(folder.home), "experiment try done: 8 of 8 stages"]]
+    words = {stage: " ".join(words) for stage, words in PretendedThere.words.items()}
+    assert all("--notify none" in words[stage] for stage in ("train", "generate", "score"))
+    folder.run("--notify", teller.command)  # which has nothing to do
+    assert len(teller.told) == 4
+
+
+def test_a_stage_whose_job_died_without_a_word_is_told_by_the_step_behind_it(folder: Folder, queue: Queue) -> None:
+    teller = Teller(folder.path)
+    folder.write(variants={"a": None}, seeds=[0])
+    folder.run("--notify", teller.command)
+    queue.run(1)
+    [training] = [id for id, jobs in queue.jobs.items() if jobs[0] in PretendedThere.stages]
+    queue.over[training] = State.DIED
+    queue.run()
+    assert [words[0] for words in teller.told] == ["died", "incomplete"]
 
 
 def test_a_controller_that_is_away_for_a_while_costs_a_chain_nothing(

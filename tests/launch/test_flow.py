@@ -376,7 +376,7 @@ class Desk(Scheduler):
 
 class DeskCluster(Cluster):
     nodes = ranks_per_node = at_once = threads = 1
-    gpus_per_node = 0
+    gpus_per_node, notify = 0, None
 
     def __init__(self, scheduler: Desk) -> None:
         self.scheduler = self.desk = scheduler
@@ -394,9 +394,6 @@ class DeskCluster(Cluster):
 
     def would_accept(self, run: Path, batch: Batch) -> tuple[bool, str]:
         return True, "gladly"
-
-    def notify(self, state: State, run: Path, text: str) -> None:
-        pass
 
 
 @pytest.fixture

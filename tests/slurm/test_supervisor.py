@@ -12,11 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import commands, wait_until
+from conftest import Teller, commands, wait_until
 from supervised_jobs import Job
 
-from jobs.run import attempts
+from jobs.run import attempts, record
 from jobs.run.attempts import Details
+from jobs.run.folder import RunDir
+from jobs.run.kind import Kind
 from jobs.run.state import State
 from slurm.script import Shape
 from slurm.site import Site
@@ -98,34 +100,43 @@ def test_done(stand: Stand) -> None:
 
 
 @pytest.fixture
-def told(stand: Stand) -> Path:
-    """What a command of the user's was called with; it fails, which must change nothing."""
-    script = stand.folder / "tell us"
-    script.write_text(f"#!/bin/sh\nprintf '%s|' \"$@\" >> '{stand.folder}/told'\necho refused; exit 3\n")
-    script.chmod(0o755)
-    return stand.folder / "told"
+def teller(stand: Stand) -> Teller:
+    """It fails, which must change nothing."""
+    record.begin(RunDir(stand.run), Kind.TRAINING, State.SUBMITTED, total=3, done=2)
+    return Teller(stand.folder, "echo refused; exit 3")
 
 
 @pytest.mark.parametrize(
     ("conduct", "status", "words"),
-    [("done", 0, "training of run done"), ("crash", 1, "training of run failed: RuntimeError: a crash")],
+    [("done", 0, "done: 2 of 3 steps"), ("crash", 1, "failed: 2 of 3 steps; RuntimeError: a crash")],
 )
-def test_the_user_is_told_how_a_run_ended(stand: Stand, told: Path, conduct: str, status: int, words: str) -> None:
-    job = stand.start(conduct, notify=f"'{stand.folder}/tell us' --to me")
+def test_the_user_is_told_how_a_run_ended(stand: Stand, teller: Teller, conduct: str, status: int, words: str) -> None:
+    job = stand.start(conduct, notify=teller.command)
     said, _ = job.communicate(timeout=60)
     assert job.returncode == status, said
     state = "done" if conduct == "done" else "failed"
-    assert told.read_text() == f"--to|me|{state}|{stand.run}|{words}|"
+    assert teller.told == [[state, str(stand.run), f"training run {words}"]]
     assert "nobody was notified" in said and "refused" in said and stand.last().outcome is State(state)
 
 
-def test_the_user_is_not_told_of_what_goes_on(stand: Stand, told: Path) -> None:
-    job = stand.start("work", notify=f"'{stand.folder}/tell us'")
+def test_what_is_incomplete_is_told_as_that_though_its_job_failed(stand: Stand, teller: Teller) -> None:
+    record.begin(RunDir(stand.run), Kind.GENERATION, State.INCOMPLETE, total=3, done=2)
+    job = stand.start("crash", notify=teller.command)
+    assert job.wait(60) == 1 and teller.told[0][0] == "incomplete"
+
+
+def test_a_training_that_had_nothing_left_to_do_is_not_told_again(stand: Stand, teller: Teller) -> None:
+    record.begin(RunDir(stand.run), Kind.TRAINING, State.DONE, total=3, done=3, before=3)
+    assert stand.start("done", notify=teller.command).wait(60) == 0 and not teller.told
+
+
+def test_the_user_is_not_told_of_what_goes_on(stand: Stand, teller: Teller) -> None:
+    job = stand.start("work", notify=teller.command)
     os.kill(stand.process(), signal.SIGUSR2)
     wait_until(lambda: stand.asked)
     job.terminate()
     job.wait(60)
-    assert stand.last().outcome is State.REQUEUED and not told.exists()
+    assert stand.last().outcome is State.REQUEUED and not teller.told
 
 
 def test_who_can_not_be_told_ends_nothing(stand: Stand) -> None:

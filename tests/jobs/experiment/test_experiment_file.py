@@ -108,6 +108,7 @@ def test_what_is_drawn_is_what_stages_take(tmp_path: Path) -> None:
         ({"train": {}, "seeds": ["x"]}, "seeds"),
         ({"train": {}, "at_once": 0}, "at_once"),
         ({"train": {}, "variants": {"../a": None}}, "variants"),
+        ({"train": {}, "variants": {1: None}}, "variants: expected `str`, got `int` as a name"),
         ({"train": {}, "variants": {"a": {"lr": 1}}}, "variants.a.lr"),
         ({"train": {}, "grid": {"lr": [1]}}, "grid.lr"),
         ({"train": {}, "grid": {"train": {"lr": []}}}, "train.lr"),
@@ -133,6 +134,12 @@ def test_variants_that_can_not_be_told_apart_are_refused(tmp_path: Path) -> None
         variants_of(read_experiment(said))
 
 
+def test_a_name_too_long_for_a_file_is_refused(tmp_path: Path) -> None:
+    grid = {"train": {"lr": [0.1], "beta1": [0.5]}}
+    with pytest.raises(UserError, match="200 characters"):
+        variants_of(read_experiment(written(tmp_path, train=SMALL, grid=grid, variants={"x" * 190: None})))
+
+
 def test_all_that_is_wrong_with_settings_is_told_at_once(tmp_path: Path) -> None:
     _, faults = resolved(
         tmp_path,
@@ -145,10 +152,11 @@ def test_all_that_is_wrong_with_settings_is_told_at_once(tmp_path: Path) -> None
             "d": {"score": {"shards": 2}},
             "e": {"train": {"network": "segmenter", "ngf": 64}},
         },
+        gallery={"config": [3]},
         seeds=[0, 1],
     )
     text = "\n".join(faults)
-    for words in ("no/such.yaml", "b: train: --lr", "ngf", "nfg", "run_dir", "seed", "d: score"):
+    for words in ("no/such.yaml", "b: train: --lr", "ngf", "nfg", "run_dir", "seed", "d: score", "gallery: config: 3"):
         assert words in text, words
     [once] = [fault for fault in faults if "shard: no such option" in fault]  # and not for each seed
     assert once.startswith("a, b, c, d, e: generate: checkpoint")
