@@ -11,7 +11,7 @@ import pytest
 from conftest import ROOT
 
 #: What has to be there in every language that a README is in.
-PAGES = ("training.md", "slurm.md", "migration.md")
+PAGES = ("training.md", "experiments.md", "slurm.md", "migration.md")
 LANGUAGES = [path.name.split(".")[1] for path in sorted(ROOT.glob("README.*.md"))]
 
 
