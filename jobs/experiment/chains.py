@@ -66,6 +66,11 @@ class Chain:
         return f"{self.variant}, seed {self.seed}"
 
     @property
+    def home(self) -> Path:
+        """The experiment's folder."""
+        return self.folder.parents[2]
+
+    @property
     def training(self) -> Path:
         return self.folder / "training"
 
@@ -113,11 +118,26 @@ def save(path: Path, chains: Sequence[Chain]) -> None:
 
 
 def load(path: Path) -> tuple[Chain, ...]:
-    """Raises UserError if `path` is no plan of this version."""
+    """All paths are those of where the experiment is now. Raises UserError if `path` is no plan of this version."""
     try:
-        return fitted(read_any_json(path)["chains"], tuple[Chain, ...])
-    except (OSError, ValueError, KeyError, TypeError):
+        found = fitted(read_any_json(path)["chains"], tuple[Chain, ...])
+        return tuple(_moved(chain, path.parent.resolve()) for chain in found)
+    except (OSError, ValueError, LookupError, TypeError):
         raise UserError(f"{path} is not an experiment's plan that this version can read") from None
+
+
+def relocated(value: Any, before: Path, now: Path) -> Any:
+    """A path in the folder `before`, which is `now` elsewhere; any other value as it is."""
+    inside = isinstance(value, str) and Path(value).is_relative_to(before)
+    return str(now / Path(value).relative_to(before)) if inside else value
+
+
+def _moved(chain: Chain, home: Path) -> Chain:
+    settings = {
+        stage: {name: relocated(value, chain.home, home) for name, value in each.items()}
+        for stage, each in chain.settings.items()
+    }
+    return dataclasses.replace(chain, folder=home / chain.folder.relative_to(chain.home), settings=settings)
 
 
 def resolve(experiment: Experiment, folder: Path, locate: Locate) -> tuple[list[Chain], list[str]]:

@@ -14,7 +14,7 @@ from typing import Any
 from ecgan.checkpoint import list_states
 from ecgan.checkpoint.native import DESCRIPTION
 from ecgan.files import read_json, sha256_of, write_json
-from jobs.experiment.chains import STAGES, Chain
+from jobs.experiment.chains import STAGES, Chain, relocated
 from jobs.experiment.settings import Options
 from jobs.generate.manifest import MANIFEST
 from jobs.run.clock import now
@@ -44,7 +44,8 @@ _ENDS = [state for state in State if not (state.goes_on or state.is_success or s
 
 @dataclass(frozen=True, kw_only=True)
 class Noted:
-    """What became of a stage. `settings`: those that it was begun with; `of`: what it was made of, as `made` tells it.
+    """What became of a stage. `settings`: those that it was begun with, with the experiment in `home`; `of`: what it
+    was made of, as `made` tells it.
 
     `outcome`: STARTING until it has ended; `made`: digest of what it made. `error`: why it failed; `log`: what the
     command said.
@@ -52,6 +53,7 @@ class Noted:
 
     settings: Options
     outcome: State
+    home: str | None = None
     of: str | None = None
     made: str | None = None
     error: str | None = None
@@ -72,11 +74,19 @@ class StageState:
 
 
 def read(chain: Chain) -> dict[str, Noted]:
-    """By stage; empty before the first has begun. Raises UserError if the file is not one of ours."""
+    """By stage, with paths of where the experiment is now; empty before the first has begun. Raises UserError if the
+    file is not one of ours."""
     try:
-        return read_json(chain.record, dict[str, Noted], "the record of stages")
+        found = read_json(chain.record, dict[str, Noted], "the record of stages")
     except FileNotFoundError:
         return {}
+    return {stage: _moved(noted, chain.home) for stage, noted in found.items()}
+
+
+def _moved(noted: Noted, home: Path) -> Noted:
+    before = Path(noted.home or home)
+    settings = {name: relocated(value, before, home) for name, value in noted.settings.items()}
+    return dataclasses.replace(noted, settings=settings, log=relocated(noted.log, before, home))
 
 
 def begin(chain: Chain, stage: str, log: Path) -> None:
@@ -88,7 +98,14 @@ def begin(chain: Chain, stage: str, log: Path) -> None:
     _write(
         chain,
         stage,
-        Noted(settings=settings, outcome=State.STARTING, of=_input(chain, stage), log=str(log), began=now()),
+        Noted(
+            settings=settings,
+            outcome=State.STARTING,
+            home=str(chain.home),
+            of=_input(chain, stage),
+            log=str(log),
+            began=now(),
+        ),
     )
 
 
@@ -135,7 +152,9 @@ def begins_anew(chain: Chain) -> list[str]:
     """Why the training can't go on from the state that is there; empty if it can, or there is none."""
     run = chain.run("train")
     assert run is not None
-    return resume.differs(chain.typed("train"), run)
+    noted = read(chain).get("train")
+    before = Path(noted.home) if noted and noted.home else chain.home
+    return resume.differs(chain.typed("train"), run, lambda path: relocated(path, before, chain.home))
 
 
 def states(chain: Chain, alive: bool = True) -> list[StageState]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
@@ -88,16 +88,18 @@ def changes(before: Mapping[str, Any], now: TrainSettings, role: Role) -> list[s
     return [f"{name} {old} -> {new}" for name, old, new in pairs if old != new]
 
 
-def differs(settings: TrainSettings, run: RunDir) -> list[str]:
+def differs(settings: TrainSettings, run: RunDir, relocated: Callable[[Any], Any] = lambda path: path) -> list[str]:
     """Why a training with these settings is not the one whose state is in the folder: what decides or steers it is not
-    the same, or that has gone further already. Empty if it is, or there is none. Files are all that is read."""
+    the same, or that has gone further already. Empty if it is, or there is none. Files are all that is read.
+
+    `relocated`: where that is now which was at a path, for data that was moved with the run."""
     _, saved, _ = _newest(run)
     if saved is None:
         return []
     before = _settings_before(saved, run.plan)
     found = [each for role in (FIXED, STEERING, BEGINNING) for each in changes(before, settings, role)]
     for name in ("input_path", "exclude_list", "max_dataset_size"):
-        if before[name] != getattr(settings, name):
+        if relocated(before[name]) != getattr(settings, name):
             found.append(f"{name} {before[name]} -> {getattr(settings, name)}")
     if settings.max_steps is not None and saved.step > settings.max_steps:
         found.append(f"{saved.step} steps are taken, --max_steps is {settings.max_steps}")

@@ -129,7 +129,7 @@ class Folder:
 
     @property
     def home(self) -> Path:
-        return self.path / "experiments/try"
+        return self.path / (self.values.get("folder") or "experiments/try")
 
     def write(self, **values: Any) -> None:
         self.values |= values
@@ -243,6 +243,25 @@ def test_a_chain_that_fails_stops_no_other_and_what_depends_on_it_says_so(
     done = folder.run()
     assert done.returncode == 0 and "failed: no room left" in done.stdout
     assert pretended.begun == [f"{stage} a seed-0" for stage in ("generate", "score", "gallery")]
+
+
+def test_an_experiment_that_was_moved_is_the_same(folder: Folder, pretended: type[Pretended]) -> None:
+    """With the data that it has drawn."""
+    data = {"train": SMALL | {"device": "cpu"}, "generate": {"device": "cpu"}}
+    folder.write(**data, drawn={"pairs": 2, "masks": 1, "size": "64x32"}, variants={"a": None})
+    pretended.fails = {"score a": "x"}
+    folder.run()
+    before = folder.home
+    folder.write(folder="elsewhere")
+    now = before.rename(folder.home)
+    shown = other(folder, "status", "elsewhere").stdout
+    assert "2 of 4 stages done" in shown and "score     failed" in shown
+    pretended.begun.clear()
+    pretended.fails = {}
+    assert folder.run().returncode == 0 and pretended.begun == ["score a seed-0", "gallery a seed-0"]
+    assert not before.exists()
+    [chain] = load(RunDir(now).plan)
+    assert chain.home == now and str(before) not in json.dumps(chain.settings)
 
 
 def test_the_table_has_means_and_spreads_over_seeds(folder: Folder, pretended: type[Pretended]) -> None:
@@ -405,7 +424,9 @@ def test_a_whole_experiment_that_is_killed_and_stopped_on_the_way(tmp_path: Path
     """Trained, painted, scored and shown for real. Both ends of the launcher end all that it has started; what a
     training had saved is not lost."""
     folder = Folder(tmp_path / "real", variants={"a": None})
-    folder.write(train=folder.values["train"] | {"max_steps": 400, "save_every_steps": 1, "display_every_steps": 0})
+    folder.write(drawn={"pairs": 3, "masks": 3, "size": "64x32"}, generate={"device": "cpu"})
+    steps = {"max_steps": 400, "save_every_steps": 1, "display_every_steps": 0}
+    folder.write(train=SMALL | {"device": "cpu"} | steps)
     training = RunDir(folder.home / "variants/a/seed-0/training")
 
     def start() -> subprocess.Popen[str]:
@@ -415,11 +436,11 @@ def test_a_whole_experiment_that_is_killed_and_stopped_on_the_way(tmp_path: Path
     def ours() -> list[int]:
         return [pid for pid, command in commands() if str(folder.home) in command or str(folder.file) in command]
 
-    def steps() -> int:
+    def taken() -> int:
         return record.read(training).done or 0
 
     job = start()
-    wait_until(lambda: steps() >= 2, 300)
+    wait_until(lambda: taken() >= 2, 300)
     os.kill(job.pid, signal.SIGKILL)
     job.communicate()
     wait_until(lambda: not ours(), 60)
@@ -427,7 +448,7 @@ def test_a_whole_experiment_that_is_killed_and_stopped_on_the_way(tmp_path: Path
     assert saved and progress.read(folder.chains()["a 0"])["train"].outcome.ends_unsaid
 
     job = start()
-    wait_until(lambda: steps() > saved, 300)
+    wait_until(lambda: taken() > saved, 300)
     os.kill(job.pid, signal.SIGTERM)
     _, errors = job.communicate(timeout=120)
     assert job.returncode == 75, errors
@@ -439,7 +460,10 @@ def test_a_whole_experiment_that_is_killed_and_stopped_on_the_way(tmp_path: Path
     stopped_at = record.read(training).done
     assert stopped_at and stopped_at > saved
 
-    folder.write(train=folder.values["train"] | {"max_steps": stopped_at + 1})
+    before = folder.home
+    folder.write(train=folder.values["train"] | {"max_steps": stopped_at + 1}, folder="moved")
+    before.rename(folder.home)  # with the data that it goes on with
+    training = RunDir(folder.home / "variants/a/seed-0/training")
     done = subprocess.run([sys.executable, SCRIPT, folder.file], cwd=folder.path, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     row = folder.table()["a"]
