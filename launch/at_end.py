@@ -24,6 +24,7 @@ class AtEnd:
         self._run = run
         self._command: str | None = None
         self._outcome: State | None = None
+        self._why: str | None = None
 
     def of(self, command: str | None, work: Callable[[], int]) -> int:
         """Carries `work` out, which begins the run's record, and returns its exit status. `command` is run with how it
@@ -32,7 +33,8 @@ class AtEnd:
         try:
             status = work()
         except BaseException as error:
-            self._outcome = _note_end(self._run, error)
+            self._why = _words(error)
+            self._outcome = _note_end(self._run, error, self._why)
             raise
         self._outcome = _OUTCOMES.get(status)
         return status
@@ -43,15 +45,18 @@ class AtEnd:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         if self._outcome is not None:
             with contextlib.suppress(KeyboardInterrupt, Terminated):  # the run has ended; this alone is not waited for
-                tell_end(self._command, self._run.path, self._outcome)
+                tell_end(self._command, self._run.path, self._outcome, self._why)
 
 
-def _note_end(run: RunDir, error: BaseException) -> State:
+def _note_end(run: RunDir, error: BaseException, words: str) -> State:
     """Notes that `error` has ended the run, unless it has told an end itself; returns which end that is."""
     said = record.read(run).state
     if not said.goes_on:
         return said
     if isinstance(error, (KeyboardInterrupt, Terminated)):
         return record.update(run, State.STOPPED).state
-    words = in_words(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
     return record.update(run, State.FAILED, error=words).state
+
+
+def _words(error: BaseException) -> str:
+    return in_words(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"

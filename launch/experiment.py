@@ -5,9 +5,9 @@ python launch/experiment.py configs/experiments/drawn.yaml
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import runpy
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +18,7 @@ try:
     early.begin(__name__)
     import yaml
 
-    from ecgan.errors import UserError
+    from ecgan.errors import UserError, told
     from ecgan.files import write_atomically
     from ecgan.runtime.devices import Device
     from jobs.experiment import chains as plan
@@ -163,10 +163,12 @@ def show_table(home: RunDir, all_chains: Sequence[Chain]) -> int:
     whole = table.table(home, all_chains)
     print("\n".join(table.lines(whole)), flush=True)
     if home.path.is_dir():
-        with contextlib.suppress(OSError):
+        try:
             table.save(home, whole)
             write_atomically(home.table.with_suffix(".html"), page.page(whole, all_chains))
-        print(f"\n{home.table.with_suffix('.html')}, and the numbers as .csv and .json")
+            print(f"\n{home.table.with_suffix('.html')}, and the numbers as .csv and .json")
+        except OSError as error:
+            print(f"note: the files of the table are not written: {told(error, home.path)}", file=sys.stderr)
     return DONE
 
 

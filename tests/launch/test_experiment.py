@@ -278,6 +278,17 @@ def test_the_table_has_means_and_spreads_over_seeds(folder: Folder, pretended: t
     assert again.returncode == 0 and re.search(r"a +0.5500 ±0.0707", again.stdout)
 
 
+def test_a_table_whose_files_can_not_be_written_is_shown_and_says_so(
+    folder: Folder, pretended: type[Pretended]
+) -> None:
+    folder.run()
+    (folder.home / "table.csv").unlink()
+    (folder.home / "table.csv").mkdir()
+    done = folder.run("--table")
+    assert done.returncode == 0 and "a      " in done.stdout and "table.html" not in done.stdout
+    assert "table.csv" in done.stderr
+
+
 def test_the_table_works_before_while_and_after(folder: Folder, pretended: type[Pretended]) -> None:
     before = folder.run("--table")
     assert before.returncode == 0 and before.stdout.count("train planned") == 2 and not folder.home.exists()
