@@ -162,7 +162,7 @@ def show_table(home: RunDir, all_chains: Sequence[Chain]) -> int:
     """Prints it, and writes the files of it if the experiment has been begun."""
     whole = table.table(home, all_chains)
     print("\n".join(table.lines(whole)), flush=True)
-    if home.path.is_dir():
+    if home.plan.is_file():
         try:
             table.save(home, whole)
             write_atomically(home.table.with_suffix(".html"), page.page(whole, all_chains))

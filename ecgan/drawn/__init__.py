@@ -5,11 +5,12 @@ mask says nothing about colours and a reference nothing about layout, as in the 
 """
 
 from ecgan.drawn.paint import paint
-from ecgan.drawn.scene import compose, draw
+from ecgan.drawn.scene import SMALLEST, compose, draw
 from ecgan.drawn.style import SEASONS, TIMES, WEATHERS, Style, Styles, pick_style
 from ecgan.drawn.write import write_test_set, write_training_set
 
 __all__ = [
+    "SMALLEST",
     "SEASONS",
     "TIMES",
     "WEATHERS",

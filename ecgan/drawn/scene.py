@@ -16,7 +16,7 @@ from ecgan.drawn.things import stamp_all
 from ecgan.errors import UserError
 
 #: Pixels: in smaller pictures there is nothing to be told apart.
-_SMALLEST = 32
+SMALLEST = 32
 
 
 def draw(
@@ -36,8 +36,8 @@ def draw(
 
 def compose(seed: int, size: Size = (512, 384)) -> Layout:
     """The layout alone, which `paint` can paint in any style. Raises UserError if `size` is too small."""
-    if min(size) < _SMALLEST:
-        raise UserError(f"size {size[0]}x{size[1]}: a scene needs at least {_SMALLEST} pixels either way")
+    if min(size) < SMALLEST:
+        raise UserError(f"size {size[0]}x{size[1]}: a scene needs at least {SMALLEST} pixels either way")
     layout = lay_out_ground(plan_scene(seed), size)
     stamp_all(layout, [*plants(layout), *structures(layout)])
     return layout

@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from ecgan.drawn import SMALLEST
 from ecgan.errors import UserError
 from jobs.options import parse_size
 from jobs.yaml_files import read_options
@@ -35,7 +36,9 @@ class Drawn:
         for name in ("pairs", "masks"):
             if getattr(self, name) < 1:
                 raise UserError(f"drawn.{name} is {getattr(self, name)}; it must be at least 1")
-        parse_size("drawn.size", self.size)
+        size = parse_size("drawn.size", self.size)
+        if size is not None and min(size) < SMALLEST:
+            raise UserError(f"drawn.size is {self.size}; a scene needs at least {SMALLEST} pixels either way")
 
 
 @dataclass(frozen=True)

@@ -292,6 +292,9 @@ def test_a_table_whose_files_can_not_be_written_is_shown_and_says_so(
 def test_the_table_works_before_while_and_after(folder: Folder, pretended: type[Pretended]) -> None:
     before = folder.run("--table")
     assert before.returncode == 0 and before.stdout.count("train planned") == 2 and not folder.home.exists()
+    folder.write(folder="data")  # where there is something else
+    assert folder.run("--table").returncode == 0 and not (folder.path / "data/table.json").exists()
+    folder.write(folder=None)
     pretended.fails = {"score b": "x"}
     folder.run()
     with lock.held(RunDir(folder.home)):  # somebody is at work

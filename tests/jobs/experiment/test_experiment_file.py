@@ -116,6 +116,7 @@ def test_what_is_drawn_is_what_stages_take(tmp_path: Path) -> None:
         ({"train": {}, "drawn": {"pairs": 0, "masks": 1}}, "drawn.pairs"),
         ({"train": {}, "drawn": {"pairs": 1}}, "masks"),
         ({"train": {}, "drawn": {"pairs": 1, "masks": 1, "size": "x"}}, "drawn.size"),
+        ({"train": {}, "drawn": {"pairs": 1, "masks": 1, "size": "64x31"}}, "drawn.size"),
     ],
 )
 def test_a_file_that_is_none_is_refused(tmp_path: Path, values: dict[str, Any], named: str) -> None:
