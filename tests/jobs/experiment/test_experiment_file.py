@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -177,11 +178,18 @@ def test_without_a_training_the_seed_is_the_styles_and_a_checkpoint_is_the_files
 
 def test_a_plan_is_read_as_it_was_saved(tmp_path: Path) -> None:
     found, _ = resolved(tmp_path, train=SMALL, generate={}, variants={"a": None, "b": {"train": {"lr": 1}}})
-    chains.save(tmp_path / "plan.json", found)
-    assert list(chains.load(tmp_path / "plan.json")) == found
-    (tmp_path / "plan.json").write_text('{"chains": 3}')
-    with pytest.raises(UserError):
-        chains.load(tmp_path / "plan.json")
+    home = tmp_path / "e"
+    home.mkdir()
+    chains.save(home / "plan.json", found)
+    assert list(chains.load(home / "plan.json")) == found
+    moved = home.rename(tmp_path / "moved")
+    [chain, _] = chains.load(moved / "plan.json")
+    assert chain.home == moved and chain.settings["train"]["run_dir"] == str(chain.training)
+    folder = json.loads((moved / "plan.json").read_text())["chains"][0] | {"folder": "a"}
+    for text in ('{"chains": 3}', json.dumps({"chains": [folder]})):
+        (moved / "plan.json").write_text(text)
+        with pytest.raises(UserError):
+            chains.load(moved / "plan.json")
 
 
 @pytest.mark.parametrize("file", sorted((ROOT / "configs/experiments").glob("*.yaml")), ids=lambda path: path.name)
