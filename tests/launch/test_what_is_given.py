@@ -48,7 +48,7 @@ COMMANDS: list[type] = [
 ]
 #: Options that are text and no path.
 TEXT = {"augment", "cluster", "exclude", "which_epoch", "size", "network_size", "variant"} | {
-    *("partition", "account", "qos", "constraint", "memory", "time"),
+    *("partition", "account", "qos", "constraint", "memory", "time", "notify"),
 }
 
 
