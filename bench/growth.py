@@ -38,7 +38,7 @@ from jobs.generate.shard import GenerateShare
 from jobs.generate.work import examine
 from jobs.run.folder import RunDir
 from launch import generate, status
-from launch.flow import taken
+from launch.taking import taken
 
 COUNTS = (1_000, 10_000, 100_000)
 #: How many files of masks, photos and pictures the names share; how many masks a shard has.

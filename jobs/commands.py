@@ -1,4 +1,5 @@
-"""What messages call our commands, as the one that was called: launch/NAME.py, or the installed ecgan-NAME."""
+"""What messages call our commands, as the one that was called: launch/NAME.py, or the installed ecgan-NAME; and what
+a command said of its end."""
 
 from __future__ import annotations
 
@@ -28,3 +29,9 @@ def called(name: str) -> str:
 def program(name: str) -> Path | None:
     """The file of an installed command, beside that of the one which runs; None if that is no installed one."""
     return Path(sys.argv[0]).resolve().with_name(named(name)) if os.environ.get(_INSTALLED) else None
+
+
+def last_error(said: str) -> str | None:
+    """What a command said last of what went wrong, out of all that it said."""
+    errors = [line.removeprefix("error: ") for line in said.splitlines() if line.startswith("error: ")]
+    return errors[-1] if errors else None

@@ -4,7 +4,7 @@ called in messages."""
 from __future__ import annotations
 
 import re
-from dataclasses import field
+from dataclasses import field, fields
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +43,12 @@ def _as_option(name: str, value: object) -> str:
     if str(value) in ("True", "False"):
         return f"--{name}" if str(value) == "True" else f"--no-{name}"
     return f"--{name}" if value is None else f"--{name} {value}"
+
+
+def named_in(settings: Any, folder: Path) -> list[str]:
+    """The options of the dataclass `settings` that name something in `folder`, which has its links resolved."""
+    given = {each.name: getattr(settings, each.name) for each in fields(settings) if each.metadata.get("path")}
+    return [name for name, value in given.items() if value and resolved(value).is_relative_to(folder)]
 
 
 def resolved(path: str | Path) -> Path:

@@ -69,6 +69,15 @@ class SubmitOptions(ClusterOptions):
         return {"notify": self.notify} if self.notify is not None else {}
 
 
+@dataclass(frozen=True)
+class RunOptions(SubmitOptions):
+    """Of commands that make one run."""
+
+    after: str | None = option(
+        None, "folder of another run, or of the results that it makes: begin once that has ended well", path=True
+    )
+
+
 class Settings(Protocol):
     """What a command asks for that can send its work to a cluster: a dataclass. An option with the mark `here` is for
     work on this machine alone."""

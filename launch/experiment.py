@@ -29,7 +29,7 @@ try:
     from jobs.run import record
     from jobs.run.folder import RunDir
     from jobs.run.kind import Kind
-    from launch import chains, flow, lanes, on_cluster, snapshot, stage_clusters
+    from launch import chains, lanes, on_cluster, snapshot, stage_clusters, taking
     from launch.at_end import AtEnd
     from launch.cluster_options import SubmitOptions
     from launch.command import DONE, parse_both, run
@@ -80,10 +80,11 @@ def main() -> int:
     if settings.dry_run:
         show_settings(all_chains)
         if clusters and due:
-            first = lanes.first_steps(home, all_chains, experiment.at_once, options, clusters.words)
-            on_cluster.dry_run(home, settings, clusters.of["step"], [first])
+            cluster = clusters.of["step"]
+            first = lanes.first_steps(home, all_chains, experiment.at_once, cluster, options, clusters.words)
+            on_cluster.dry_run(home, settings, cluster, [first])
         return DONE
-    with AtEnd(home) as end, flow.taken(home) as held:
+    with AtEnd(home) as end, taking.taken(home) as held:
         if experiment.drawn:
             plan.draw(home.path, experiment.drawn)
         write_atomically(home.config, yaml.safe_dump(dataclasses.asdict(experiment), sort_keys=False))

@@ -7,16 +7,14 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-from ecgan.errors import UserError
 from ecgan.runtime.devices import Device
-from jobs.run import lock, record
+from jobs.run import record
 from jobs.run.attempts import MERGE, shard_unit
-from jobs.run.find import is_run
 from jobs.run.folder import RunDir
 from jobs.run.kind import Kind
 from jobs.run.state import State
@@ -24,9 +22,9 @@ from jobs.run.submission import Submission
 from jobs.sharded.finish import FinishJob
 from jobs.sharded.settings import ShardedSettings
 from jobs.sharded.work import Remark, Request, Work
-from launch import on_cluster, on_this_machine, snapshot
+from launch import after, on_cluster, on_this_machine, snapshot, taking
 from launch.at_end import AtEnd
-from launch.cluster_options import SubmitOptions, cluster_for, notify_here
+from launch.cluster_options import RunOptions, SubmitOptions, cluster_for, notify_here
 from launch.command import DONE, SOME_FAILED, parse_both, use_cache, use_threads
 from slurm.scheduler import Batch, Cluster
 
@@ -35,8 +33,10 @@ RequestT = TypeVar("RequestT", bound=Request)
 
 
 def run(
+    kind: Kind,
     options_of: type[SettingsT],
     check: Callable[[SettingsT, Device | None], RequestT],
+    check_ahead: Callable[[SettingsT, Path], RunDir],
     examine: Callable[[RequestT], Work],
     about: str,
     arguments: Sequence[str] | None = None,
@@ -44,14 +44,21 @@ def run(
     """The whole command; returns its exit status.
 
     `check` holds settings against the world, `examine` the outcome against what is made already; neither writes
-    anything. `check`'s second argument: what is to compute, where that is not on this machine.
+    anything. `check`'s second argument: what is to compute, where that is not on this machine. `check_ahead` is for
+    what begins after another run, whose folder is its second argument: what that will make is not there yet.
     """
-    settings, options = parse_both(options_of, SubmitOptions, about, arguments)
+    settings, options = parse_both(options_of, RunOptions, about, arguments)
     use_cache(settings.cache_dir)
     use_threads(settings.threads)
     cluster, why = cluster_for(settings, options, "shards")
     notify = None if cluster else notify_here(options)
-    request = check(settings, on_cluster.device(settings.device, cluster) if cluster else None)
+    device = on_cluster.device(settings.device, cluster) if cluster else None
+    if options.after is not None:
+        ahead, outcome = partial(check_ahead, settings), lambda: tell_outcome(examine(check(settings, device)))
+        status = after.hold_back(after.Command(kind, settings, options, cluster, why, ahead, outcome))
+        if status is not None:
+            return status
+    request = check(settings, device)
     if cluster:
         cluster.insist_on_usable(request.run.path)
     if settings.dry_run:
@@ -63,7 +70,7 @@ def run(
             on_cluster.dry_run(work.run, settings, cluster, batches(work, options))
         return DONE
 
-    with AtEnd(request.run) as end, taken(request.run, request.run.shards, *request.folders) as held:
+    with AtEnd(request.run) as end, taking.taken(request.run, request.run.shards, *request.folders) as held:
         request.mend()
         work = examine(request)
         show(work, where(work, settings, cluster, why))
@@ -84,32 +91,6 @@ def run(
         known = {"total": work.total, "done": work.done, "before": work.done}
         submission = on_cluster.submit(work.run, cluster, options, batches(work, options), work.kind, **known)
     return follow(work, submission, options)
-
-
-@contextlib.contextmanager
-def taken(run: RunDir, *folders: Path) -> Iterator[int]:
-    """The run's folder, with `folders` in it, is this command's: gives the descriptor of its lock.
-
-    Raises UserError if it can't be made, or something else works on it: a command or jobs in a queue. What is refused
-    before there is a plan leaves no folder that was not there.
-    """
-    made = [folder for folder in (*folders, run.logs, run.path, *run.path.parents) if not folder.exists()]
-    try:
-        run.create(*folders)
-        with lock.held(run) as descriptor:
-            try:
-                on_cluster.forget_submission(run)
-                run.clear_temporaries()
-                yield descriptor
-            except UserError:
-                if run.path in made and not is_run(run.path):
-                    run.lock.unlink()
-                raise
-    except UserError:
-        for folder in made:
-            with contextlib.suppress(OSError):  # there is something in it
-                folder.rmdir()
-        raise
 
 
 def where(work: Work, settings: ShardedSettings, cluster: Cluster | None, why: str) -> list[Remark]:
@@ -146,8 +127,11 @@ def follow(work: Work, submission: Submission, options: SubmitOptions) -> int:
     if not options.wait:
         return DONE
     status = on_cluster.wait(work.run, submission, work.kind.doing)
-    if status != DONE:
-        return status
+    return tell_outcome(work) if status == DONE else status
+
+
+def tell_outcome(work: Work) -> int:
+    """Of work that was done elsewhere; returns the exit status."""
     lines, lacking = work.finish().outcome()
     for line in lines:
         print(line)

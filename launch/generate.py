@@ -12,9 +12,10 @@ try:
     from launch import early  # isort: skip
 
     early.begin(__name__)
-    from jobs.generate.request import check
+    from jobs.generate.request import check, check_ahead
     from jobs.generate.settings import GenerateSettings
     from jobs.generate.work import examine
+    from jobs.run.kind import Kind
     from launch import flow
     from launch.command import run
 except ModuleNotFoundError as missing:
@@ -23,7 +24,8 @@ except ModuleNotFoundError as missing:
 
 
 def main() -> int:
-    return flow.run(GenerateSettings, check, examine, "Generates a picture for every mask of a test set.")
+    about = "Generates a picture for every mask of a test set."
+    return flow.run(Kind.GENERATION, GenerateSettings, check, check_ahead, examine, about)
 
 
 if __name__ == "__main__":

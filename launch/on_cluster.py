@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import shlex
 import sys
-import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,25 +13,20 @@ import yaml
 
 from ecgan.errors import UserError
 from ecgan.files import write_atomically
-from ecgan.progress import progress_bar
 from ecgan.runtime.devices import Device, DeviceChoice
 from jobs.commands import called
 from jobs.run import record, submission
 from jobs.run.folder import RunDir
 from jobs.run.kind import Kind
 from jobs.run.state import State
-from jobs.run.status import Status, read_status
+from jobs.run.status import read_status
 from jobs.run.submission import Submission, SubmittedJob, read_submission
-from launch import snapshot
+from launch import snapshot, steps
+from launch.awaited import watch
 from launch.cluster_options import ClusterOptions
 from launch.command import DONE, INTERRUPTED, SOME_FAILED, STOPPED, Terminated
-from launch.scheduler import scheduler_of, with_scheduler
+from launch.scheduler import scheduler_of
 from slurm.scheduler import Batch, Cluster
-
-#: Seconds between two looks at the run's files, and at the scheduler.
-_TICK, _ASK = 1.0, 10.0
-#: Looks at the scheduler that must all find no job before the run is given up.
-_SURE = 3
 
 
 def insist_idle(run: RunDir) -> None:
@@ -48,7 +43,8 @@ def insist_idle(run: RunDir) -> None:
                 f"run, and no controller answers; choose another folder, or ask where {scheduler.title} answers"
             )
         return
-    active = sorted(state.id for state in states.values() if not state.is_over)
+    ours = os.environ.get(steps.BEGUN_BY)
+    active = sorted(state.id for state in states.values() if not state.is_over and state.id != ours)
     if active:
         raise UserError(
             f"{run.path} is in use by {scheduler.title} job(s) {', '.join(active)}: wait for them, or end them with "
@@ -77,7 +73,8 @@ def threads(cluster: Cluster) -> str:
 def submit(
     run: RunDir, cluster: Cluster, options: ClusterOptions, batches: Sequence[Batch], kind: Kind, **known: Any
 ) -> Submission:
-    """Submits the batches, each behind the one before, with the code that they run, and notes them in the run's folder.
+    """Submits the batches, each behind the one before, the first behind what it says itself, with the code that they
+    run, and notes them in the run's folder.
 
     `kind` and what is `known` begin the run's record. If one is refused, those before it are cancelled: they would lead
     nowhere. Raises UserError in the scheduler's words.
@@ -88,7 +85,7 @@ def submit(
     submission = Submission((), cluster.scheduler.name)
     try:
         for batch in batches:
-            after = submission.jobs[-1].id if submission.jobs else None
+            after = submission.ids[-1:] or batch.after
             id = cluster.submit(run.path, dataclasses.replace(batch, after=after))
             job = SubmittedJob(id, batch.kind, len(batch.jobs))
             submission = dataclasses.replace(submission, jobs=(*submission.jobs, job))
@@ -109,7 +106,7 @@ def dry_run(run: RunDir, settings: Any, cluster: Cluster, batches: Sequence[Batc
         for line in yaml.safe_dump(dataclasses.asdict(values), sort_keys=False).splitlines():
             print(f"  {line}")
     for number, batch in enumerate(batches):
-        text = cluster.text(run.path, dataclasses.replace(batch, after="ID" if number else None))
+        text = cluster.text(run.path, dataclasses.replace(batch, after=["ID"] if number else batch.after))
         print(f"\nscript of {batch.name}:\n{text}")
         answers, found = cluster.scheduler.answers()
         if not answers:
@@ -133,10 +130,10 @@ def tell(run: RunDir, submission: Submission) -> None:
 def wait(run: RunDir, submission: Submission, title: str) -> int:
     """Shows how far the run is until it is over; returns the exit status. Interrupted, it leaves the jobs alone."""
     try:
-        status = _watch(run, title)
+        status = watch(run.path, title)
     except (KeyboardInterrupt, Terminated) as error:
         print("\nno longer waiting; the jobs go on:", file=sys.stderr)
-        tell(run, submission)
+        tell(run, read_submission(run.submission) or submission)  # a step has submitted others, perhaps
         return INTERRUPTED if isinstance(error, KeyboardInterrupt) else STOPPED
     if status.state.is_success:
         print(f"done: {status.done} of {status.total} {status.unit}s")
@@ -145,27 +142,3 @@ def wait(run: RunDir, submission: Submission, title: str) -> int:
         f"error: {status.state}: {status.error or 'see the logs'} (logs in {status.log or run.logs})", file=sys.stderr
     )
     return STOPPED if status.state.is_stop else SOME_FAILED
-
-
-def _watch(run: RunDir, title: str) -> Status:
-    """Until the run is over, from its files; now and then, and before that is believed, the scheduler is asked."""
-    status = read_status(run.path)
-    asked, absent = 0.0, 0
-    with progress_bar(status.total or 0, title, status.unit, initial=status.done or 0) as bar:
-        while True:
-            if status.is_over or time.monotonic() - asked >= _ASK:
-                asked = time.monotonic()
-                [status] = with_scheduler([status])
-                absent = absent + 1 if status.is_over else 0
-            if status.done is not None and status.done > bar.n:
-                bar.update(status.done - bar.n)
-            # A job that has ended may have files that have not come through yet.
-            if status.is_over and (not status.state.is_presumed or absent >= _SURE):
-                return status
-            if not status.state.is_at_work:
-                bar.unpause()
-            words = ", ".join([status.state, *status.scheduler[:1]])
-            if words != bar.postfix:
-                bar.set_postfix_str(words)
-            time.sleep(_TICK)
-            status = read_status(run.path)

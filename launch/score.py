@@ -12,7 +12,8 @@ try:
     from launch import early  # isort: skip
 
     early.begin(__name__)
-    from jobs.score.request import check
+    from jobs.run.kind import Kind
+    from jobs.score.request import check, check_ahead
     from jobs.score.settings import ScoreSettings
     from jobs.score.work import examine
     from launch import flow
@@ -24,7 +25,7 @@ except ModuleNotFoundError as missing:
 
 def main() -> int:
     about = "Scores a results folder: style, FID, mask accuracy, aesthetic, and the contest's total of them."
-    return flow.run(ScoreSettings, check, examine, about)
+    return flow.run(Kind.SCORING, ScoreSettings, check, check_ahead, examine, about)
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ _PACKAGES = [Path(ecgan.__file__).parent, *(Path(__file__).parents[1] / name for
 def take(run: RunDir, options: ClusterOptions) -> None:
     """Copies the project's packages into the run's code/, unless the user does without. Needs the lock. Raises OSError
     if there is no room."""
-    if not options.snapshot:
+    if not options.snapshot or Path(__file__).resolve().is_relative_to(run.code.resolve()):  # we run from it
         return
     if not _can_be_named(run):
         print(f"note: no snapshot of the code: PYTHONPATH can't name {run.code}", file=sys.stderr)

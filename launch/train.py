@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import runpy
+from functools import partial
 from pathlib import Path
 
 try:
@@ -23,11 +24,11 @@ try:
     from jobs.run.attempts import TRAINING
     from jobs.run.kind import Kind
     from jobs.train.job import TrainJob
-    from jobs.train.request import TrainRequest, check, lay_out
+    from jobs.train.request import TrainRequest, check, check_ahead, lay_out
     from jobs.train.settings import TrainSettings
-    from launch import flow, on_cluster, ranks, snapshot
+    from launch import after, on_cluster, ranks, snapshot, taking
     from launch.at_end import AtEnd
-    from launch.cluster_options import SubmitOptions, cluster_for, notify_here
+    from launch.cluster_options import RunOptions, cluster_for, notify_here
     from launch.command import DONE, parse_both, run, use_cache, use_threads
     from slurm.processes import resources
     from slurm.scheduler import Batch, Cluster
@@ -40,12 +41,18 @@ def main() -> int:
     about = (
         "Trains ECGAN (mask and reference photo -> landscape photo), or a segmentation network to score its pictures."
     )
-    settings, options = parse_both(TrainSettings, SubmitOptions, about)
+    settings, options = parse_both(TrainSettings, RunOptions, about)
     use_cache(settings.cache_dir)
     use_threads(settings.threads)
     cluster, why = cluster_for(settings, options, "training")
     notify = None if cluster else notify_here(options)
-    request = check(settings, elsewhere(settings, cluster) if cluster else None)
+    there = elsewhere(settings, cluster) if cluster else None
+    if options.after is not None:
+        ahead = partial(check_ahead, settings, elsewhere=there)
+        held_back = after.Command(Kind.TRAINING, settings, options, cluster, why, ahead, lambda: DONE)
+        if (status := after.hold_back(held_back)) is not None:
+            return status
+    request = check(settings, there)
     if cluster:
         cluster.insist_on_usable(request.run.path)
     print_plan(request, cluster, why)
@@ -57,7 +64,7 @@ def main() -> int:
             on_cluster.dry_run(request.run, settings, cluster, [batch])
         return DONE
 
-    with AtEnd(request.run) as end, flow.taken(request.run) as held:
+    with AtEnd(request.run) as end, taking.taken(request.run) as held:
         aside = lay_out(request)
         if aside is not None:
             print(f"--no-resume: what was there is now in {aside}")

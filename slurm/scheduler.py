@@ -19,7 +19,7 @@ class Batch:
 
     `kind` decides what each gets of a cluster: a training all of its nodes, a shard one device, what compiles ahead as
     much as a shard, a merge and a step no device.
-    `jobs`: callables that can be pickled, by unit. `environment`: of their shell. `after`: id of what they wait for,
+    `jobs`: callables that can be pickled, by unit. `environment`: of their shell. `after`: ids of what they wait for,
     however that ends.
     """
 
@@ -27,7 +27,7 @@ class Batch:
     name: str
     jobs: Mapping[str, Callable[[], Any]]
     environment: Mapping[str, str]
-    after: str | None = None
+    after: Sequence[str] = ()
 
 
 @dataclass(frozen=True)

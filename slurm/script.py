@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,26 +13,26 @@ from slurm.starters import Allocation
 
 @dataclass(frozen=True)
 class Shape:
-    """A kind of job: its name, how much of the site it takes, and the id of what it waits for, however that ends."""
+    """A kind of job: its name, how much of the site it takes, and the ids of what it waits for, however that ends."""
 
     name: str
     nodes: int = 1
     tasks_per_node: int = 1
     gpus_per_node: int = 0
     partition: str | None = None
-    after: str | None = None
+    after: Sequence[str] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
 
 
-def training(site: Site, name: str, environment: Mapping[str, str], after: str | None = None) -> Shape:
+def training(site: Site, name: str, environment: Mapping[str, str], after: Sequence[str] = ()) -> Shape:
     return Shape(name, site.nodes, site.ranks_per_node, site.gpus_per_node, after=after, environment=environment)
 
 
-def shard(site: Site, name: str, environment: Mapping[str, str], after: str | None = None) -> Shape:
+def shard(site: Site, name: str, environment: Mapping[str, str], after: Sequence[str] = ()) -> Shape:
     return Shape(name, gpus_per_node=min(1, site.gpus_per_node), after=after, environment=environment)
 
 
-def merge(site: Site, name: str, environment: Mapping[str, str], after: str | None = None) -> Shape:
+def merge(site: Site, name: str, environment: Mapping[str, str], after: Sequence[str] = ()) -> Shape:
     return Shape(name, partition=site.merge_partition, after=after, environment=environment)
 
 
@@ -48,7 +48,7 @@ def parameters(site: Site, shape: Shape) -> dict[str, Any]:
         "ntasks_per_node": shape.tasks_per_node,
         "gpus_per_node": shape.gpus_per_node or None,
         "cpus_per_task": site.cpus_per_task,
-        "dependency": f"afterany:{shape.after}" if shape.after else None,
+        "dependency": ":".join(["afterany", *shape.after]) if shape.after else None,
     }
     more: dict[str, Any] = {"time": site.time, "requeue" if site.requeue else "no-requeue": True}
     if site.memory is not None:

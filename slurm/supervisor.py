@@ -118,7 +118,7 @@ class Supervised:
         """Tells the user, if this was the end of the run: it has ended well where a training or a merge has, and ill
         where anything has but a shard, of which the merge will tell."""
         details = attempt.details
-        outcome, is_step = details.outcome, self.unit.startswith(attempts.LANE)
+        outcome, is_step = details.outcome, self.unit.startswith((attempts.LANE, attempts.AFTER))
         ends_run = self.unit in (attempts.TRAINING, attempts.MERGE)
         if outcome and ((outcome.is_success and ends_run) or (outcome.is_failure and (ends_run or is_step))):
             tell_end(self.site.notify, self.folder, outcome, details.message)

@@ -26,7 +26,7 @@ from jobs.results.pack import PackSettings
 from jobs.results.pick import PickSettings
 from jobs.score.settings import ScoreSettings
 from jobs.train.settings import TrainSettings
-from launch.cluster_options import SubmitOptions
+from launch.cluster_options import RunOptions
 from launch.doctor import DoctorSettings
 from launch.experiment import ExperimentSettings
 from slurm.site import read_site
@@ -100,7 +100,7 @@ def test_options_that_are_shown_exist(document: Path, script: str, settings: typ
     shared = (
         set()
         if settings in HERE_ALONE
-        else {field.name for each in (SubmitOptions, *SubmitOptions.along) for field in dataclasses.fields(each)}
+        else {field.name for each in (RunOptions, *RunOptions.along) for field in dataclasses.fields(each)}
     )
     options = {field.name for field in dataclasses.fields(settings)} | shared | {"config", "help", "no_resume"}
     for line in document.read_text().splitlines():

@@ -14,6 +14,7 @@ from typing import Any
 from ecgan.checkpoint import list_states
 from ecgan.checkpoint.native import DESCRIPTION
 from ecgan.files import read_json, sha256_of, write_json
+from jobs.commands import last_error
 from jobs.experiment.chains import STAGES, Chain, relocated
 from jobs.experiment.settings import Options
 from jobs.generate.manifest import MANIFEST
@@ -264,6 +265,4 @@ def _last_error(chain: Chain, stage: str, log: str | None) -> str | None:
         text = Path(log).read_text(errors="replace") if log else ""
     except OSError:
         return None
-    lines = text.rpartition(_head(chain, stage))[2].splitlines()
-    errors = [line.removeprefix("error: ") for line in lines if line.startswith("error: ")]
-    return errors[-1] if errors else None
+    return last_error(text.rpartition(_head(chain, stage))[2])

@@ -8,18 +8,14 @@ import io
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from ecgan.config import ModelConfig
 from ecgan.errors import UserError
 from ecgan.runtime.devices import Device
-from jobs import faults
 from jobs.experiment.chains import Chain
 from jobs.generate import request as generation
 from jobs.generate.settings import GenerateSettings
 from jobs.options import in_words
-from jobs.run.folder import RunDir
 from jobs.score.request import check_judges
 from jobs.score.settings import ScoreSettings
-from jobs.testset import open_test_set
 from jobs.train import request as training
 from jobs.train.settings import TrainSettings
 
@@ -64,11 +60,9 @@ def _generation(chain: Chain, has_data: bool, elsewhere: tuple[Device, int] | No
     if "train" not in chain.settings:
         generation.check(dataclasses.replace(settings, dry_run=True), elsewhere and elsewhere[0])
         return
-    model: ModelConfig = chain.typed("train").model
-    noted = RunDir(chain.folder).checked  # which is never there
-    opened = open_test_set(settings.input_path, settings.img_path, model, noted, settings.how_many)
-    if opened.faults and (settings.on_bad_input == "stop" or len(opened.faults) >= len(opened.items)):
-        raise UserError(faults.report(opened.faults, "the input", "done"))
+    run = chain.run("generate")
+    assert run is not None
+    generation.check_input(settings, chain.typed("train").model, run)
 
 
 def _scoring(chain: Chain, has_data: bool, elsewhere: tuple[Device, int] | None) -> None:

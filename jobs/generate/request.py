@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import cycle
@@ -13,7 +14,7 @@ from ecgan.config import ModelConfig
 from ecgan.data.faults import Fault
 from ecgan.data.folders import printable
 from ecgan.data.images import Size
-from ecgan.data.testset import squeezed
+from ecgan.data.testset import TestSet, find_test_set, squeezed
 from ecgan.errors import UserError
 from ecgan.file_notes import FileNotes
 from ecgan.runtime.compiling import usable_device
@@ -26,6 +27,7 @@ from jobs.generate.plan import GeneratePlan, Painting, Task, input_digest
 from jobs.generate.settings import GenerateSettings
 from jobs.options import resolved
 from jobs.run import record
+from jobs.run.find import is_run
 from jobs.run.folder import RunDir, run_beside
 from jobs.run.kind import Kind
 from jobs.samples import faults_of_samples, sampled
@@ -73,15 +75,10 @@ def check(settings: GenerateSettings, device: Device | None = None) -> GenerateR
     `device`: what is to compute, where that is not on this machine.
     Raises UserError, with all faults of the input in one message.
     """
-    results = resolved(settings.output_path)
-    run = RunDir(run_beside(results, Kind.GENERATION))
-    record.insist_on_kind(run, Kind.GENERATION)
+    run, results = _run_of(settings)
     checkpoint = _open_checkpoint(settings)
     checkpoint.verify()
-    for name in ("input_path", "img_path"):
-        _insist_outside(results, name, getattr(settings, name))
-    if settings.checkpoint:
-        _insist_outside(results, "checkpoint", str(located(Path(settings.checkpoint))))
+    _insist_on_place(settings, results)
     opened = open_test_set(settings.input_path, settings.img_path, checkpoint.model, run.checked, settings.how_many)
     skipped = faults_of_samples(_insist_on_usable(settings, opened), settings.seeds)
     tasks = _tasks(opened, settings.seeds)
@@ -117,6 +114,61 @@ def check(settings: GenerateSettings, device: Device | None = None) -> GenerateR
     return GenerateRequest(run, settings, checkpoint, plan, skipped, faulty, remarks, results, opened.notes, hashes)
 
 
+def check_ahead(settings: GenerateSettings, awaited: Path) -> RunDir:
+    """Checks what can be checked before the run in the folder `awaited` has made what this one needs of it; returns the
+    folder of the run that will make the pictures. Raises UserError."""
+    run, results = _run_of(settings)
+    _insist_on_place(settings, results)
+    if (model := _model_ahead(settings, awaited)) is not None:
+        check_input(settings, model, run)
+    else:
+        _insist_on_usable(
+            settings, find_test_set(Path(settings.input_path).expanduser(), Path(settings.img_path).expanduser())
+        )
+    return run
+
+
+def check_input(settings: GenerateSettings, model: ModelConfig, run: RunDir) -> None:
+    """Masks and references alone, for a checkpoint of such a model that is yet to come. Raises UserError."""
+    opened = open_test_set(settings.input_path, settings.img_path, model, run.checked, settings.how_many)
+    _insist_on_usable(settings, opened)
+
+
+def _model_ahead(settings: GenerateSettings, awaited: Path) -> ModelConfig | None:
+    """Of the checkpoint that will be there, as far as that is known. Raises UserError if the one that is named is none,
+    and no run's either."""
+    path = awaited
+    if settings.checkpoint is not None:
+        path = located(Path(settings.checkpoint)).expanduser()
+        try:
+            return _open_checkpoint(settings).model
+        except UserError:
+            if not is_run(path) and not resolved(path).is_relative_to(awaited):
+                raise
+    from jobs.train.plan import TrainPlan  # which imports what other generations need not
+
+    run = RunDir(path)
+    if record.kind_of(run) is Kind.TRAINING:
+        with contextlib.suppress(UserError):  # it waits for another itself, and has no plan yet
+            return TrainPlan.load(run.plan).settings.model
+    return None
+
+
+def _run_of(settings: GenerateSettings) -> tuple[RunDir, Path]:
+    """And where its results go. Raises UserError if something else lies there."""
+    results = resolved(settings.output_path)
+    run = RunDir(run_beside(results, Kind.GENERATION))
+    record.insist_on_kind(run, Kind.GENERATION)
+    return run, results
+
+
+def _insist_on_place(settings: GenerateSettings, results: Path) -> None:
+    for name in ("input_path", "img_path"):
+        _insist_outside(results, name, getattr(settings, name))
+    if settings.checkpoint:
+        _insist_outside(results, "checkpoint", str(located(Path(settings.checkpoint))))
+
+
 def _open_checkpoint(settings: GenerateSettings) -> Checkpoint:
     overrides = ModelOverrides(settings.network, settings.num_upsampling_layers)
     if settings.checkpoint:
@@ -133,7 +185,7 @@ def _insist_outside(results: Path, name: str, value: str | None) -> None:
         raise UserError(f"--output_path {results} holds --{name} {value} and would replace it: choose another")
 
 
-def _insist_on_usable(settings: GenerateSettings, opened: Opened) -> tuple[Fault, ...]:
+def _insist_on_usable(settings: GenerateSettings, opened: Opened | TestSet) -> tuple[Fault, ...]:
     """What is wrong with the input, which raises unless bad input is to be skipped."""
     skipped, broken = opened.faults, {fault.name for fault in opened.faults}
     if skipped and (settings.on_bad_input == "stop" or not opened.items):

@@ -24,6 +24,8 @@ from jobs.run.state import State
 TRAINING, MERGE, WARM = "training", "merge", "warm"
 #: What there are attempts at of an experiment's lane begins so.
 LANE = "lane-"
+#: At beginning a run once another has ended well.
+AFTER = "after"
 #: Names the attempt's file in the environment of every process that belongs to it.
 VARIABLE = "ECGAN_ATTEMPT"
 #: Bytes that the file of an attempt takes at least, with blanks at its end: how it ended must have room.
@@ -60,7 +62,7 @@ class Details:
 
 @dataclass(frozen=True)
 class Attempt:
-    """Attempt number `number` (from 1) at `unit`: TRAINING, MERGE, WARM, or what `shard_unit` says."""
+    """Attempt number `number` (from 1) at `unit`, as they are called above, or by `shard_unit`."""
 
     folder: Path
     unit: str

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from jobs.run import attempts, clock
-from jobs.run.attempts import MERGE, TRAINING, Details
+from jobs.run.attempts import AFTER, MERGE, TRAINING, Details
 from jobs.run.folder import RunDir
 from jobs.run.kind import Kind
 from jobs.run.progress import Shard
@@ -68,5 +68,8 @@ def _state(submission: Submission, said: State, last: dict[str, Details]) -> Sta
         return last[TRAINING].outcome or State.STARTING
     if MERGE in last:
         return last[MERGE].outcome or State.MERGING
+    if AFTER in last:  # which has begun nothing yet, and knows no more of the run than was known
+        outcome = last[AFTER].outcome
+        return outcome if outcome and not outcome.is_success else said
     waits = all(known.outcome and known.outcome.goes_on for known in last.values())
     return State.REQUEUED if waits else State.RUNNING

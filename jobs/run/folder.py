@@ -59,6 +59,7 @@ class RunDir:
         self.code = path / "code"
         self.table = path / "table.json"
         self.notified = path / "notified"
+        self.waiting = path / "waiting.yaml"
 
     def create(self, *folders: Path) -> None:
         """Makes the folder, that of the logs, and `folders`. Raises UserError if they can't be made or written to."""

@@ -11,7 +11,8 @@ from enum import Enum
 
 @dataclass(frozen=True)
 class About:
-    """`doing`: what a bar says; by default the kind's name. `unit`: what it makes so many of.
+    """`doing`: what a bar says; by default the kind's name. `unit`: what it makes so many of. `command`: of launch/,
+    which makes such runs.
 
     `plan`: a key that its plan has and that of no other kind, by which a run is known that does not say what it is.
     `suffix`: of its folder's name, where that lies by default beside the results folder that it is of; None: below
@@ -20,6 +21,7 @@ class About:
 
     doing: str = ""
     unit: str = "picture"
+    command: str | None = None
     plan: str | None = None
     suffix: str | None = None
 
@@ -31,16 +33,17 @@ class Kind(str, Enum):
     """Equal to its name in files. See `About` for the attributes. One that this version does not know, as a later one's
     record may have it, is called by its name."""
 
-    TRAINING = "training", About(unit="step", plan="pairs")
-    GENERATION = "generation", About("generating", plan="painting", suffix=".run")
-    SCORING = "scoring", About(plan="judges", suffix=".score")
+    TRAINING = "training", About(unit="step", command="train", plan="pairs")
+    GENERATION = "generation", About("generating", command="generate", plan="painting", suffix=".run")
+    SCORING = "scoring", About(command="score", plan="judges", suffix=".score")
     #: Runs of these kinds, for many variants of their settings.
-    EXPERIMENT = "experiment", About(unit="stage", plan="chains")
+    EXPERIMENT = "experiment", About(unit="stage", command="experiment", plan="chains")
     #: Compiling on a node, for the doctor.
     WARMING = "warming", _NOTHING
 
     doing: str
     unit: str
+    command: str | None
     plan: str | None
     suffix: str | None
 

@@ -37,6 +37,7 @@ class RunRecord:
     `ranks`: how many processes it has. `device`: what they compute on. `hosts`: on which machines.
     `last_checkpoint`: path of the last state that was saved.
 
+    `waits_for`: folder of the run that must end well before this one begins.
     `warning`: what went wrong without ending it. `error`: what ended it. `log`: where more is said of that.
     `updated`: when all this was written.
     """
@@ -57,6 +58,7 @@ class RunRecord:
     device: str | None = None
     hosts: tuple[str, ...] = ()
     last_checkpoint: str | None = None
+    waits_for: str | None = None
     warning: str | None = None
     error: str | None = None
     log: str | None = None

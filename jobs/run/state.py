@@ -88,8 +88,8 @@ class State(str, Enum):
     STOPPED = "stopped", Meaning(f"stopped; {_AGAIN}", begins_again=True, is_stop=True)
     CANCELLED = "cancelled", Meaning(is_settled=True)
     DIED = "died", Meaning(f"died: no process holds it; {_AGAIN}", is_presumed=True, is_told=True)
-    #: Of an experiment's stage.
-    BLOCKED = "blocked", Meaning("blocked: what it is made of could not be made", is_settled=True)
+    #: Of an experiment's stage, and of a run that was to begin after another.
+    BLOCKED = "blocked", Meaning("blocked: what it waited for did not end well", is_settled=True, is_told=True)
     #: Of a shard whose run is over.
     CUT_OFF = "cut off", Meaning()
     #: Its files say nothing that can be understood.

@@ -10,8 +10,8 @@ from typing import Literal
 from ecgan.files import read_json, write_json
 from jobs.run.clock import now
 
-#: What jobs are for: a training; shards, in an array; what comes after them all; compiling for the doctor; to go on
-#: with an experiment's chains.
+#: What jobs are for: a training; shards, in an array; what comes after them all; compiling for the doctor; a step, to
+#: begin something once something else has ended: an experiment's next stage, or a run that waits for another.
 JobKind = Literal["training", "shards", "merge", "warm", "step"]
 
 

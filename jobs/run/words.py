@@ -32,6 +32,8 @@ def _rows(status: Status, now: datetime) -> Iterable[tuple[str, str]]:
         yield "on", ", ".join(status.hosts) + _ranks(status)
     if status.jobs:
         yield "jobs", ", ".join(status.jobs) + _requeued(status.requeues)
+    if status.waits_for and not status.is_over:
+        yield "waits for", status.waits_for
     for line in status.scheduler:
         yield "queue", line
     if status.last_checkpoint:

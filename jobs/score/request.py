@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from ecgan.config import ModelConfig
 from ecgan.data.faults import Fault
 from ecgan.data.folders import find_pictures
 from ecgan.data.images import BadImage, Size, size_of
-from ecgan.data.testset import Item
+from ecgan.data.testset import Item, find_test_set
 from ecgan.errors import UserError
 from ecgan.file_notes import FileNotes
 from ecgan.files import TEMPORARY_SUFFIX, sha256_of
@@ -25,8 +25,9 @@ from ecgan.threads import in_threads
 from jobs import faults
 from jobs.commands import named
 from jobs.generate.manifest import how_many_of, left_out, read_manifest
-from jobs.options import resolved
+from jobs.options import named_in, resolved
 from jobs.run import record
+from jobs.run.find import is_run
 from jobs.run.folder import RunDir, run_beside
 from jobs.run.kind import Kind
 from jobs.samples import faults_of_samples, sampled, seeds_of
@@ -65,14 +66,7 @@ def check(settings: ScoreSettings, device: Device | None = None) -> ScoreRequest
     `device`: what is to compute, where that is not on this machine.
     Raises UserError, with all faults of the input in one message.
     """
-    results = resolved(settings.results)
-    output = resolved(settings.output_path) if settings.output_path else None
-    if output is not None and output.is_relative_to(results):
-        raise UserError(
-            f"--output_path {output} lies in the results folder, which holds pictures alone: choose another"
-        )
-    run = RunDir(output or run_beside(results, Kind.SCORING))
-    _insist_on_own_folder(run)
+    results, run = resolved(settings.results), _run_of(settings)
     segmenter = _find_segmenter(settings)
     inception = find_inception(settings.inception_weights)
     size, items, missing, notes = _find_items(settings, results, run)
@@ -93,6 +87,32 @@ def check(settings: ScoreSettings, device: Device | None = None) -> ScoreRequest
         str(results), judges, tuple(parts), size, key, len(photos), segmenter.measured if segmenter else {}, missing
     )
     return ScoreRequest(run, settings, plan, known, notes)
+
+
+def check_ahead(settings: ScoreSettings, awaited: Path) -> RunDir:
+    """Checks what can be checked before the run in the folder `awaited` has made what this one needs of it; returns the
+    folder of the run that will score. Raises UserError."""
+    run, results = _run_of(settings), resolved(settings.results)
+    if not results.is_dir() and not is_run(run_beside(results, Kind.GENERATION)):
+        raise UserError(f"--results {results}: no such folder, and no run of {named('generate')} that makes it")
+    check_judges(replace(settings, segmenter=None) if "segmenter" in named_in(settings, awaited) else settings)
+    found = find_test_set(Path(settings.input_path).expanduser(), Path(settings.img_path).expanduser())
+    if not found.items:
+        raise UserError(faults.report(found.faults, "the input", "scored"))
+    return run
+
+
+def _run_of(settings: ScoreSettings) -> RunDir:
+    """Raises UserError if something else lies there."""
+    results = resolved(settings.results)
+    output = resolved(settings.output_path) if settings.output_path else None
+    if output is not None and output.is_relative_to(results):
+        raise UserError(
+            f"--output_path {output} lies in the results folder, which holds pictures alone: choose another"
+        )
+    run = RunDir(output or run_beside(results, Kind.SCORING))
+    _insist_on_own_folder(run)
+    return run
 
 
 def check_judges(settings: ScoreSettings) -> None:

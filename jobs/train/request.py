@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from ecgan.file_notes import FileNotes
 from ecgan.runtime.compiling import usable_device
 from ecgan.runtime.devices import Device, choose_device, gpu_count
 from ecgan.training.state import unfinished_size
-from jobs.options import resolved
+from jobs.options import named_in, resolved
 from jobs.run import record
 from jobs.run.folder import RunDir
 from jobs.run.kind import Kind
@@ -53,8 +54,7 @@ def check(settings: TrainSettings, elsewhere: tuple[Device, int] | None = None) 
     `elsewhere`: device and number of ranks, where it is to run on other machines than this.
     Raises UserError, with all faults of the data in one message.
     """
-    run = RunDir(resolved(settings.run_dir), option="--run_dir")
-    record.insist_on_kind(run, Kind.TRAINING)
+    run = _run_of(settings)
     files = settings.trainable.find_files(settings)
     found = find_pairs(settings, run.checked)
     if elsewhere is not None:
@@ -69,6 +69,24 @@ def check(settings: TrainSettings, elsewhere: tuple[Device, int] | None = None) 
     resumption = compare_with_state(plan, run) if settings.resume else None
     _insist_on_space(plan, run)
     return TrainRequest(plan, run, found.skipped, found.excluded, found.notes, resumption)
+
+
+def check_ahead(settings: TrainSettings, awaited: Path, elsewhere: tuple[Device, int] | None = None) -> RunDir:
+    """Checks what can be checked before the run in the folder `awaited` has made what this one needs of it; returns the
+    folder of this one. `elsewhere`: as for `check`. Raises UserError."""
+    if not named_in(settings, awaited):
+        return check(dataclasses.replace(settings, dry_run=True), elsewhere).run
+    run = _run_of(settings)
+    pairs, _ = hold_out(find_pairs(settings, run.checked).pairs, settings.held_out)
+    _insist_on_parts(settings, elsewhere[1] if elsewhere else settings.ranks or 1, len(pairs))
+    return run
+
+
+def _run_of(settings: TrainSettings) -> RunDir:
+    """Raises UserError if something else lies there."""
+    run = RunDir(resolved(settings.run_dir), option="--run_dir")
+    record.insist_on_kind(run, Kind.TRAINING)
+    return run
 
 
 def lay_out(request: TrainRequest) -> Path | None:

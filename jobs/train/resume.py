@@ -112,7 +112,7 @@ def put_aside(run: RunDir) -> Path | None:
     """Moves what a training wrote into a folder of its own below the run's; None if there was nothing."""
     written = [run.states, run.metrics, run.samples, run.samples_page, run.tensorboard, run.failures, run.status]
     found = [path for path in written if path.exists()]
-    if not found:
+    if all(path == run.status for path in found):  # a run that was submitted, and has not begun, says so there
         return None
     stamp = datetime.now(timezone.utc).strftime("%Y%m%d-%H%M%S")
     aside = run.path / f"before-{stamp}-{secrets.token_hex(2)}"

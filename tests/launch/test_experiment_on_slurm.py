@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -21,7 +21,7 @@ from jobs.run.kind import Kind
 from jobs.run.state import State
 from jobs.run.status import read_status
 from jobs.run.submission import Submission, SubmittedJob, forget, of_lane, read_submission
-from launch import lanes
+from launch import awaited, steps
 from slurm import controller, sbatch
 from slurm.scheduler import JobState
 from slurm.script import Shape
@@ -34,12 +34,25 @@ class Queue:
 
     def __init__(self) -> None:
         self.jobs: dict[str, list[Callable[[], Any]]] = {}
-        self.after: dict[str, str | None] = {}
+        self.after: dict[str, Sequence[str]] = {}
         self.over: dict[str, State] = {}
         self.shapes: list[Shape] = []
         self.most_stages = 0
 
-    def add(self, jobs: list[Callable[[], Any]], after: str | None = None) -> str:
+    def stand_in(self, monkeypatch: pytest.MonkeyPatch, command: type) -> None:
+        """For Slurm; steps begin their commands as `command`."""
+        monkeypatch.setattr(steps, "Command", command)
+        monkeypatch.setattr(steps, "_TICK", 0.001)
+        monkeypatch.setattr(steps, "AGAIN", 0.001)
+        monkeypatch.setattr(awaited, "_AGAIN", 0.001)
+        monkeypatch.setattr(sbatch, "enqueue", self.enqueue)
+        monkeypatch.setattr(Slurm, "answers", lambda self: (True, "it answers"))
+        monkeypatch.setattr(controller, "job_states", self.states)
+        monkeypatch.setattr(controller, "cancel", self.cancel)
+        for name in ("SLURM_JOB_ID", "OMP_NUM_THREADS"):
+            monkeypatch.delenv(name, raising=False)
+
+    def add(self, jobs: list[Callable[[], Any]], after: Sequence[str] = ()) -> str:
         id = str(100 + len(self.jobs))
         self.jobs[id], self.after[id] = jobs, after
         return id
@@ -67,7 +80,7 @@ class Queue:
 
     def run(self, most: int = 1000) -> None:
         for _ in range(most):
-            free = [id for id in self.jobs if id not in self.over and self.after[id] in (None, *self.over)]
+            free = [id for id in self.jobs if id not in self.over and set(self.after[id]) <= self.over.keys()]
             if not free:
                 return
             stages = [id for id in self.jobs if id not in self.over and self.jobs[id][0] in PretendedThere.stages]
@@ -119,15 +132,7 @@ class PretendedThere(Pretended):
 def queue(monkeypatch: pytest.MonkeyPatch) -> Queue:
     found = PretendedThere.queue = Queue()
     Pretended.begun, Pretended.fails, Pretended.meanwhile, PretendedThere.stages = [], {}, {}, []
-    monkeypatch.setattr(lanes, "Command", PretendedThere)
-    monkeypatch.setattr(lanes, "_TICK", 0.001)
-    monkeypatch.setattr(lanes, "_AGAIN", 0.001)
-    monkeypatch.setattr(sbatch, "enqueue", found.enqueue)
-    monkeypatch.setattr(Slurm, "answers", lambda self: (True, "it answers"))
-    monkeypatch.setattr(controller, "job_states", found.states)
-    monkeypatch.setattr(controller, "cancel", found.cancel)
-    for name in ("SLURM_JOB_ID", "OMP_NUM_THREADS"):
-        monkeypatch.delenv(name, raising=False)
+    found.stand_in(monkeypatch, PretendedThere)
     return found
 
 
@@ -151,7 +156,7 @@ def test_every_stage_is_begun_when_the_one_before_has_ended(folder: Folder, queu
         assert folder.states(name) == ["done"] * 4
     # A step waits for whatever it has submitted, however that ends, takes no device, and is one job.
     assert all(shape.gpus_per_node == 0 and shape.nodes == 1 for shape in queue.shapes)
-    assert [shape.after for shape in queue.shapes if shape.after] and queue.shapes[0].after is None
+    assert [shape.after for shape in queue.shapes if shape.after] and not queue.shapes[0].after
     assert folder.run("--table").returncode == 0 and folder.table()["a"]["state"] == "done"
     queue.shapes.clear()
     assert folder.run().returncode == 0 and not queue.shapes  # there is nothing to do
@@ -188,7 +193,7 @@ def test_a_step_that_comes_too_early_waits_again(folder: Folder, queue: Queue) -
     folder.write(variants={"a": None}, seeds=[0])
     folder.run()
     queue.run(1)  # the first step, which submits the training
-    [step] = [id for id in queue.jobs if queue.after[id] is not None]
+    [step] = [id for id in queue.jobs if queue.after[id]]
     queue.call(step)
     assert folder.states("a 0")[0] == "submitted" and Pretended.begun == ["train a seed-0"]
     queue.run()
@@ -244,7 +249,7 @@ def test_a_controller_that_is_away_for_a_while_costs_a_chain_nothing(
     folder.write(variants={"a": None}, seeds=[0])
     folder.run()
     silent = ["twice", "once"]
-    refused: list[str | None] = []
+    refused: list[Sequence[str]] = []
     Pretended.fails = {"train a": "refused: no answer"}
 
     def answers(_: Slurm) -> tuple[bool, str]:
@@ -263,7 +268,7 @@ def test_a_controller_that_is_away_for_a_while_costs_a_chain_nothing(
     monkeypatch.setattr(Slurm, "answers", answers)
     monkeypatch.setattr(sbatch, "enqueue", enqueue)
     queue.run()
-    assert told(folder) == (State.DONE, 4, None) and refused != [None]
+    assert told(folder) == (State.DONE, 4, None) and refused != [()]
     assert Pretended.begun[:3] == ["train a seed-0"] * 2 + ["generate a seed-0"]
 
 

@@ -132,6 +132,10 @@ class Counting(Work):
         return PixelFinish(self.run.path)
 
 
+def check_ahead(settings: PixelSettings, awaited: Path) -> RunDir:
+    return run_of(Path(settings.pictures))
+
+
 def examine(request: PixelRequest) -> Counting:
     todo = [not counted(request.run, name).exists() for name in request.names]
     numbers = numbering.numbered(todo, request.settings.shards)
@@ -161,7 +165,7 @@ def pictures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def count(pictures: Path, *options: object) -> int:
     arguments = ["--pictures", str(pictures), *map(str, options)]
-    return flow.run(PixelSettings, check, examine, "Counts pixels.", arguments)
+    return flow.run(Counting.kind, PixelSettings, check, check_ahead, examine, "Counts pixels.", arguments)
 
 
 def known(pictures: Path) -> record.RunRecord:
@@ -410,8 +414,8 @@ def test_another_scheduler_takes_work_shows_and_ends_it(
 ) -> None:
     assert count(pictures, "--cluster", "desk", "--shards", 3) == DONE
     assert [(batch.kind, len(batch.jobs), batch.after) for batch in desk.jobs.values()] == [
-        ("shards", 3, None),
-        ("merge", 1, "p0"),
+        ("shards", 3, ()),
+        ("merge", 1, ["p0"]),
     ]
     run = run_of(pictures)
     assert known(pictures).state is State.SUBMITTED
@@ -453,5 +457,5 @@ def test_a_scheduler_gets_its_own_options_alone(
 
 def test_an_option_of_two_schedulers_is_one(desk: Desk, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
-        flow.run(PixelSettings, check, examine, "Counts pixels.", ["--help"])
+        count(".", "--help")
     assert capsys.readouterr().out.count("\n  --nodes ") == 1

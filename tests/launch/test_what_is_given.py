@@ -24,7 +24,7 @@ from jobs.results.pick import PickSettings
 from jobs.score.settings import ScoreSettings
 from jobs.train.settings import TrainSettings
 from launch.cancel import CancelSettings
-from launch.cluster_options import SubmitOptions
+from launch.cluster_options import RunOptions
 from launch.command import parse
 from launch.convert import ConvertSettings
 from launch.doctor import DoctorSettings
@@ -42,7 +42,7 @@ COMMANDS: list[type] = [
         ScoreSettings,
         SlurmOptions,
         StatusSettings,
-        SubmitOptions,
+        RunOptions,
         TrainSettings,
     ),
 ]
@@ -88,7 +88,7 @@ def test_no_command_is_left_out() -> None:
     sources = [path.read_text() for path in (ROOT / "launch").glob("*.py")]
     named = {name for source in sources for name in re.findall(r"\b[A-Z]\w+Settings\b", source)}
     named -= {"ShardedSettings"}  # what the flow asks of two of them
-    assert named | {"SlurmOptions", "SubmitOptions"} == {command.__name__ for command in COMMANDS}
+    assert named | {"RunOptions", "SlurmOptions"} == {command.__name__ for command in COMMANDS}
 
 
 def test_text_is_a_path_or_known_to_be_none() -> None:

@@ -145,17 +145,17 @@ def test_sbatch_is_told_this() -> None:
 
 def test_the_merge_waits_for_the_array_whatever_becomes_of_it() -> None:
     site = Site(partition="gpu", merge_partition="cpu", gpus_per_node=4, requeue=False)
-    text = sbatch_text(Path("/run/slurm"), site, script.merge(site, "m", {}, "17"), 1)
-    assert "#SBATCH --dependency=afterany:17\n" in text and "#SBATCH --partition=cpu\n" in text
+    text = sbatch_text(Path("/run/slurm"), site, script.merge(site, "m", {}, ["17", "18"]), 1)
+    assert "#SBATCH --dependency=afterany:17:18\n" in text and "#SBATCH --partition=cpu\n" in text
     assert "gpus" not in text and "--array" not in text
     assert "#SBATCH --no-requeue\n" in text
 
 
 @pytest.mark.parametrize("kind", get_args(JobKind))
 def test_whatever_comes_after_a_job_waits_for_it(kind: JobKind) -> None:
-    batch = Batch(kind, "later", {"unit": print}, {}, after="17")
+    batch = Batch(kind, "later", {"unit": print}, {}, after=["17"])
     assert "#SBATCH --dependency=afterany:17\n" in SlurmCluster(Site()).text(Path("/run"), batch)
-    assert "dependency" not in SlurmCluster(Site()).text(Path("/run"), dataclasses.replace(batch, after=None))
+    assert "dependency" not in SlurmCluster(Site()).text(Path("/run"), dataclasses.replace(batch, after=()))
 
 
 @pytest.mark.parametrize("name", ["50%", "back\\slash", "new\nline"])

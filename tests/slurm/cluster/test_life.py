@@ -337,6 +337,26 @@ def one_variant_is_cancelled_and_the_others_go_on(stage: Stage) -> None:
     assert len(list((trial.home / "variants/whole/seed-0/results").glob("*.jpg"))) == 4
 
 
+@play.scene
+def what_waits_for_another_run_begins_by_itself(stage: Stage) -> None:
+    """Three commands given at once: each begins on a node when the run before it has ended. And one whose run fails."""
+    masks = ("--input_path", stage.masks.path / "data/test", "--img_path", stage.masks.photos)
+    for name, *steps in (("well", "--max_steps", 3), ("ill", "--max_steps", 50, "--lr", 1.0e18)):
+        trained = stage.train(name, *steps)
+        assert trained.returncode == 0, trained.stderr
+        where = ("--checkpoint", stage.folder / name, "--after", stage.folder / name)
+        painted = stage.generate(f"{name} painted", *where, "--how_many", 4, "--shards", 2)
+        assert painted.returncode == 0, painted.stderr
+    results = stage.folder / "well painted"
+    words = ("--results", results, *masks, "--device", "cpu", *JOB, "--after", results, "--wait")
+    scored = stage.launch("score", *words)
+    assert scored.returncode == 0 and "style" in scored.stdout, scored.stderr
+    assert len(list(results.glob("*.jpg"))) == 4
+    blocked = stage.wait_until_over("ill painted.run")
+    assert blocked["state"] == "blocked" and str(stage.folder / "ill") in blocked["error"], blocked
+    stage.wait_until_gone(*(id for name in ("well painted", "ill painted") for id in stage.jobs(f"{name}.run")))
+
+
 @pytest.mark.parametrize("name", play.names)
 def test_life(name: str, outcomes: dict[str, Future[None]]) -> None:
     outcomes[name].result()
