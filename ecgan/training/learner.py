@@ -84,8 +84,8 @@ class Learner:
         self._follow(1.0)
 
     def start_from(self, arrays: Mapping[str, dict[str, np.ndarray]], what: str) -> None:
-        """Takes the weights of those of "G", "E" and "D" that are given and there; the optimisers begin anew."""
-        for name, tensors in ((name, tensors) for name, tensors in arrays.items() if name in self.parts):
+        """Takes the weights of those of its parts that are given; the optimisers begin anew."""
+        for name, tensors in arrays.items():
             load_arrays(self.parts[name], tensors, f"network {name} of {what}")
         self._follow(1.0)
 

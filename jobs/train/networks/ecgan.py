@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ecgan.checkpoint import NETWORKS, Checkpoint, open_checkpoint, tensors
+from ecgan.checkpoint import Checkpoint, open_checkpoint, tensors
 from ecgan.checkpoint.inception import find_inception, read_inception
 from ecgan.checkpoint.segmenter import fitting, open_segmenter
 from ecgan.checkpoint.shipped import located
 from ecgan.checkpoint.vgg import find_vgg19, read_vgg19
-from ecgan.config import ModelConfig
+from ecgan.config import ModelConfig, unet_widths
 from ecgan.data.trainset import PHOTO_FOLDER
 from ecgan.errors import UserError
 from ecgan.memory import state_size
@@ -108,7 +108,7 @@ class Ecgan(Trainable["Learner"]):
     def first_arrays(self, plan: TrainPlan) -> Mapping[str, dict[str, np.ndarray]]:
         assert plan.files.init is not None
         checkpoint = open_checkpoint(Path(plan.files.init), plan.settings.which_epoch)
-        return {name: checkpoint.arrays(name) for name in NETWORKS if name in checkpoint.files}
+        return {name: checkpoint.arrays(name) for name in _taken(checkpoint, plan.settings)}
 
     def evaluation(self, plan: TrainPlan, trainee: Learner, world: World, say: Callable[[str], None]) -> Evaluate:
         from ecgan.scoring.evaluator import Evaluator
@@ -131,22 +131,30 @@ def _option_of(weight: str) -> str:
 def _find_checkpoint(settings: TrainSettings, asked: str) -> str:
     path = located(Path(asked).expanduser())
     checkpoint = open_checkpoint(path, settings.which_epoch)
-    if not _fits(checkpoint, settings.model):
+    networks = _taken(checkpoint, settings)
+    if not _fits(checkpoint, settings.model, networks):
         here = settings.model.to_dict()
         differ = [
             f"{name} {theirs} (here {here[name]})"
             for name, theirs in checkpoint.model.to_dict().items()
-            if here[name] != theirs and (name != "ndf" or "D" in checkpoint.files)
+            if here[name] != theirs and (name != "ndf" or {"D", "U"} & set(networks))
         ]
         raise UserError(f"--init_checkpoint {path} is of another model: {', '.join(differ)}")
-    checkpoint.verify(name for name in NETWORKS if name in checkpoint.files)
+    checkpoint.verify(networks)
     return str(path.absolute())
 
 
-def _fits(checkpoint: Checkpoint, model: ModelConfig) -> bool:
+def _taken(checkpoint: Checkpoint, settings: TrainSettings) -> list[str]:
+    """The networks that it has and the training needs. A U-Net that halves pictures more often or less, for they had
+    another size, is none of them: so a model that has one can grow, too."""
+    as_deep = len(unet_widths(checkpoint.model)) == len(unet_widths(settings.model))
+    needed = "GE" + settings.recipe.critics
+    return [name for name in needed if name in checkpoint.files and (name != "U" or as_deep)]
+
+
+def _fits(checkpoint: Checkpoint, model: ModelConfig, networks: Sequence[str]) -> bool:
     """Whether its tensors are those of `model` and mean the same: of pictures twice as large they are, where G has one
     upsampling more, so that a model can grow with its pictures."""
-    networks = [name for name in NETWORKS if name in checkpoint.files]
     alike = all(tensors.of_file(name, checkpoint.model) == tensors.of_file(name, model) for name in networks)
     return alike and checkpoint.model.spectral_norm == model.spectral_norm
 

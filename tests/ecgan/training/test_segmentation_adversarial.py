@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -21,6 +23,11 @@ ALONE = dataclasses.replace(
 )
 #: Options that say nothing to a U-Net.
 OF_PATCHES: list[dict[str, Any]] = [{"num_D": 1}, {"n_layers_D": 3}, {"gan_mode": "ls"}]
+#: Of a training on MODEL.
+OPTIONS: dict[str, Any] = {
+    **{"size": "128x64", "ngf": 4, "ndf": 4, "num_upsampling_layers": "normal", "lambda_vgg": 0.0},
+    **{"discriminator": "segmentation", "lambda_feat": 0.0},
+}
 
 
 def log_softmax(logits: np.ndarray) -> np.ndarray:
@@ -129,15 +136,35 @@ def test_u_learns_to_tell_pixels_apart() -> None:
     assert wrong[-1] < 0.96 * wrong[0], wrong
 
 
+@pytest.mark.slow
+def test_a_checkpoints_networks_that_are_needed_are_taken(tmp_path: Path) -> None:
+    from ecgan.training import state
+
+    learner = make(ALONE)
+    path = state.save(tmp_path, learner, 1, {}).path
+
+    def taken(**options: Any) -> dict[str, Any]:
+        settings = TrainSettings(**OPTIONS | options, init_checkpoint=str(path))
+        plan: Any = SimpleNamespace(settings=settings, files=settings.trainable.find_files(settings))
+        return dict(settings.trainable.first_arrays(plan))
+
+    first = taken()
+    again = make(ALONE)
+    again.initialise(seed=9)
+    again.start_from(first, "it")
+    assert set(first) == {"G", "E", "U"}
+    assert np.array_equal(weights(again)["U.down.0.conv_0.weight_orig"], first["U"]["down.0.conv_0.weight_orig"])
+    assert set(taken(discriminator="patch", lambda_feat=10.0, ndf=8)) == {"G", "E"}
+    assert set(taken(size="256x128", num_upsampling_layers="more")) == {"G", "E"}  # its U-Net halves once more
+    with pytest.raises(UserError, match="ndf 4 "):
+        taken(ndf=8)
+
+
 @pytest.mark.parametrize(
     ("options", "named"),
     [
         ({"discriminator": "segmentation"}, "lambda_feat"),
-        *(
-            ({"discriminator": "segmentation", "lambda_feat": 0.0, **given}, name)
-            for given in OF_PATCHES
-            for name in given
-        ),
+        *(({**OPTIONS, **given}, name) for given in OF_PATCHES for name in given),
         ({"discriminator": "segmentation", "lambda_feat": 0.0, "augment": "colour"}, "augment"),
         ({"lambda_labelmix": 1.0}, "lambda_labelmix"),
         ({"discriminator": "both", "image_weight": 0.0, "image2_weight": 0.0}, "discriminator"),
