@@ -15,7 +15,7 @@ from ecgan.training.recipe import InitType
 def initialise(network: nn.Module, name: str, seed: int, init_type: InitType = "xavier", gain: float = 0.02) -> None:
     """Weights by `init_type` and `gain` (for "normal" the standard deviation), biases 0, running statistics 0 and 1.
 
-    `name` tells "G", "E" and "D" apart.
+    `name` tells networks apart: "G", "E", "D" and others.
     """
     values = {key: var.numpy() for key, var in network.state_dict().items()}
     for key, value in values.items():

@@ -23,6 +23,7 @@ from ecgan.training.optimise import Optimiser, trained
 from ecgan.training.recipe import InitType, LossWeights, Recipe
 from ecgan.training.regularise import Averages
 from ecgan.training.samples import HEADINGS, paint
+from ecgan.training.segmentation_adversarial import class_shares
 from ecgan.training.step import Batch, Networks, Outcome, discriminator_losses, generator_losses
 from ecgan.training.world import World
 
@@ -40,7 +41,8 @@ class Gradients(NamedTuple):
 
 
 class Learner:
-    """E, G and D, their optimisers, and the moving averages of G and of what D says if there are any."""
+    """E, G and what judges them (D, U or both), their optimisers, and the moving averages of G and of what D says if
+    there are any."""
 
     headings: tuple[str, ...] = HEADINGS
 
@@ -99,9 +101,9 @@ class Learner:
         with_r1 = bool(recipe.weights.lambda_r1) and self.steps % recipe.weights.r1_every == 0
         micro_batches = [samples[i : i + micro] for i in range(0, len(samples), micro)]
         parts = len(micro_batches) * self._world.size
-        balanced, mixes = self.model.label_nc * ("U" in recipe.critics), bool(recipe.weights.lambda_labelmix)
+        shares, mixes = self.class_shares(samples), bool(recipe.weights.lambda_labelmix)
         batches = [
-            Batch.of(each, classes, recipe.spade, parts, recipe.augment, with_r1, balanced, mixes)
+            Batch.of(each, classes, recipe.spade, parts, recipe.augment, with_r1, shares, mixes)
             for each in micro_batches
         ]
         of_painters, of_critic = self.recipe.adam.rates(rate)
@@ -122,6 +124,13 @@ class Learner:
             self._lecam.follow(*self._world.mean(found.said))
         jt.sync_all()  # nothing is left to run later: every step starts from values, not from what is still to compute
         return values
+
+    def class_shares(self, samples: Sequence[LoadedSample]) -> np.ndarray | None:
+        """Of the step's whole batch, on all ranks, of which `samples` are this rank's; None if nothing needs them."""
+        if "U" not in self.recipe.critics:
+            return None
+        shares = class_shares(np.stack([sample.labels for sample in samples]), self.model.label_nc)
+        return np.array(self._world.mean(list(shares)))
 
     def gradients(self, optimiser: Optimiser, losses: Losses, batches: Sequence[Batch]) -> Gradients:
         """Of the whole step's loss, over all micro-batches and ranks."""

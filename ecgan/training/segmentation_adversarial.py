@@ -1,7 +1,7 @@
 """The losses of a segmentation discriminator, and LabelMix (Schönfeld, Sushko et al., OASIS, 2021).
 
-U tells N classes and "painted" apart. Real pixels are of their classes, which count the more the rarer they are among
-the samples that go through it together; G's are "painted" to U, while G wants them to be taken for their classes.
+U tells N classes and "painted" apart. Real pixels are of their classes, which count the more the rarer they are in the
+step's batch; G's are "painted" to U, while G wants them to be taken for their classes.
 LabelMix asks that U says of a mixture of real and painted regions, whole classes each, what it says of the regions.
 """
 
@@ -15,13 +15,20 @@ from ecgan.runtime import jt
 from ecgan.training.losses import cross_entropy
 
 
-def balance(labels: np.ndarray, classes: int) -> np.ndarray:
+def class_shares(labels: np.ndarray, classes: int) -> np.ndarray:
+    """(classes,): which share of all pixels each class has. `labels`: (N, H, W); ids from `classes` on are of none."""
+    return np.bincount(labels.ravel(), minlength=classes)[:classes] / labels.size
+
+
+def balance(labels: np.ndarray, shares: np.ndarray) -> np.ndarray:
     """How much each pixel counts, (N, 1, H, W) float32: all pixels of a class as much as those of any other that is
-    there, and all together as many as there are. `labels`: (N, H, W); ids from `classes` on count 0."""
-    counts = np.bincount(labels.ravel(), minlength=classes)[:classes]
-    there = counts > 0
+    there, and all together as many as there are; those of no class 0.
+
+    `labels`: (N, H, W); `shares`: of `class_shares`, in the whole batch of which they may be a part.
+    """
+    there = np.flatnonzero(shares)
     weights = np.zeros(256, np.float32)
-    weights[:classes][there] = labels.size / (counts[there] * there.sum())
+    weights[there] = 1 / (shares[there] * len(there))
     return weights[labels][:, None]
 
 

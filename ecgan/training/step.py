@@ -65,11 +65,11 @@ class Batch(NamedTuple):
         parts: int = 1,
         augment: Sequence[Augmentation] = (),
         with_r1: bool = False,
-        balanced: int = 0,
+        shares: np.ndarray | None = None,
         mixes: bool = False,
     ) -> Batch:
-        """`balanced`: classes that a segmentation discriminator tells apart, if there is one; it sees mixtures, too, if
-        it `mixes`."""
+        """`shares`: of the classes in the whole step's batch, for a segmentation discriminator, if there is one; it
+        sees mixtures, too, if it `mixes`."""
         labels = np.stack([sample.labels for sample in samples])
         edges = np.stack([np.repeat(sample.edge[..., None], 3, axis=2) for sample in samples])
         return cls(
@@ -80,8 +80,8 @@ class Batch(NamedTuple):
             parts,
             views=(_views(samples, augment, "G"), _views(samples, augment, "D")) if augment else None,
             r1_noise=(_r1_noise(samples, "photo"), _r1_noise(samples, "edge")) if with_r1 else None,
-            balance=_fixed(segmentation_adversarial.balance(labels, balanced)) if balanced else None,
-            regions=_regions(samples) if balanced and mixes else None,
+            balance=None if shares is None else _fixed(segmentation_adversarial.balance(labels, shares)),
+            regions=_regions(samples) if mixes else None,
         )
 
 

@@ -30,11 +30,13 @@ class GradientJob:
         from ecgan.training.world import join
 
         world = join(self.ranks)
-        learner = Learner(MODEL, Recipe(LossWeights(lambda_vgg=0.0)), world)
+        recipe = Recipe(LossWeights(lambda_vgg=0.0, lambda_labelmix=1.0), discriminator="both")
+        learner = Learner(MODEL, recipe, world)
         learner.initialise(seed=1, gain=0.5)  # large enough for gradients that stand out from rounding
         pairs = find_training_set(self.data).pairs
         (samples,) = Loader(pairs, MODEL, Sampler(len(pairs), 4), world.rank, world.size).batches(0, 1)
-        batch = [Batch.of(samples, MODEL.semantic_nc, parts=self.ranks)]
+        shares = learner.class_shares(samples)
+        batch = [Batch.of(samples, MODEL.semantic_nc, parts=self.ranks, shares=shares, mixes=True)]
         gradients = {}
         for name, optimiser, losses in (
             ("GE", learner._painters, generator_losses),

@@ -15,12 +15,14 @@ from ecgan.checkpoint import tensors
 from ecgan.config import ModelConfig, unet_widths
 from ecgan.errors import UserError
 from ecgan.memory import state_size
+from ecgan.runtime.warming import warm_training
 from ecgan.training.recipe import LossWeights
 from jobs.train.settings import TrainSettings
 
 ALONE = dataclasses.replace(
     RECIPE, weights=LossWeights(lambda_vgg=0.0, lambda_feat=0.0, lambda_labelmix=5.0), discriminator="segmentation"
 )
+BOTH = dataclasses.replace(RECIPE, discriminator="both")
 #: Options that say nothing to a U-Net.
 OF_PATCHES: list[dict[str, Any]] = [{"num_D": 1}, {"n_layers_D": 3}, {"gan_mode": "ls"}]
 #: Of a training on MODEL.
@@ -30,18 +32,27 @@ OPTIONS: dict[str, Any] = {
 }
 
 
+@pytest.fixture(scope="module")
+def _compiled() -> None:
+    for recipe in (ALONE, BOTH):
+        warm_training(MODEL, recipe, 2, "cpu")
+
+
 def log_softmax(logits: np.ndarray) -> np.ndarray:
     scaled = logits - logits.max(1, keepdims=True)
     return np.asarray(scaled - np.log(np.exp(scaled).sum(1, keepdims=True)))
 
 
 def test_rare_classes_count_as_much_as_common_ones() -> None:
-    from ecgan.training.segmentation_adversarial import balance
+    from ecgan.training.segmentation_adversarial import balance, class_shares
 
     labels = np.array([[[0, 0, 0, 2], [0, 0, 0, 255]]], np.uint8)
-    counts = balance(labels, 3)
+    shares = class_shares(labels, 3)
+    assert shares.tolist() == [6 / 8, 0, 1 / 8]
+    counts = balance(labels, shares)
     assert counts.shape == (1, 1, 2, 4) and counts[0, 0, 1, 3] == 0
     assert counts[0, 0][labels[0] == 0].sum() == pytest.approx(4) == counts[0, 0, 0, 3]
+    assert not balance(labels, class_shares(np.full_like(labels, 255), 3)).any()
 
 
 def test_losses_are_those_of_the_paper() -> None:
@@ -52,7 +63,7 @@ def test_losses_are_those_of_the_paper() -> None:
     logits = random.standard_normal((2, 5, 3, 4)).astype(np.float32)
     labels = random.integers(0, 5, (2, 3, 4)).astype(np.uint8)  # class 4 is none that is told apart
     one_hot = jt.array((labels[:, None] == np.arange(5).reshape(1, -1, 1, 1)).astype(np.float32))
-    share = losses.balance(labels, 4)
+    share = losses.balance(labels, losses.class_shares(labels, 4))
     surprise = -np.take_along_axis(log_softmax(logits.astype(float)), labels[:, None] % 4, 1)
     found = losses.of_classes(jt.array(logits), one_hot, jt.array(share)).item()
     assert found == pytest.approx((surprise * share).mean(), rel=1e-5)
@@ -93,18 +104,29 @@ def test_tensors_are_those_that_files_are_held_against(size: tuple[int, int], le
 
 
 @pytest.mark.slow
+def test_nothing_is_left_to_compile_for_the_first_steps(_compiled: None) -> None:
+    from ecgan.runtime import jt
+
+    learner = make(ALONE)
+    with jt.log_capture_scope(log_v=0, log_vprefix="cache_compile.cc=100") as said:
+        for number in range(2):
+            learner.step([sample(number), sample(number + 1)], 1e-4)
+    assert [each["msg"] for each in said if each["msg"].startswith("Cache key")] == []  # "… of FILE not found."
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("recipe", "terms"),
     [
         (ALONE, {"KLD", "GAN_Seg", "U_Fake", "U_real", "LabelMix"}),
         (
-            dataclasses.replace(RECIPE, discriminator="both"),
+            BOTH,
             {"KLD", "GAN", "GAN_Feat", "GAN_Seg", "D_Fake", "D_real", "U_Fake", "U_real"},
         ),
     ],
     ids=["alone", "both"],
 )
-def test_a_training_goes_on_to_the_bit(recipe: Any, terms: set[str]) -> None:
+def test_a_training_goes_on_to_the_bit(_compiled: None, recipe: Any, terms: set[str]) -> None:
     whole, first = make(recipe), make(recipe)
     batches = [[sample(2 * number), sample(2 * number + 1)] for number in range(3)]
     for batch in batches:
@@ -128,6 +150,36 @@ def test_a_training_goes_on_to_the_bit(recipe: Any, terms: set[str]) -> None:
 
 
 @pytest.mark.slow
+def test_micro_batches_add_up_to_the_batch() -> None:
+    """Classes count by their shares of the whole step's batch, not of the part that goes through U at once."""
+    from ecgan.networks.generator import Pictures
+    from ecgan.training.step import Batch, discriminator_losses
+
+    learner, samples = make(ALONE), [sample(0), sample(1)]
+    learner.initialise(seed=3, gain=1.0)
+    shares = learner.class_shares(samples)
+
+    def batch(parts: list[Any], count: int) -> Any:
+        part = Batch.of(parts, MODEL.semantic_nc, parts=count, shares=shares, mixes=True)
+        dark = (part.photo * 0.5).stop_grad()  # in the place of what G paints, so that each is what it is alone
+        return part._replace(painted=Pictures(*[dark] * len(Pictures._fields)))
+
+    whole = learner.gradients(learner._critic, discriminator_losses, [batch(samples, 1)])
+    halves = learner.gradients(learner._critic, discriminator_losses, [batch([each], 2) for each in samples])
+    assert set(whole.terms) == {"U_Fake", "U_real", "LabelMix"}
+    assert halves.terms == pytest.approx(whole.terms, rel=1e-3)  # of LabelMix, a difference, more is rounding
+    largest = max(np.linalg.norm(each.numpy()) for each in whole.values)
+    for ours, theirs in zip(whole.values, halves.values, strict=True):
+        assert np.linalg.norm(ours.numpy() - theirs.numpy()) <= 1e-4 * largest
+    steps = [make(dataclasses.replace(ALONE, micro_batch=micro)) for micro in (1, 2)]
+    found = []
+    for each in steps:
+        each.initialise(seed=3, gain=1.0)
+        found.append(each.step(samples, 1e-4)["U_real"])
+    assert found[0] == pytest.approx(found[1], rel=1e-4) == whole.terms["U_real"]
+
+
+@pytest.mark.slow
 def test_u_learns_to_tell_pixels_apart() -> None:
     learner = make(dataclasses.replace(ALONE, weights=LossWeights(lambda_vgg=0.0, lambda_feat=0.0)))
     learner.initialise(seed=3, gain=1.0)  # with 0.02 its many layers begin with next to nothing
@@ -137,7 +189,7 @@ def test_u_learns_to_tell_pixels_apart() -> None:
 
 
 @pytest.mark.slow
-def test_a_checkpoints_networks_that_are_needed_are_taken(tmp_path: Path) -> None:
+def test_a_checkpoints_networks_that_are_needed_are_taken(_compiled: None, tmp_path: Path) -> None:
     from ecgan.training import state
 
     learner = make(ALONE)
