@@ -96,7 +96,7 @@ class Recipe:
 
     `ema_decay` 0: no moving average of G. `spade`: how scale and shift are computed. `reuse_fakes`: D learns
     from the pictures that G has just learned from, where the original paints new ones with the new G. `augment`: what
-    is done to all that D sees (`ecgan.training.augment`).
+    is done to all that D sees (`ecgan.training.augment`). `discriminator`: what judges pictures.
     """
 
     weights: LossWeights = _field(LossWeights(), alike)
