@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -13,6 +14,7 @@ import pytest
 from conftest import ROOT, commands, wait_until, write_pairs
 
 from ecgan.errors import UserError
+from ecgan.training.recipe import LossWeights, Recipe
 from slurm.processes.ends import DONE, FAILED, STOPPED
 from slurm.processes.rank import Origin, in_a_line
 from slurm.processes.ranks import Ranks
@@ -44,6 +46,23 @@ def test_gradients_of_the_first_step_are_those_of_one_process(tmp_path: Path) ->
             apart = np.array([np.linalg.norm(found[count][name] - one[name]) for name in names])
             assert np.linalg.norm(apart) <= 2e-3 * np.linalg.norm(sizes), (count, part)
             assert (apart <= 0.02 * sizes + 1e-6 * sizes.max()).all(), (count, part)
+
+
+@pytest.mark.process
+def test_ranks_whose_pixels_are_judged_go_on_to_the_bit(tmp_path: Path) -> None:
+    from rank_jobs import ResumeJob
+
+    write_pairs(tmp_path / "set", 4)
+    weights = LossWeights(lambda_vgg=0.0, lambda_labelmix=5.0)
+    recipe = Recipe(weights, ema_decay=0.9, discriminator="both")
+    output = tmp_path / "found.json"
+    ranks = Ranks(ResumeJob(tmp_path / "set", output, recipe), here(2), ENVIRONMENT, tmp_path)
+    wait_until(lambda: ranks.wait(1), 300)
+    assert ranks.status == DONE, ranks.trouble()
+    found = json.loads(output.read_text())
+    assert found["odd"] == [] and {"D", "U", "adam_DU"} <= set(found["parts"])
+    assert {"GAN_Seg", "U_Fake", "U_real", "LabelMix"} <= found["losses"].keys()
+    assert all(np.isfinite(value) for value in found["losses"].values())
 
 
 @pytest.mark.process
