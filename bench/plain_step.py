@@ -12,9 +12,10 @@ from unittest import mock
 from ecgan.networks.generator import Pictures
 from ecgan.runtime import jt
 from ecgan.training import losses
+from ecgan.training.batch import Batch
 from ecgan.training.perceptual import perceptual
 from ecgan.training.recipe import LossWeights
-from ecgan.training.step import Batch, Networks, Outcome
+from ecgan.training.step import Networks, Outcome
 
 #: In which convolutions are Jittor's own, gradients through them too.
 jittors_own = mock.patch("ecgan.networks.convolution.by_winograd", new=lambda x: False)

@@ -125,7 +125,7 @@ def parts(model: ModelConfig, folder: Path | None, repeats: int) -> dict[str, di
     """Each run to its end before the next begins."""
     from ecgan.runtime import jt
     from ecgan.training import step as lean
-    from ecgan.training.step import Batch
+    from ecgan.training.batch import Batch
 
     learner = make_learner(model)
     (sample,) = make_samples(model, folder, 1)

@@ -72,6 +72,13 @@ class ModelConfig:
         return self.height // self.stride, self.width // self.stride
 
     @property
+    def features_size(self) -> tuple[int, int]:
+        """(height, width) of the feature map behind G's block `up_0`."""
+        height, width = self.latent_size
+        factor = 4 if self.num_upsampling_layers == "normal" else 8
+        return factor * height, factor * width
+
+    @property
     def semantic_nc(self) -> int:
         """Channels of the one-hot mask."""
         return self.label_nc + int(self.contain_dontcare_label)
@@ -111,6 +118,8 @@ class SegformerShape:
 
 #: Channels of the segmentation discriminator's maps at most.
 _WIDEST = 512
+#: Channels of the embeddings that the projection head makes of G's features.
+EMBEDDING = 256
 
 
 def unet_widths(model: ModelConfig) -> list[int]:

@@ -34,10 +34,10 @@ def painting_memory(model: ModelConfig, batch: int, spade: Spade = "exact-sparse
     return _BASE + 2 * weights + batch * _FLOAT * model.width * model.height * channels
 
 
-def state_size(model: ModelConfig, moving_average: bool, critics: str = "D") -> int:
-    """Bytes of a training's state: E, G and what judges them (letters of networks), two moments of each, and perhaps
+def state_size(model: ModelConfig, moving_average: bool, others: str = "D") -> int:
+    """Bytes of a training's state: E, G and what else learns (letters of networks), two moments of each, and perhaps
     the average of G."""
-    counts = [_trained(name, model) for name in "GE" + critics]
+    counts = [_trained(name, model) for name in "GE" + others]
     return _FLOAT * (3 * sum(counts) + (counts[0] if moving_average else 0))
 
 

@@ -9,7 +9,7 @@ import math
 import re
 from collections.abc import Mapping
 
-from ecgan.config import ModelConfig, SegformerShape, unet_widths
+from ecgan.config import EMBEDDING, ModelConfig, SegformerShape, unet_widths
 from ecgan.errors import UserError
 
 Shapes = dict[str, tuple[int, ...]]
@@ -34,7 +34,7 @@ def of_file(name: str, model: ModelConfig) -> Shapes | None:
             found |= {f"{part}.{tensor}.{kind}": shape for tensor, shape in learnt.items() for kind in ("m", "v")}
         return found or None
     networks = {"G": _generator, "G_ema": _generator, "E": _encoder, "D": _discriminator, "S": _segmenter}
-    networks["U"] = _segmentation_discriminator
+    networks |= {"U": _segmentation_discriminator, "P": _projection_head}
     return networks[name](model) if name in networks else None
 
 
@@ -166,6 +166,11 @@ def _segmentation_discriminator(model: ModelConfig) -> Shapes:
         found |= _spectral(f"{name}.conv_0", fout, fin, 3) | _spectral(f"{name}.conv_1", fout, fout, 3)
         found |= _spectral(f"{name}.conv_s", fout, fin, 1, bias=False)
     return found
+
+
+def _projection_head(model: ModelConfig) -> Shapes:
+    channels = 8 * model.ngf
+    return _layer("hidden", channels, channels) | _layer("out", EMBEDDING, channels)
 
 
 def _segmenter(model: ModelConfig) -> Shapes:

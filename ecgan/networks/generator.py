@@ -56,24 +56,34 @@ class Generator(nn.Module):
 
     def execute(self, z: jt.Var, segmap: Segmap) -> Pictures:
         """z: (N, z_dim) style codes; segmap: the masks at the network's size."""
-        x = self._features(z, segmap)
-        image, edge = self._heads(x)
-        return Pictures(image, self._preserve_semantics(x, image, edge, segmap), edge)
+        return self._paint(self._enlarge(self._features(z, segmap), segmap), segmap)
+
+    def with_features(self, z: jt.Var, segmap: Segmap) -> tuple[Pictures, jt.Var]:
+        """The same, and what `up_0` makes: (N, 8 * ngf, H, W), H and W being `features_size` of the model."""
+        features = self._features(z, segmap)
+        return self._paint(self._enlarge(features, segmap), segmap), features
 
     def _features(self, z: jt.Var, segmap: Segmap) -> jt.Var:
-        """(N, ngf, H, W), or ngf / 2 channels with `most`."""
-        upsampling = self.config.num_upsampling_layers
+        """What `up_0` makes."""
         h0, w0 = self.config.latent_size
         x = self.fc(z)
         x = x.reshape((z.shape[0], 16 * self.config.ngf, h0, w0))
         x = self.head_0(x, segmap)
         x = self.G_middle_0(x, segmap, doubled=True)
-        x = self.G_middle_1(x, segmap, doubled=upsampling != "normal")
-        for block in (self.up_0, self.up_1, self.up_2, self.up_3):
+        x = self.G_middle_1(x, segmap, doubled=self.config.num_upsampling_layers != "normal")
+        return self.up_0(x, segmap, doubled=True)
+
+    def _enlarge(self, x: jt.Var, segmap: Segmap) -> jt.Var:
+        """(N, ngf, H, W), or ngf / 2 channels with `most`."""
+        for block in (self.up_1, self.up_2, self.up_3):
             x = block(x, segmap, doubled=True)
-        if upsampling == "most":
+        if self.config.num_upsampling_layers == "most":
             x = self.up_4(x, segmap, doubled=True)
         return x
+
+    def _paint(self, x: jt.Var, segmap: Segmap) -> Pictures:
+        image, edge = self._heads(x)
+        return Pictures(image, self._preserve_semantics(x, image, edge, segmap), edge)
 
     def _heads(self, x: jt.Var) -> tuple[jt.Var, jt.Var]:
         """Image and edge map; the edge branch gates the image branch at every step."""

@@ -8,23 +8,26 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ecgan.checkpoint.tensors import OPTIMISER
 from ecgan.checkpoint.vgg import shapes
 from ecgan.config import ModelConfig, SegformerShape
 from ecgan.networks import Discriminator, Encoder, Generator, Segmap, load_arrays, to_arrays
 from ecgan.networks.generator import Pictures
+from ecgan.networks.projection import ProjectionHead
 from ecgan.networks.segformer import Segformer
 from ecgan.networks.segmentation_discriminator import SegmentationDiscriminator
 from ecgan.networks.vgg import VGG19Features
 from ecgan.runtime import jt, nn
+from ecgan.training.batch import Batch
 from ecgan.training.guidance import Guide
 from ecgan.training.initialise import initialise
 from ecgan.training.loader import LoadedSample
-from ecgan.training.optimise import Optimiser, trained
+from ecgan.training.optimise import Optimiser, Together, trained
 from ecgan.training.recipe import InitType, LossWeights, Recipe
 from ecgan.training.regularise import Averages
 from ecgan.training.samples import HEADINGS, paint
 from ecgan.training.segmentation_adversarial import class_shares
-from ecgan.training.step import Batch, Networks, Outcome, discriminator_losses, generator_losses
+from ecgan.training.step import Networks, Outcome, discriminator_losses, generator_losses
 from ecgan.training.world import World
 
 Losses = Callable[[Networks, Batch, LossWeights], Outcome]
@@ -41,8 +44,8 @@ class Gradients(NamedTuple):
 
 
 class Learner:
-    """E, G and what judges them (D, U or both), their optimisers, and the moving averages of G and of what D says if
-    there are any."""
+    """E, G, what judges them (D, U or both), a projection head (P) if there is one, their optimisers, and the moving
+    averages of G and of what D says if there are any."""
 
     headings: tuple[str, ...] = HEADINGS
 
@@ -60,14 +63,20 @@ class Learner:
         discriminator = Discriminator(model) if "D" in recipe.critics else None
         segmentation = SegmentationDiscriminator(model) if "U" in recipe.critics else None
         critics = {name: each for name, each in (("D", discriminator), ("U", segmentation)) if each is not None}
-        self.parts: dict[str, nn.Module] = {"G": generator, "E": encoder, **critics}
+        head = ProjectionHead(model) if recipe.heads else None
+        heads = {} if head is None else {"P": head}
+        self.parts: dict[str, nn.Module] = {"G": generator, "E": encoder, **critics, **heads}
         features = VGG19Features(vgg) if vgg is not None else None
         self.networks = Networks(
-            generator, encoder, discriminator, features, Guide(guide) if guide else None, segmentation
+            generator, encoder, discriminator, features, Guide(guide) if guide else None, segmentation, head
         )
-        self._painters = Optimiser({"G": generator, "E": encoder}, recipe.adam)
+        of_painters = {"adam_GE": Optimiser({"G": generator, "E": encoder}, recipe.adam)}
+        for name, network in heads.items():
+            initialise(network, name, seed=0)  # where a training that had none goes on, it begins so, on all ranks
+            of_painters[f"adam_{name}"] = Optimiser({name: network}, recipe.adam)
+        self._painters = Together(list(of_painters.values()))
         self._critic = Optimiser(critics, recipe.adam)
-        self._moments = {"adam_GE": self._painters, f"adam_{recipe.critics}": self._critic}
+        self._moments = of_painters | {f"adam_{recipe.critics}": self._critic}
         self.average: Generator | None = None
         if recipe.ema_decay:
             self.average = Generator(model)
@@ -102,8 +111,9 @@ class Learner:
         micro_batches = [samples[i : i + micro] for i in range(0, len(samples), micro)]
         parts = len(micro_batches) * self._world.size
         shares, mixes = self.class_shares(samples), bool(recipe.weights.lambda_labelmix)
+        contrasted = self.model if recipe.heads else None
         batches = [
-            Batch.of(each, classes, recipe.spade, parts, recipe.augment, with_r1, shares, mixes)
+            Batch.of(each, classes, recipe.spade, parts, recipe.augment, with_r1, shares, mixes, contrasted)
             for each in micro_batches
         ]
         of_painters, of_critic = self.recipe.adam.rates(rate)
@@ -132,7 +142,7 @@ class Learner:
         shares = class_shares(np.stack([sample.labels for sample in samples]), self.model.label_nc)
         return np.array(self._world.mean(list(shares)))
 
-    def gradients(self, optimiser: Optimiser, losses: Losses, batches: Sequence[Batch]) -> Gradients:
+    def gradients(self, optimiser: Optimiser | Together, losses: Losses, batches: Sequence[Batch]) -> Gradients:
         """Of the whole step's loss, over all micro-batches and ranks."""
         total: list[jt.Var] = []
         values: dict[str, float] = {}
@@ -192,24 +202,30 @@ class Learner:
 
     def load(self, read: Callable[[str], dict[str, np.ndarray]], counters: Mapping[str, Any], what: str) -> None:
         """Takes a whole state. `read` gives the arrays of a network by name; errors begin with `what`."""
+        begin_now = [name for name in self.recipe.heads if f"adam_{name}" not in counters]  # it was trained without
         for name, network in self.parts.items():
-            load_arrays(network, read(name), f"network {name} of {what}")
+            if name not in begin_now:
+                load_arrays(network, read(name), f"network {name} of {what}")
         if self.average is not None:
             load_arrays(self.average, read("G_ema"), f"network G_ema of {what}")
         for name, optimiser in self._moments.items():
+            if name.removeprefix(OPTIMISER) in begin_now:
+                continue
             optimiser.load(read(name), int(counters[name]), f"{name} of {what}")
         if self._lecam is not None and "lecam" in counters:  # else it was trained without, and they begin now
             self._lecam.load(read("lecam"), int(counters["lecam"]), f"lecam of {what}")
         jt.sync_all()
 
-    def _improve(self, optimiser: Optimiser, losses: Losses, batches: Sequence[Batch], rate: float) -> Gradients:
+    def _improve(
+        self, optimiser: Optimiser | Together, losses: Losses, batches: Sequence[Batch], rate: float
+    ) -> Gradients:
         gradients = self.gradients(optimiser, losses, batches)
         optimiser.apply(gradients.values, rate)
         return gradients._replace(values=[])  # or they would be held through the other step
 
     def _ema_share(self) -> float:
         """How much of the new G enters the average: more in the first steps, whose weights are soon outdated."""
-        taken = self._painters.steps
+        taken = self._moments["adam_GE"].steps
         return 1 - min(self.recipe.ema_decay, (1 + taken) / (10 + taken))
 
     def _follow(self, share: float) -> None:

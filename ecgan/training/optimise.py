@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import islice
 
 import numpy as np
 
@@ -52,6 +53,20 @@ class Optimiser:
     def _moments(self) -> dict[str, dict[str, jt.Var]]:
         group = self._adam.param_groups[0]
         return {kind: dict(zip(self._names, group[key], strict=True)) for kind, key in (("m", "m"), ("v", "values"))}
+
+
+class Together:
+    """Optimisers that learn from one loss, each with steps of its own; to its user the same as one."""
+
+    def __init__(self, optimisers: Sequence[Optimiser]) -> None:
+        self._optimisers = optimisers
+        self.parameters = [var for each in optimisers for var in each.parameters]
+
+    def apply(self, gradients: Sequence[jt.Var], rate: float) -> None:
+        """One step of each against `gradients`, which are in the order of `parameters`."""
+        rest = iter(gradients)
+        for optimiser in self._optimisers:
+            optimiser.apply(list(islice(rest, len(optimiser.parameters))), rate)
 
 
 def trained(network: nn.Module) -> dict[str, jt.Var]:

@@ -51,7 +51,9 @@ class LossWeights:
 
     D alone has the next four (`ecgan.training.regularise`): LeCam's weight; that of R1, and the standard deviation of
     its noise, pictures being in [-1, 1]. R1 counts in every `r1_every`-th of D's steps, so many times as much there.
-    The last one is LabelMix's (`ecgan.training.segmentation_adversarial`).
+    Then comes LabelMix's (`ecgan.training.segmentation_adversarial`), and with `lambda_contrast` the weight of the
+    contrast between classes in G's features, whose similarities are divided by `contrast_temperature`
+    (`ecgan.training.contrast`).
     """
 
     gan_mode: GanMode = _field("hinge", _decides)
@@ -70,6 +72,8 @@ class LossWeights:
     r1_sigma: float = _field(0.1, None)
     r1_every: int = _field(1, lambda every: min(every, 2))  # with and without it, or with it alone
     lambda_labelmix: float = _field(0.0, _decides_if_any)
+    lambda_contrast: float = _field(0.0, _decides_if_any)
+    contrast_temperature: float = _field(0.07, None)
 
     @property
     def guided(self) -> bool:
@@ -113,6 +117,11 @@ class Recipe:
     def critics(self) -> str:
         """Letters of the networks that judge: D, U, or both."""
         return {"patch": "D", "segmentation": "U", "both": "DU"}[self.discriminator]
+
+    @property
+    def heads(self) -> str:
+        """Letters of the networks that learn with G and are not painted with: P, or none."""
+        return "P" if self.weights.lambda_contrast else ""
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Recipe:

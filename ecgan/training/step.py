@@ -7,88 +7,30 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal, NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar
 
-import numpy as np
-
-from ecgan.config import Spade
-from ecgan.networks import Discriminator, Encoder, Generator, Segmap
+from ecgan.networks import Discriminator, Encoder, Generator
 from ecgan.networks.generator import Pictures
+from ecgan.networks.projection import ProjectionHead
 from ecgan.networks.segmentation_discriminator import SegmentationDiscriminator
 from ecgan.networks.vgg import VGG19Features
 from ecgan.runtime import jt
-from ecgan.synthesis import to_network
 from ecgan.training import guidance, losses, segmentation_adversarial
-from ecgan.training.augment import Views
+from ecgan.training.batch import Batch, Side
 from ecgan.training.colours import tone_distance
 from ecgan.training.guidance import Guide
-from ecgan.training.loader import LoadedSample
 from ecgan.training.losses import Verdict
 from ecgan.training.perceptual import perceptual
-from ecgan.training.recipe import Augmentation, LossWeights
+from ecgan.training.recipe import LossWeights
 from ecgan.training.regularise import approximate_r1, lecam, mean_logits
 
-#: Whose step it is.
-Side = Literal["G", "D"]
 Seen = TypeVar("Seen")
-
-
-class Batch(NamedTuple):
-    """`segmap`: N masks; `photo`, `edge`: (N, 3, H, W) in [-1, 1]; `noise`: the eps of the style codes, (N, z_dim)
-    for the G step and as many for the D step, whose fakes are painted anew unless `painted` has them already.
-
-    `parts`: into how many equal parts, on all ranks together, the step's batch is cut, of which this is one; the loss
-    of the step is the mean over the parts. `views`: how D sees it in the G step and in the D step, if not as it is.
-    `r1_noise`: (N, 3, H, W) standard normal for photo and edge, where R1 counts. `anchors`: LeCam's, where that counts.
-    `balance`, `regions`: (N, 1, H, W), how much each pixel counts to a segmentation discriminator, and what is real in
-    the mixtures that it sees (`ecgan.training.segmentation_adversarial`), where there is one.
-    """
-
-    segmap: Segmap
-    photo: jt.Var
-    edge: jt.Var
-    noise: tuple[jt.Var, jt.Var]
-    parts: int = 1
-    painted: Pictures | None = None
-    views: tuple[Views, Views] | None = None
-    r1_noise: tuple[jt.Var, jt.Var] | None = None
-    anchors: tuple[jt.Var, jt.Var] | None = None
-    balance: jt.Var | None = None
-    regions: jt.Var | None = None
-
-    @classmethod
-    def of(
-        cls,
-        samples: Sequence[LoadedSample],
-        classes: int,
-        spade: Spade = "exact-sparse",
-        parts: int = 1,
-        augment: Sequence[Augmentation] = (),
-        with_r1: bool = False,
-        shares: np.ndarray | None = None,
-        mixes: bool = False,
-    ) -> Batch:
-        """`shares`: of the classes in the whole step's batch, for a segmentation discriminator, if there is one; it
-        sees mixtures, too, if it `mixes`."""
-        labels = np.stack([sample.labels for sample in samples])
-        edges = np.stack([np.repeat(sample.edge[..., None], 3, axis=2) for sample in samples])
-        return cls(
-            Segmap(labels, classes, spade == "exact-sparse"),
-            _fixed(to_network(np.stack([sample.photo for sample in samples]))),
-            _fixed(to_network(edges)),
-            (_fixed(np.stack([s.noise[0] for s in samples])), _fixed(np.stack([s.noise[1] for s in samples]))),
-            parts,
-            views=(_views(samples, augment, "G"), _views(samples, augment, "D")) if augment else None,
-            r1_noise=(_r1_noise(samples, "photo"), _r1_noise(samples, "edge")) if with_r1 else None,
-            balance=None if shares is None else _fixed(segmentation_adversarial.balance(labels, shares)),
-            regions=_regions(samples) if mixes else None,
-        )
 
 
 @dataclass(frozen=True)
 class Networks:
-    """`vgg` is only needed where the perceptual loss counts, `guide` where semantic guidance does; of the two
-    discriminators there is at least one."""
+    """`vgg` is only needed where the perceptual loss counts, `guide` where semantic guidance does, `head` where classes
+    are contrasted; of the two discriminators there is at least one."""
 
     generator: Generator
     encoder: Encoder
@@ -96,6 +38,7 @@ class Networks:
     vgg: VGG19Features | None = None
     guide: Guide | None = None
     segmentation: SegmentationDiscriminator | None = None
+    head: ProjectionHead | None = None
 
 
 class Outcome(NamedTuple):
@@ -125,11 +68,18 @@ class _Judged(NamedTuple):
 
 
 def generator_losses(networks: Networks, batch: Batch, weights: LossWeights) -> Outcome:
-    """What G and E minimise: KLD, GAN, GAN_Feat, VGG; and L1, Guide, Guide_Feat, Tone."""
-    pictures, mu, logvar = _generate(networks, batch, batch.noise[0])
-    judged = _judged(pictures, weights)
+    """What G and E minimise: KLD, GAN, GAN_Feat, VGG; and L1, Guide, Guide_Feat, Tone, Contrast."""
+    code, mu, logvar = _style(networks, batch, batch.noise[0])
     # Of the divergence, a sum, means over the parts are taken, too.
     terms = {"KLD": [batch.parts * weights.lambda_kld * losses.kl_divergence(mu, logvar)]}
+    if batch.compared is None:
+        pictures = networks.generator(code, batch.segmap)
+    else:
+        assert networks.head is not None, "a contrast between classes needs a projection head"
+        pictures, features = networks.generator.with_features(code, batch.segmap)
+        term = batch.compared.contrast(networks.head, features, weights.contrast_temperature)
+        terms["Contrast"] = [weights.lambda_contrast * term]
+    judged = _judged(pictures, weights)
     # Picture by picture, so that what one of them needs is free before the next; the real ones once for all.
     real = [batch.photo, batch.edge]
     with jt.no_grad():
@@ -189,7 +139,8 @@ def discriminator_losses(networks: Networks, batch: Batch, weights: LossWeights)
     pictures = batch.painted
     if pictures is None:
         with jt.no_grad():
-            pictures = _generate(networks, batch, batch.noise[1])[0].detached()
+            code, _, _ = _style(networks, batch, batch.noise[1])
+            pictures = networks.generator(code, batch.segmap).detached()
     judged = _judged(pictures, weights)
     terms: dict[str, jt.Var] = {}
     said: tuple[jt.Var, ...] = ()
@@ -240,10 +191,10 @@ def _sum(judged: Sequence[tuple[float, Seen]], term: Callable[[Seen], jt.Var]) -
     return sum(terms[1:], terms[0])
 
 
-def _generate(networks: Networks, batch: Batch, noise: jt.Var) -> tuple[Pictures, jt.Var, jt.Var]:
+def _style(networks: Networks, batch: Batch, noise: jt.Var) -> tuple[jt.Var, jt.Var, jt.Var]:
+    """Style codes, their mean and the logarithm of their variance."""
     mu, logvar = networks.encoder(batch.photo)
-    code = mu + jt.exp(0.5 * logvar) * noise
-    return networks.generator(code, batch.segmap), mu, logvar
+    return mu + jt.exp(0.5 * logvar) * noise, mu, logvar
 
 
 def _judged(pictures: Pictures, weights: LossWeights) -> list[_Judged]:
@@ -267,23 +218,3 @@ def _judge(networks: Networks, batch: Batch, picture: jt.Var, place: int, step: 
         one_hot, picture = views.of_mask(one_hot), views.of_picture(picture, is_edge_map=place == 1)
     assert networks.discriminator is not None
     return networks.discriminator(jt.concat([one_hot, picture], dim=1))
-
-
-def _views(samples: Sequence[LoadedSample], kinds: Sequence[Augmentation], step: Side) -> Views:
-    height, width = samples[0].labels.shape
-    return Views(kinds, [sample.generator("augment", step) for sample in samples], (height, width))
-
-
-def _r1_noise(samples: Sequence[LoadedSample], picture: str) -> jt.Var:
-    draws = [sample.generator("R1", picture) for sample in samples]
-    shape = (3, *samples[0].labels.shape)
-    return _fixed(np.stack([random.standard_normal(shape, dtype=np.float32) for random in draws]))
-
-
-def _regions(samples: Sequence[LoadedSample]) -> jt.Var:
-    labels, draws = zip(*((sample.labels, sample.generator("labelmix", "D")) for sample in samples), strict=True)
-    return _fixed(segmentation_adversarial.regions(labels, draws))
-
-
-def _fixed(values: np.ndarray) -> jt.Var:
-    return jt.array(values).stop_grad()

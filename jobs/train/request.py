@@ -102,8 +102,9 @@ def lay_out(request: TrainRequest) -> Path | None:
 def _default_ranks(settings: TrainSettings, device: Device) -> int:
     """One for each GPU, as far as the batch can be split evenly."""
     gpus = gpu_count() if device == "cuda" else 1
-    share = settings.batch_size // (settings.micro_batch or 1)
-    return max((count for count in range(1, gpus + 1) if share % count == 0), default=1)
+    batch, least = settings.batch_size, 2 if settings.lambda_contrast else 1
+    counts = [count for count in range(1, gpus + 1) if batch % (count * (settings.micro_batch or 1)) == 0]
+    return max((count for count in counts if batch // count >= least), default=1)
 
 
 def _insist_on_parts(settings: TrainSettings, ranks: int, pairs: int) -> None:
@@ -113,6 +114,11 @@ def _insist_on_parts(settings: TrainSettings, ranks: int, pairs: int) -> None:
             f"--batch_size {batch} can't be split evenly over {ranks} rank(s)"
             + (f" in micro-batches of {micro}" if settings.micro_batch else "")
             + f": it must be a multiple of {ranks * micro}"
+        )
+    if settings.lambda_contrast and batch == ranks:
+        raise UserError(
+            f"--lambda_contrast compares pictures that go through G together, and --batch_size {batch} leaves each of "
+            f"{ranks} ranks one: lower --ranks, or raise --batch_size"
         )
     if batch > pairs:
         raise UserError(f"--batch_size {batch} is larger than the training set, which has {pairs} usable pair(s)")

@@ -18,6 +18,7 @@ from ecgan.training.schedule import Schedule
 from jobs.bounds import CLASSES, SHARE, above, at_least, between, insist_on_bounds
 from jobs.options import parse_size
 from jobs.train.networks import TRAINABLES, Network, Trainable
+from jobs.train.relations import insist_on_relations
 from jobs.train.roles import BEGINNING, FIXED, RUNNING, STEERING, option
 
 
@@ -158,6 +159,14 @@ class TrainSettings:
     lambda_labelmix: float = option(
         0.0, STEERING, "weight of LabelMix, of the discriminator that finds classes; 0: none", at_least(0), of="ecgan"
     )
+    lambda_contrast: float = option(
+        0.0,
+        STEERING,
+        "weight of the contrast between classes in G's features, across pictures; 0: none",
+        at_least(0),
+        of="ecgan",
+    )
+    contrast_temperature: float = option(0.07, STEERING, "what similarities are divided by there", above(0), of="ecgan")
     image_weight: float = option(1.0, STEERING, "weight of what judges image", at_least(0), of="ecgan")
     edge_weight: float = option(1.0, STEERING, "weight of what judges the edge map", at_least(0), of="ecgan")
     image2_weight: float = option(
@@ -200,65 +209,8 @@ class TrainSettings:
                 raise UserError(
                     f"--{field.name} is {TRAINABLES[of].title}'s: --network {self.network} has no use for it"
                 )
-        self._insist_on_relations()
+        insist_on_relations(self)
         self.model, self.augmentations  # noqa: B018  # raise now if they can't be
-
-    def _insist_on_relations(self) -> None:
-        if self.niter + self.niter_decay < 1:
-            raise UserError("--niter and --niter_decay are both 0: there is nothing to train")
-        if not self.image_weight + self.edge_weight + self.image2_weight:
-            raise UserError("--image_weight, --edge_weight and --image2_weight are all 0: G would learn from nothing")
-        if self.init_type == "kaiming" and self.init_variance != TrainSettings.init_variance:
-            raise UserError("--init_variance is a gain, and weights that --init_type kaiming draws have none")
-        if self.which_epoch is not None and self.init_checkpoint is None:
-            raise UserError("--which_epoch belongs to --init_checkpoint, which is not given")
-        halvings = self.num_D - 1 + self.n_layers_D - 1
-        has_patches = self.network == "ecgan" and self.discriminator != "segmentation"
-        if has_patches and not min(self.picture_size) >> halvings:
-            raise UserError(
-                f"--num_D {self.num_D} and --n_layers_D {self.n_layers_D} halve a picture {halvings} times, and one of "
-                f"--size {self.size} has nothing left then"
-            )
-        for name in ("segmenter", "inception_weights"):
-            if getattr(self, name) is not None and not self.held_out:
-                raise UserError(f"--{name} measures pictures of pairs held out, and there are none: say --held_out 200")
-        if self.eval_every_epochs not in (0, TrainSettings.eval_every_epochs) and not self.held_out:
-            raise UserError("--eval_every_epochs measures pairs held out, and there are none: say --held_out 200")
-        if self.vgg_weights is not None and not self.lambda_vgg:
-            raise UserError("--vgg_weights belongs to the perceptual loss, and --lambda_vgg is 0")
-        guided = self.lambda_guide or self.lambda_guide_feat
-        if self.guide is None and guided:
-            raise UserError("--lambda_guide and --lambda_guide_feat need a segmentation network: name it with --guide")
-        if self.guide is not None and not guided:
-            raise UserError("--guide has no weight: say --lambda_guide or --lambda_guide_feat")
-        if guided and not self.image_weight + self.image2_weight:
-            raise UserError("--guide judges image and image2, and --image_weight and --image2_weight are 0")
-        for name in ("r1_sigma", "r1_every"):
-            if getattr(self, name) != getattr(TrainSettings, name) and not self.lambda_r1:
-                raise UserError(f"--{name} belongs to R1 regularisation, and --lambda_r1 is 0")
-        self._insist_on_critics()
-        if self.samples != TrainSettings.samples and not self.display_every_steps:
-            raise UserError("--samples says how many are painted, and with --display_every_steps 0 none are")
-        if self.inception_weights is not None and self.held_out < 2:
-            raise UserError("--inception_weights needs --held_out 2 at least: one picture has no distance")
-
-    def _insist_on_critics(self) -> None:
-        if self.discriminator == "patch" and self.lambda_labelmix:
-            raise UserError("--lambda_labelmix belongs to --discriminator segmentation or both")
-        if self.discriminator != "patch" and not self.image_weight + self.image2_weight:
-            raise UserError(
-                f"--discriminator {self.discriminator} judges image and image2, and --image_weight and --image2_weight "
-                "are 0"
-            )
-        if self.discriminator == "segmentation":
-            of_patches = ("num_D", "n_layers_D", "gan_mode", "lambda_lecam", "lambda_r1", "augment")
-            wanted = {name: getattr(TrainSettings, name) for name in of_patches} | {"lambda_feat": 0}
-            for name, value in wanted.items():
-                if getattr(self, name) != value:
-                    raise UserError(
-                        f"--{name} is for critics of patches, and with --discriminator segmentation there are none: "
-                        f"say --{name} {value}"
-                    )
 
     @property
     def trainable(self) -> Trainable[Any]:

@@ -248,6 +248,7 @@ def test_a_second_launcher_is_kept_out(train_folder: Folder) -> None:
         (("--batch_size", 4), ["--batch_size 4", " 3"]),  # pairs
         (("--batch_size", 3, "--ranks", 2), ["--batch_size 3", " 2 "]),
         (("--batch_size", 2, "--micro_batch", 2, "--ranks", 2), ["--batch_size 2", "micro", " 2"]),
+        (("--batch_size", 2, "--ranks", 2, "--lambda_contrast", 1), ["--lambda_contrast", "--batch_size 2", "2 ranks"]),
         (("--lambda_vgg", 1, "--vgg_weights", "no.pth"), ["no.pth"]),
         (("--exclude-list", "no.txt"), ["no.txt"]),
         (("--init_checkpoint", "no"), ["checkpoint no "]),

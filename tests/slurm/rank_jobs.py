@@ -25,9 +25,10 @@ class GradientJob:
 
     def __call__(self) -> None:
         starting.start("cpu")
+        from ecgan.training.batch import Batch
         from ecgan.training.learner import Learner
         from ecgan.training.loader import Loader
-        from ecgan.training.step import Batch, discriminator_losses, generator_losses
+        from ecgan.training.step import discriminator_losses, generator_losses
         from ecgan.training.world import join
 
         world = join(self.ranks)

@@ -49,19 +49,19 @@ def test_gradients_of_the_first_step_are_those_of_one_process(tmp_path: Path) ->
 
 
 @pytest.mark.process
-def test_ranks_whose_pixels_are_judged_go_on_to_the_bit(tmp_path: Path) -> None:
+def test_ranks_whose_pixels_are_judged_and_contrasted_go_on_to_the_bit(tmp_path: Path) -> None:
     from rank_jobs import ResumeJob
 
     write_pairs(tmp_path / "set", 4)
-    weights = LossWeights(lambda_vgg=0.0, lambda_labelmix=5.0)
+    weights = LossWeights(lambda_vgg=0.0, lambda_labelmix=5.0, lambda_contrast=0.5)
     recipe = Recipe(weights, ema_decay=0.9, discriminator="both")
     output = tmp_path / "found.json"
     ranks = Ranks(ResumeJob(tmp_path / "set", output, recipe), here(2), ENVIRONMENT, tmp_path)
     wait_until(lambda: ranks.wait(1), 300)
     assert ranks.status == DONE, ranks.trouble()
     found = json.loads(output.read_text())
-    assert found["odd"] == [] and {"D", "U", "adam_DU"} <= set(found["parts"])
-    assert {"GAN_Seg", "U_Fake", "U_real", "LabelMix"} <= found["losses"].keys()
+    assert found["odd"] == [] and {"D", "U", "P", "adam_DU", "adam_P"} <= set(found["parts"])
+    assert {"GAN_Seg", "U_Fake", "U_real", "LabelMix", "Contrast"} <= found["losses"].keys()
     assert all(np.isfinite(value) for value in found["losses"].values())
 
 

@@ -87,7 +87,7 @@ class Ecgan(Trainable["Learner"]):
         return _with_judges(files, settings)
 
     def state_size(self, settings: TrainSettings) -> int:
-        return state_size(settings.model, bool(settings.ema_decay), settings.recipe.critics)
+        return state_size(settings.model, bool(settings.ema_decay), settings.recipe.critics + settings.recipe.heads)
 
     def compile(self, plan: TrainPlan) -> None:
         settings = plan.settings

@@ -46,8 +46,9 @@ def test_recognition_is_the_cross_entropy_of_all_pixels() -> None:
 def test_image_and_image2_are_judged_by_their_weights_and_edges_are_not(network: Any) -> None:
     from ecgan.networks import Segmap
     from ecgan.training import guidance
+    from ecgan.training.batch import Batch
     from ecgan.training.colours import tone_distance
-    from ecgan.training.step import Batch, generator_losses
+    from ecgan.training.step import generator_losses
 
     learner = make(dataclasses.replace(RECIPE, weights=GUIDED), guide=network)
     batch = Batch.of([sample(0), sample(1)], MODEL.semantic_nc)

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from conftest import draw_mask, draw_photo
 
+from ecgan.checkpoint import tensors
 from ecgan.config import ModelConfig
 from ecgan.data.edges import edge_map
 from ecgan.errors import UserError
@@ -50,6 +51,29 @@ def weights(learner: Any) -> dict[str, np.ndarray]:
     return {f"{part}.{name}": a for part, tensors in learner.to_arrays().items() for name, a in tensors.items()}
 
 
+def goes_on_to_the_bit(recipe: Recipe, batches: list[list[Any]], learners: str) -> tuple[dict[str, float], set[str]]:
+    """Takes a step with each batch, and again with a new learner after the first: both must end with the same weights.
+
+    `learners`: letters of the networks beside G and E, by which the size of a state is known before. Returns the last
+    losses, and what a state has.
+    """
+    whole, first, resumed = (make(recipe) for _ in range(3))
+    for batch in batches:
+        losses = whole.step(batch, 1e-3)
+    first.step(batches[0], 1e-3)
+    arrays = first.to_arrays()
+    shapes = {name: {key: array.shape for key, array in each.items()} for name, each in arrays.items()}
+    assert all(of_file == tensors.of_file(name, MODEL) for name, of_file in shapes.items())
+    learnt = sum(tensors.count(tensors.trained(each)) for each in shapes.values())
+    assert 4 * learnt == state_size(MODEL, bool(recipe.ema_decay), learners)
+    resumed.load(lambda name: arrays[name], first.counters, "state")
+    for batch in batches[1:]:
+        resumed.step(batch, 1e-3)
+    ours, theirs = weights(whole), weights(resumed)
+    assert [name for name in ours if not np.array_equal(ours[name], theirs[name])] == []
+    return losses, set(arrays)
+
+
 def test_first_weights_are_a_function_of_the_seed() -> None:
     first, again = weights(make()), weights(make())
     assert all(np.array_equal(first[name], again[name]) for name in first)
@@ -69,7 +93,8 @@ def test_first_weights_are_a_function_of_the_seed() -> None:
 @pytest.mark.slow
 def test_micro_batches_add_up_to_the_batch() -> None:
     """Of equal samples BatchNorm sees the same statistics in a micro-batch as in the batch, so nothing may differ."""
-    from ecgan.training.step import Batch, generator_losses
+    from ecgan.training.batch import Batch
+    from ecgan.training.step import generator_losses
 
     twins = [sample(0), dataclasses.replace(sample(0), name="twin")]
     whole, parts = make(), make(dataclasses.replace(RECIPE, micro_batch=1))

@@ -19,8 +19,10 @@ def test_every_number_says_whether_it_decides_operators(numbers: type[Recipe | L
 def test_recipes_that_need_the_same_operators_are_alike() -> None:
     weights = LossWeights("ls", lambda_feat=3.0, lambda_vgg=0.0, lambda_l1=0.5, image2=0.25)
     weights = dataclasses.replace(weights, lambda_lecam=0.3, lambda_r1=5.0, r1_sigma=0.01, r1_every=16)
+    weights = dataclasses.replace(weights, lambda_contrast=0.5, contrast_temperature=0.1)
     recipe = Recipe(weights, AdamSettings(0.5, 0.999, False), 3, 0.5, 4, "dense", True)
     switches = LossWeights("ls", 1.0, 1.0, 0.0, 1.0, 1.0, 1.0, 1.0, lambda_lecam=1.0, lambda_r1=1.0, r1_every=2)
+    switches = dataclasses.replace(switches, lambda_contrast=1.0)
     plain = Recipe(switches, ema_decay=0.9, spade="dense", reuse_fakes=True)
     assert alike(recipe) == plain == alike(plain)
     assert alike(Recipe()).ema_decay == 0 and alike(Recipe()).weights.lambda_l1 == 0
@@ -34,6 +36,7 @@ def test_recipes_that_need_the_same_operators_are_alike() -> None:
         Recipe(LossWeights(lambda_lecam=0.5)),
         Recipe(LossWeights(lambda_r1=0.5)),
         Recipe(LossWeights(lambda_labelmix=0.5)),
+        Recipe(LossWeights(lambda_contrast=0.5)),
         Recipe(discriminator="both"),
         Recipe(discriminator="segmentation"),
         Recipe(augment=("cutout",)),

@@ -80,7 +80,7 @@ def critic_batch(learner: Any, samples: list[Any], parts: int = 1) -> Any:
     """Of D's step, with the samples' own photos, darkened, for G's pictures; so that each is what it is alone."""
     from ecgan.networks.generator import Pictures
     from ecgan.runtime import jt
-    from ecgan.training.step import Batch
+    from ecgan.training.batch import Batch
 
     batch = Batch.of(samples, MODEL.semantic_nc, parts=parts, augment=RECIPE.augment, with_r1=True)
     dark = (batch.photo * 0.5).stop_grad()

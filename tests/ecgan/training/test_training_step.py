@@ -47,7 +47,8 @@ def samples(original: Path, z_dim: int) -> list[Any]:
 def load(original: Path, spade: Spade = "exact-sparse") -> tuple[Any, Any]:
     """Networks of the fixture in training mode, and its batch."""
     from ecgan.networks import Discriminator, Encoder, Generator, load_arrays
-    from ecgan.training.step import Batch, Networks
+    from ecgan.training.batch import Batch
+    from ecgan.training.step import Networks
 
     checkpoint = open_checkpoint(original)
     networks = Networks(Generator(checkpoint.model), Encoder(checkpoint.model), Discriminator(checkpoint.model))

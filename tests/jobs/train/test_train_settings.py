@@ -62,6 +62,8 @@ def test_roles_are_what_they_were() -> None:
             "lambda_guide_feat",
             "lambda_tone",
             "lambda_labelmix",
+            "lambda_contrast",
+            "contrast_temperature",
             "lambda_lecam",
             "lambda_r1",
             "r1_sigma",
@@ -112,6 +114,8 @@ NEEDED: dict[str, dict[str, Any]] = {
     "r1_sigma": {"lambda_r1": 1.0},
     "lambda_labelmix": {"discriminator": "both"},
     "r1_every": {"lambda_r1": 1.0},
+    "lambda_contrast": {"batch_size": 2},
+    "contrast_temperature": {"batch_size": 2, "lambda_contrast": 1.0},
 }
 
 
