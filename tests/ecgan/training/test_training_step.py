@@ -123,6 +123,7 @@ def test_nothing_is_lost_by_what_is_saved(side: str) -> None:
     from ecgan.networks.vgg import VGG19Features
     from ecgan.runtime import jt
     from ecgan.training import step
+    from ecgan.training.batch import Batch
     from ecgan.training.initialise import initialise
     from ecgan.training.loader import LoadedSample
     from ecgan.training.optimise import trained
@@ -134,7 +135,7 @@ def test_nothing_is_lost_by_what_is_saved(side: str) -> None:
     for number, network in enumerate((networks.generator, networks.encoder, networks.discriminator)):
         initialise(network, "GED"[number], seed=1, gain=0.5)
         network.train()
-    batch = step.Batch.of(
+    batch = Batch.of(
         [
             LoadedSample("s", draw_mask(i), draw_photo(i), edge_map(draw_photo(i)), chance.standard_normal((2, 256)))
             for i in (0, 1)
