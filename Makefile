@@ -10,12 +10,13 @@ SHARED := -n 2 --dist worksteal
 setup: .venv/.installed
 
 # Debian's Python without python3-venv leaves an environment that lacks pip. And where Jittor is installed without what
-# it asks for, pip would show that as an error: it is meant.
+# it asks for, pip would show that as an error: it is meant. Debian 12's pip would install Jittor without a record of its
+# files, by which compiled code is shared between environments (ecgan/runtime/copied.py), but for --use-pep517.
 .venv/.installed: pyproject.toml constraints.txt
 	@test -n "$(PYTHON)" || { echo "Python 3.10 to 3.14 is needed; say make PYTHON=/path/to/python3.11"; exit 1; }
 	@$(BIN)/python -m pip --version > /dev/null 2>&1 || $(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps 'jittor==1.3.11.0; python_version >= "3.13"'
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-warn-conflicts -c constraints.txt -e '.[dev]'
+	$(BIN)/python -m pip install --use-pep517 --quiet --disable-pip-version-check --no-deps 'jittor==1.3.11.0; python_version >= "3.13"'
+	$(BIN)/python -m pip install --use-pep517 --quiet --disable-pip-version-check --no-warn-conflicts -c constraints.txt -e '.[dev]'
 	@touch $@
 
 # Compiles Jittor's core for this machine; says what is missing if that can't be.

@@ -56,6 +56,10 @@ class Kind(str, Enum):
     def __str__(self) -> str:  # the same in all versions of Python
         return str.__str__(self)
 
+    def __reduce_ex__(self, protocol: object) -> tuple[type[Kind], tuple[str]]:
+        """Copied by value: some releases of Python 3.11 do it by the name, which a later version's has not here."""
+        return Kind, (self.value,)
+
     @classmethod
     def _missing_(cls, value: object) -> Kind | None:
         if not isinstance(value, str):
