@@ -81,9 +81,8 @@ class AfterStep(Step):
                 return status
             if stop.requested():
                 raise stop.Stopped
-            time.sleep(
-                steps.AGAIN
-            )  # it goes on without jobs: here or elsewhere by hand, or somebody is about to submit
+            # It goes on without jobs: by a command on some machine, or somebody is about to submit.
+            time.sleep(steps.AGAIN)
 
     def _is_over(self) -> bool:
         """Whether an earlier attempt has done what is this one's to do, or the user has ended it."""

@@ -53,9 +53,11 @@ def insist_idle(run: RunDir) -> None:
 
 
 def forget_submission(run: RunDir) -> None:
-    """From now on the run is this machine's."""
+    """From now on the run is this command's, and so this machine's; a step is known as the run's job until there are
+    others, so that whoever ends the run ends that."""
     insist_idle(run)
-    submission.forget(run.submission)
+    if steps.BEGUN_BY not in os.environ:
+        submission.forget(run.submission)
 
 
 def device(asked: DeviceChoice, cluster: Cluster) -> Device:
