@@ -76,8 +76,9 @@ class AfterStep(Step):
             status = awaited.ended(self.other)
             if status is None and awaited.jobs_left(self.other):
                 return None
-            # What looks stopped may be in the queue again, as only the scheduler knows.
-            if status is not None and (status.state.is_success or not self.was_away()):
+            if self.was_away():  # and alone knows whether what looks stopped is in its queue again
+                continue
+            if status is not None:
                 return status
             if stop.requested():
                 raise stop.Stopped

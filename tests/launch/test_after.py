@@ -207,7 +207,10 @@ def test_a_silent_scheduler_is_asked_again_before_an_end_is_believed(
     """The training has been preempted, and is in the queue again, which only the scheduler knows."""
     desk.train()
     desk.generate("--after", "runs/a")
-    record.update(RunDir(desk.path / "runs/a"), State.STOPPED)
+    run = RunDir(desk.path / "runs/a")
+    attempts.begin(run.attempts, attempts.TRAINING, job="100").note(outcome=State.STOPPED)
+    record.update(run, State.STOPPED)
+    assert read_status(run.path).state is State.STOPPED
     silent = [1, 2]
     monkeypatch.setattr(Slurm, "answers", lambda self: (not silent, str(silent and silent.pop())))
     monkeypatch.setattr(controller, "job_states", lambda ids: None if silent else queue.states(ids))
