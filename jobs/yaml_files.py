@@ -1,9 +1,9 @@
-"""Files of options in YAML, what `--config` names and what a cluster is like: read within bounds, and strictly."""
+"""Options in YAML, what `--config` names and what a cluster is like: written, and read within bounds, and strictly."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,11 @@ from ecgan.files import DEEPEST, read_text
 _MOST, _MOST_VALUES = 1 << 20, 10_000
 #: Characters of the longest value, as of the longest path. Longer ones crash libyaml, which looks for numbers in them.
 LONGEST = 4096
+
+
+def to_yaml(values: Mapping[str, Any]) -> str:
+    """In their order, each on a line however long it is, so that a path can be copied."""
+    return str(yaml.safe_dump(dict(values), sort_keys=False, width=float("inf")))
 
 
 class _Loader(yaml.SafeLoader):

@@ -17,8 +17,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from ecgan.errors import UserError
 from ecgan.files import write_atomically
 from jobs import stop
@@ -33,6 +31,7 @@ from jobs.run.state import State
 from jobs.run.status import Status, read_status
 from jobs.run.submission import read_submission
 from jobs.run.words import pace
+from jobs.yaml_files import to_yaml
 from launch import awaited, on_cluster, snapshot, steps, taking
 from launch.cluster_options import RunOptions
 from launch.command import DONE, SOME_FAILED
@@ -215,7 +214,7 @@ def _submit(command: Command, run: RunDir, other: Path, cluster: Cluster) -> int
         on_cluster.dry_run(run, settings, cluster, [batch])
         return DONE
     with taking.taken(run):
-        write_atomically(run.waiting, yaml.safe_dump(_options(settings, options, cluster, run), sort_keys=False))
+        write_atomically(run.waiting, to_yaml(_options(settings, options, cluster, run)))
         submission = on_cluster.submit(run, cluster, options, [batch], command.kind, waits_for=str(other))
     on_cluster.tell(run, submission)
     if not options.wait:

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
 
-import yaml
 from tqdm import tqdm
 
 from ecgan.cores import cores
@@ -25,6 +24,7 @@ from jobs.run.folder import RunDir
 from jobs.run.kind import Kind
 from jobs.run.notify import notify
 from jobs.run.state import State
+from jobs.yaml_files import to_yaml
 from launch.command import DONE, INTERRUPTED, SOME_FAILED, STOPPED, Terminated
 from launch.stage_clusters import UNTOLD
 from slurm.processes import resources
@@ -176,7 +176,7 @@ def prepare(chain: Chain, stage: str, where: Sequence[str]) -> list[str]:
     that say where its work goes."""
     chain.folder.mkdir(parents=True, exist_ok=True)
     file = chain.folder / f"{stage}.yaml"
-    write_atomically(file, yaml.safe_dump(chain.given(stage), sort_keys=False))
+    write_atomically(file, to_yaml(chain.given(stage)))
     options = ["--config", str(file)]
     if stage != "gallery":
         options += where

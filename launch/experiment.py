@@ -16,8 +16,6 @@ try:
     from launch import early  # isort: skip
 
     early.begin(__name__)
-    import yaml
-
     from ecgan.errors import UserError, told
     from ecgan.files import write_atomically
     from ecgan.runtime.devices import Device
@@ -29,6 +27,7 @@ try:
     from jobs.run import record
     from jobs.run.folder import RunDir
     from jobs.run.kind import Kind
+    from jobs.yaml_files import to_yaml
     from launch import chains, lanes, on_cluster, snapshot, stage_clusters, taking
     from launch.at_end import AtEnd
     from launch.cluster_options import SubmitOptions
@@ -87,7 +86,7 @@ def main() -> int:
     with AtEnd(home) as end, taking.taken(home) as held:
         if experiment.drawn:
             plan.draw(home.path, experiment.drawn)
-        write_atomically(home.config, yaml.safe_dump(dataclasses.asdict(experiment), sort_keys=False))
+        write_atomically(home.config, to_yaml(dataclasses.asdict(experiment)))
         plan.save(home.plan, all_chains)
         if not clusters or not due:
             snapshot.take(home, options)
@@ -156,7 +155,7 @@ def show_settings(all_chains: Sequence[Chain]) -> None:
     for chain in all_chains:
         print(f"\n{chain.name}:")
         values = {stage: chain.given(stage) for stage in chain.settings}
-        print("\n".join(f"  {line}" for line in yaml.safe_dump(values, sort_keys=False).splitlines()))
+        print("\n".join(f"  {line}" for line in to_yaml(values).splitlines()))
 
 
 def show_table(home: RunDir, all_chains: Sequence[Chain]) -> int:

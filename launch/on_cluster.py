@@ -9,8 +9,6 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-import yaml
-
 from ecgan.errors import UserError
 from ecgan.files import write_atomically
 from ecgan.runtime.devices import Device, DeviceChoice
@@ -21,6 +19,7 @@ from jobs.run.kind import Kind
 from jobs.run.state import State
 from jobs.run.status import read_status
 from jobs.run.submission import Submission, SubmittedJob, read_submission
+from jobs.yaml_files import to_yaml
 from launch import snapshot, steps
 from launch.awaited import watch
 from launch.cluster_options import ClusterOptions
@@ -82,7 +81,7 @@ def submit(
     nowhere. Raises UserError in the scheduler's words.
     """
     snapshot.take(run, options)
-    write_atomically(run.cluster, yaml.safe_dump(dataclasses.asdict(cluster.settings), sort_keys=False))
+    write_atomically(run.cluster, to_yaml(dataclasses.asdict(cluster.settings)))
     record.begin(run, kind, State.SUBMITTED, **known)
     submission = Submission((), cluster.scheduler.name)
     try:
@@ -105,7 +104,7 @@ def dry_run(run: RunDir, settings: Any, cluster: Cluster, batches: Sequence[Batc
     scheduler, and has it check that where it answers."""
     for title, values in (("settings", settings), ("cluster", cluster.settings)):
         print(f"\n{title}:")
-        for line in yaml.safe_dump(dataclasses.asdict(values), sort_keys=False).splitlines():
+        for line in to_yaml(dataclasses.asdict(values)).splitlines():
             print(f"  {line}")
     for number, batch in enumerate(batches):
         text = cluster.text(run.path, dataclasses.replace(batch, after=["ID"] if number else batch.after))

@@ -15,8 +15,6 @@ try:
     from launch import early  # isort: skip
 
     early.begin(__name__)
-    import yaml
-
     from ecgan.data.exclusion import no_effect
     from ecgan.errors import UserError
     from ecgan.files import write_atomically
@@ -26,6 +24,7 @@ try:
     from jobs.train.job import TrainJob
     from jobs.train.request import TrainRequest, check, check_ahead, lay_out
     from jobs.train.settings import TrainSettings
+    from jobs.yaml_files import to_yaml
     from launch import after, on_cluster, ranks, snapshot, taking
     from launch.at_end import AtEnd
     from launch.cluster_options import RunOptions, cluster_for, notify_here
@@ -68,7 +67,7 @@ def main() -> int:
         aside = lay_out(request)
         if aside is not None:
             print(f"--no-resume: what was there is now in {aside}")
-        config = yaml.safe_dump(dataclasses.asdict(settings), sort_keys=False)
+        config = to_yaml(dataclasses.asdict(settings))
         write_atomically(request.run.config, config)
         if not cluster:
             snapshot.take(request.run, options)

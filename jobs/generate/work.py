@@ -10,8 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from ecgan.data.images import ENCODINGS
 from ecgan.errors import UserError
 from ecgan.files import sha256_of, write_atomically
@@ -29,6 +27,7 @@ from jobs.run.folder import RunDir
 from jobs.run.kind import Kind
 from jobs.sharded.work import Remark, Work
 from jobs.space import insist_on_space
+from jobs.yaml_files import to_yaml
 
 #: The fingerprint of a plan that can't be read, which is no other's.
 _UNKNOWN: dict[str, Any] = {}
@@ -94,7 +93,7 @@ class Generation(Work):
         merge.adopt(run, request.results, plan, self.already, request.hashes.sha256_of)
         self._clear_images()
         outcomes.compact(run, request.faulty | self.already)
-        write_atomically(run.config, yaml.safe_dump(dataclasses.asdict(request.settings), sort_keys=False))
+        write_atomically(run.config, to_yaml(dataclasses.asdict(request.settings)))
         plan.save(run.plan)
 
     def finish(self) -> GenerateFinish:

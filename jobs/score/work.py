@@ -6,8 +6,6 @@ import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import yaml
-
 from ecgan.files import write_atomically
 from ecgan.memory import SCORING_MEMORY
 from ecgan.runtime.compiling import compile_core
@@ -19,6 +17,7 @@ from jobs.score.plan import ScorePlan
 from jobs.score.request import ScoreRequest
 from jobs.score.shard import ScoreShare
 from jobs.sharded.work import Remark, Work
+from jobs.yaml_files import to_yaml
 
 
 @dataclass(frozen=True)
@@ -72,7 +71,7 @@ class Scoring(Work):
         if request.photo_statistics is not None:  # the job that ends the scoring may see another cache
             statistics.save(run.statistics, request.photo_statistics)
         plan.save(run.plan)  # before what others have under that name, too: it tells that the folder is ours
-        write_atomically(run.config, yaml.safe_dump(dataclasses.asdict(request.settings), sort_keys=False))
+        write_atomically(run.config, to_yaml(dataclasses.asdict(request.settings)))
 
     def finish(self) -> ScoreFinish:
         return ScoreFinish(self.run.path)
