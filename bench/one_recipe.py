@@ -19,7 +19,7 @@ import numpy as np
 from ecgan.checkpoint.segmenter import open_segmenter
 from ecgan.data.images import encode, read_mask, read_photo, resize_mask, resize_photo
 from ecgan.data.trainset import Pair, find_training_set
-from ecgan.files import write_atomically
+from ecgan.files import write_atomically, write_json
 from ecgan.lines import append_line
 from ecgan.runtime import starting
 from jobs.train.job import prepare_code
@@ -56,6 +56,10 @@ class Judged:
     style: float
     style_transferred: float
     fsd: float
+
+
+#: In a task's folder, what the judge finds in the held-out photos themselves: mask_accuracy and mean_iou.
+PHOTOS = "photos.json"
 
 
 def main() -> None:
@@ -136,9 +140,14 @@ def _judge(task: Task, settings: TrainSettings) -> Callable[[Any, int, float, Pa
     pairs: list[Pair] = list(find_training_set(Path(task.held_out)).pairs)
     masks = [resize_mask(read_mask(pair.mask, model), size) for pair in pairs]
     photos = [resize_photo(read_photo(pair.photo), size) for pair in pairs]
-    real = Moments(evaluator.dimension)
-    for photo in photos:
-        real.add(evaluator.features(photo)[None])
+    real, of_photos = Moments(evaluator.dimension), Agreement(model.label_nc)
+    for photo, labels in zip(photos, masks, strict=True):
+        found = evaluator.measure(photo, labels)
+        assert found.agreement is not None and found.features is not None
+        real.add(found.features[None])
+        of_photos.merge(found.agreement)
+    most = {"mask_accuracy": of_photos.accuracy or 0.0, "mean_iou": of_photos.mean_iou or 0.0}
+    write_json(Path(task.folder) / PHOTOS, most)
 
     def judge(learner: Any, step: int, seconds: float, folder: Path) -> Judged:
         from ecgan.networks import Segmap

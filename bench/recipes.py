@@ -8,6 +8,7 @@ It can be killed and called again: it goes on. Each training has one thread, and
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import statistics
 import subprocess
@@ -17,12 +18,13 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import yaml
 from curves import curves
 from measure import ROOT, write
-from one_recipe import Judged, Task
+from one_recipe import PHOTOS, Judged, Task
 
 from ecgan.checkpoint import list_states
 from ecgan.contact_sheet import contact_sheet
@@ -58,10 +60,10 @@ def main() -> None:
         recipes = read_recipes(asked.recipes, asked.only)
         size = TrainSettings(**recipes[0].options).picture_size
         sets = _draw(folder, size, asked.pairs, asked.held_out)
-        judge = asked.judge or _segmenter(folder, "judge", sets["judge"], size, asked.minutes_of_networks)
+        judge = asked.judge or _segmenter(folder, "judge", sets["judge"], size, asked.steps_of_networks)
         guided = any(_GUIDE in recipe.options.values() for recipe in recipes)
         guide = asked.guide or (
-            _segmenter(folder, "guide", sets["guide"], size, asked.minutes_of_networks) if guided else None
+            _segmenter(folder, "guide", sets["guide"], size, asked.steps_of_networks) if guided else None
         )
         tasks = _tasks(recipes, asked, folder, sets, judge, guide)
     except UserError as error:
@@ -101,7 +103,7 @@ def _options() -> argparse.ArgumentParser:
     parser.add_argument("--held_out", type=int, default=100, help="drawn pairs to judge with")
     parser.add_argument("--judge", help="run of a segmentation network instead of one that is trained here")
     parser.add_argument("--guide", help="likewise, for recipes that have one")
-    parser.add_argument("--minutes_of_networks", type=float, default=10.0, help="how long these two are trained")
+    parser.add_argument("--steps_of_networks", type=int, default=3000, help="how long these two are trained")
     parser.add_argument("--at_once", type=int, default=1, help="trainings side by side, of one thread each")
     parser.add_argument("--folder", type=Path, default=Path("build/recipes"), help="of all that is made")
     parser.add_argument("--json", type=Path, help="write the figures to this file, too")
@@ -117,12 +119,12 @@ def _draw(folder: Path, size: tuple[int, int], pairs: int, held_out: int) -> dic
     return sets
 
 
-def _segmenter(folder: Path, name: str, data: Path, size: tuple[int, int], minutes: float) -> str:
+def _segmenter(folder: Path, name: str, data: Path, size: tuple[int, int], steps: int) -> str:
     """The run of the network that is called so; trained, unless it has been."""
     run = folder / name
     command = [sys.executable, ROOT / "launch/train.py", "--config", ROOT / "configs/segmenter.yaml"]
     command += ["--input_path", data, "--run_dir", run, "--size", f"{size[0]}x{size[1]}", "--seed", _SEEDS[name]]
-    command += ["--held_out", 16, "--batch_size", 4, "--niter_decay", 0, "--niter", 1000, "--max_minutes", minutes]
+    command += ["--held_out", 16, "--batch_size", 4, "--niter_decay", 0, "--niter", 1000, "--max_steps", steps]
     command += ["--eval_every_epochs", 1, "--display_every_steps", 0, "--cluster", "local", "--device", "cpu"]
     if subprocess.run(list(map(str, command))).returncode or not list_states(run / "states"):
         raise UserError(f"the segmentation network in {run} could not be trained")
@@ -205,7 +207,8 @@ def _report(
         f"after {asked.minutes:g} minutes": {key: at_time(each, end) for key, each in judged.items()},
         f"after {asked.steps} steps": {key: at_steps(each, asked.steps) for key, each in judged.items()},
     }
-    text = "\n".join(f"{way}\n\n{table(recipes, found)}\n" for way, found in ways.items())
+    photos = next((found for task in tasks.values() if (found := _of_photos(Path(task.folder)))), {})
+    text = "\n".join(f"{way}\n\n{table(recipes, found, photos)}\n" for way, found in ways.items())
     print(f"\n{text}")
     write_atomically(folder / "table.md", text)
     for column in ("mask_accuracy", "fsd"):
@@ -227,8 +230,20 @@ def _report(
     print(f"table.md, mask_accuracy.svg, fsd.svg and sheet.jpg are in {folder}")
 
 
-def table(recipes: Sequence[Recipe], found: Mapping[tuple[str, int], Judged | None]) -> str:
-    """Means over the seeds, and how far these lie apart."""
+def _of_photos(folder: Path) -> dict[str, float]:
+    """What the judge finds in the held-out photos themselves; empty before the training has begun."""
+    try:
+        return dict(json.loads((folder / PHOTOS).read_text()))
+    except FileNotFoundError:
+        return {}
+
+
+def table(
+    recipes: Sequence[Recipe],
+    found: Mapping[tuple[str, int], Judged | None],
+    photos: Mapping[str, float] = MappingProxyType({}),
+) -> str:
+    """Means over the seeds, and how far these lie apart. `photos`: by column, the figures of the photos themselves."""
     rows = ["| recipe | seeds | steps | " + " | ".join(_COLUMNS) + " |", "| --- " * (3 + len(_COLUMNS)) + "|"]
     for recipe in recipes:
         those = [each for (name, _), each in found.items() if name == recipe.name and each is not None]
@@ -241,6 +256,9 @@ def table(recipes: Sequence[Recipe], found: Mapping[tuple[str, int], Judged | No
             spread = f" ± {statistics.stdev(values):.{digits}f}" if len(values) > 1 else ""
             cells.append(f"{statistics.mean(values):.{digits}f}{spread}")
         rows.append("| " + " | ".join(cells) + " |")
+    if photos:
+        cells = [f"{photos[column]:.{digits}f}" if column in photos else "" for column, digits in _COLUMNS.items()]
+        rows.append("| the photos themselves |  |  | " + " | ".join(cells) + " |")
     return "\n".join(rows)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -171,6 +172,7 @@ def test_recipes_are_judged_the_same_after_a_kill(tmp_path: Path) -> None:
     for folder in ("killed", "whole"):
         done = subprocess.run(command(folder), capture_output=True, text=True, timeout=600)
         assert done.returncode == 0 and "| guided | 1 |" in done.stdout, done.stdout + done.stderr
+        assert re.search(r"the photos themselves \|  \|  \| 0\.\d{3} \|", done.stdout), done.stdout
         assert (tmp_path / folder / "sheet.jpg").is_file() and "<polyline" in (
             tmp_path / folder / "fsd.svg"
         ).read_text()
