@@ -196,6 +196,7 @@ def test_wrong_recipes_are_told(tmp_path: Path, content: str, words: str) -> Non
 def test_the_recipes_of_the_benchmark_can_be_used() -> None:
     names = [recipe.name for recipe in read_recipes(ROOT / "bench/recipes.yaml")]
     assert names[0] == "original" and len(set(names)) == len(names)
+    assert not any("," in name for name in names)  # --only could not name it
 
 
 def test_a_table_has_means_over_seeds_and_how_far_they_lie_apart() -> None:
