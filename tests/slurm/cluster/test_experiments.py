@@ -13,7 +13,7 @@ from conftest import wait_until
 from cluster.conftest import Stage
 from cluster.trial import Trial, site
 
-STEPS, MASKS = 30, 16
+STEPS, MASKS = 50, 16
 
 
 def test_an_experiment_lives_through_all_that_befalls_a_cluster(stage: Stage) -> None:
@@ -34,7 +34,9 @@ def test_an_experiment_lives_through_all_that_befalls_a_cluster(stage: Stage) ->
     )
     trial.run("--cluster", "slurm")
     first, second = (trial.part("base", seed, "training") for seed in (0, 1))
-    stage.wait_for_steps(first, 3)
+    for each in (first, second):
+        stage.wait_for_steps(each, 3)
+    os.kill(stage.rank(second, 0), signal.SIGSTOP)  # or it may be over before its node dies
     stage.wait_until_run(stage.preempt(stage.jobs(first)[0]))
     node = _where_it_trains(stage, second)
     assert stage.cluster.kill_node(node) > 1
