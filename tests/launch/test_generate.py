@@ -479,7 +479,7 @@ def test_second_launcher_is_kept_out(data_folder: Folder) -> None:
 def test_full_disk_loses_nothing(
     data_folder: Folder, undisturbed: dict[str, bytes], mount: Callable[[int], Path]
 ) -> None:
-    data, small_disk = data_folder(60), mount(4)  # of which the copy of the code takes more than one
+    data, small_disk = data_folder(60), mount(6)  # the code takes two, and so does its new copy
     job = data.start("--output_path", small_disk / "results", "--workers", 1)
     images = small_disk / "results.run" / "images"
     wait_until(lambda: len(list(images.glob("*.jpg"))) >= 2)
