@@ -96,8 +96,8 @@ print(sys.prefix, jittor.__file__, convolution(), platform.node())
 
 
 def written() -> dict[str, int]:
-    """Of each library below the cache folder that is no operator, when it was written; but for CUDA's, which another test
-    may be making at this moment."""
+    """Of each library below the cache folder that is no operator, when it was written; but for CUDA's, which another
+    test may be making at this moment."""
     folders = (folder for folder in cache_dir().iterdir() if not folder.name.startswith("jittor-cuda-"))
     libraries = (path for folder in folders for path in folder.rglob("*.so") if path.parent.name != "jit")
     return {str(path): path.stat().st_mtime_ns for path in libraries}
