@@ -96,7 +96,8 @@ def main() -> int:
             show_table(home, all_chains)
             return status
         cluster = clusters.of["step"]
-        submission = lanes.submit(home, all_chains, experiment.at_once, cluster, options, clusters.words)
+        first = lanes.first_steps(home, all_chains, experiment.at_once, cluster, options, clusters.words)
+        submission = lanes.submit(home, all_chains, cluster, options, first)
     on_cluster.tell(home, submission)
     if not options.wait:
         return DONE

@@ -12,7 +12,6 @@ import dataclasses
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from jobs.experiment import progress
@@ -27,7 +26,6 @@ from jobs.run.submission import Submission, of_lane, read_submission
 from launch import awaited, chains, on_cluster, snapshot, steps
 from launch.cluster_options import ClusterOptions
 from launch.command import DONE, SOME_FAILED
-from launch.scheduler import scheduler_of
 from launch.steps import Step
 from slurm.scheduler import Batch, Cluster
 
@@ -57,7 +55,7 @@ class LaneStep(Step):
             if waits_for is not None:
                 dataclasses.replace(self, left=self.left[index:], is_first=False)._submit(waits_for)
                 break
-        tell(self.home, plan)
+        self._tell(plan)
 
     def _go_on(self, chain: Chain) -> str | None:
         """The job that the chain waits for; None if it is over."""
@@ -91,26 +89,30 @@ class LaneStep(Step):
         chains.notify_of_failure(self.cluster.notify, RunDir(self.home), chain, stage, noted)
         return noted.outcome.is_success
 
+    def _tell(self, every: Sequence[Chain]) -> None:
+        """Brings the experiment's record up to date; the last lane to end finds that all is over."""
+        run = RunDir(self.home)
+        said = None
+        while (found := _standing(every)) != said:  # what another lane has noted meanwhile
+            state, done, failed = said = found
+            record.update(run, state, done=done, failed=failed or None)
+        if said is not None and not said[0].goes_on:
+            with contextlib.suppress(FileExistsError):  # another lane has told it
+                os.close(os.open(run.notified, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
+                tell_end(self.cluster.notify, self.home, said[0])
+
     def _submit(self, after: str) -> None:
         """The next step of the lane, to run when the job `after` has ended."""
         self.submit([after]).save(of_lane(RunDir(self.home).submission, self.lane))
 
 
-def submit(
-    home: RunDir,
-    every: Sequence[Chain],
-    at_once: int | None,
-    cluster: Cluster,
-    options: ClusterOptions,
-    words: Mapping[str, tuple[str, ...]],
-) -> Submission:
-    """Submits the first step of each lane. `at_once`: how many lanes there are; None: one for each chain."""
+def submit(home: RunDir, every: Sequence[Chain], cluster: Cluster, options: ClusterOptions, first: Batch) -> Submission:
+    """Submits the first step of each lane."""
     for chain in every:
         chain.cancelled.unlink(missing_ok=True)
     home.notified.unlink(missing_ok=True)
-    batch = first_steps(home, every, at_once, cluster, options, words)
     total, left = sum(len(chain.settings) for chain in every), sum(len(progress.due(chain)) for chain in every)
-    return on_cluster.submit(home, cluster, options, [batch], Kind.EXPERIMENT, total=total, done=total - left)
+    return on_cluster.submit(home, cluster, options, [first], Kind.EXPERIMENT, total=total, done=total - left)
 
 
 def first_steps(
@@ -121,25 +123,13 @@ def first_steps(
     options: ClusterOptions,
     words: Mapping[str, tuple[str, ...]],
 ) -> Batch:
+    """`at_once`: how many lanes there are; None: one for each chain."""
     places = [place for place, chain in enumerate(every) if progress.due(chain)]
     count = min(at_once or len(places), len(places))
     shared: dict[str, Any] = {"home": home.path, "scheduler": cluster.scheduler.name, "words": words}
     shared |= {"environment": snapshot.environment(home, options), "given": steps.given()}
     first, *others = (LaneStep(lane=lane, left=tuple(places[lane::count]), **shared) for lane in range(count))
     return first.batch(*others)
-
-
-def tell(home: Path, every: Sequence[Chain]) -> None:
-    """Brings the experiment's record up to date; the last lane to end finds that all is over."""
-    run = RunDir(home)
-    said = None
-    while (found := _standing(every)) != said:  # what another lane has noted meanwhile
-        state, done, failed = said = found
-        record.update(run, state, done=done, failed=failed or None)
-    if said is not None and not said[0].goes_on and (submission := read_submission(run.submission)):
-        with contextlib.suppress(FileExistsError):  # another lane has told it
-            os.close(os.open(run.notified, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
-            tell_end(_cluster(run, submission).notify, home, said[0])
 
 
 def _standing(every: Sequence[Chain]) -> tuple[State, int, int]:
@@ -161,11 +151,6 @@ def _withdraw(chain: Chain, stage: str) -> None:
     known, submission = progress.read(chain)[stage], _submission(chain, stage)
     if submission is not None and submission.submitted >= (known.began or ""):
         steps.withdraw(submission)
-
-
-def _cluster(home: RunDir, submission: Submission) -> Cluster:
-    """What the experiment's own jobs were submitted to. Raises UserError if there is no such scheduler here."""
-    return scheduler_of(submission).cluster(home.cluster, {})
 
 
 def _end_of(chain: Chain, stage: str) -> Status | None:
