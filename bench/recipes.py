@@ -16,7 +16,7 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -190,6 +190,16 @@ def at_time(judged: Sequence[Judged], seconds: float) -> Judged | None:
     return next((each for each in judged if each.seconds >= seconds), None)
 
 
+def in_second_half(judged: Sequence[Judged], seconds: float) -> Judged | None:
+    """The mean of all from half of so much processor time on, for one moment of a training says little of the next;
+    None before the training has had that time."""
+    if (last := at_time(judged, seconds)) is None:
+        return None
+    those = [asdict(each) for each in judged if seconds / 2 <= each.seconds <= last.seconds]
+    means = {name: statistics.fmean(each[name] for each in those) for name in those[0] if name != "step"}
+    return replace(last, **means)
+
+
 def at_steps(judged: Sequence[Judged], steps: int) -> Judged | None:
     return next((each for each in judged if each.step == steps), None)
 
@@ -205,6 +215,9 @@ def _report(
     end = 60 * asked.minutes
     ways = {
         f"after {asked.minutes:g} minutes": {key: at_time(each, end) for key, each in judged.items()},
+        f"in the mean of the moments between {asked.minutes / 2:g} and {asked.minutes:g} minutes": {
+            key: in_second_half(each, end) for key, each in judged.items()
+        },
         f"after {asked.steps} steps": {key: at_steps(each, asked.steps) for key, each in judged.items()},
     }
     photos = next((found for task in tasks.values() if (found := _of_photos(Path(task.folder)))), {})
@@ -266,22 +279,11 @@ def _sheet(recipes: Sequence[Recipe], tasks: Mapping[tuple[str, int], Task], fol
     """The same masks painted by each recipe's first training; a row for each mask."""
     pairs = find_training_set(held_out).pairs
     there = [recipe for recipe in recipes if (Path(tasks[recipe.name, 0].folder) / f"shown-{_SHOWN - 1}.png").is_file()]
-    rows = []
+    model, rows = TrainSettings(**recipes[0].options).model, []
     for place, pair in enumerate(pairs[:_SHOWN]):
         painted = [read_photo(Path(tasks[recipe.name, 0].folder) / f"shown-{place}.png") for recipe in there]
         style = read_photo(pairs[(place + 1) % len(pairs)].photo)
-        rows.append(
-            [
-                colourise(
-                    read_mask(
-                        pair.mask,
-                        TrainSettings(**recipes[0].options).model,
-                    )
-                ),
-                style,
-                *painted,
-            ]
-        )
+        rows.append([colourise(read_mask(pair.mask, model)), style, *painted])
     if rows:
         headings = ["mask", "style", *(recipe.name for recipe in there)]
         contact_sheet(rows, (128, 96), headings).save(folder / "sheet.jpg", quality=90)

@@ -19,7 +19,7 @@ from conftest import ROOT, draw_mask, wait_until
 from drawn import segformer_weights
 from measure import codes
 from one_recipe import Judged
-from recipes import Recipe, at_steps, read_judged, read_recipes, table
+from recipes import Recipe, at_steps, in_second_half, read_judged, read_recipes, table
 from safetensors.numpy import save_file
 
 from ecgan.config import ModelConfig
@@ -204,3 +204,10 @@ def test_a_table_has_means_over_seeds_and_how_far_they_lie_apart() -> None:
     found = {("a", 0): one, ("a", 1): dataclasses.replace(one, mask_accuracy=0.7), ("b", 0): None}
     rows = table([Recipe("a", {}), Recipe("b", {})], found).splitlines()
     assert "| a | 2 | 10 | 0.600 ± 0.141 | 0.200 ± 0.000 |" in rows[2] and rows[3].startswith("| b | 0 |")
+
+
+def test_the_second_half_of_a_trainings_time_is_averaged() -> None:
+    judged = [Judged(step, 10.0 * step, step / 100, 0.2, 0.1, 0.2, 3.0 * step) for step in (1, 3, 4, 5, 7)]
+    mean = in_second_half(judged, 45.0)
+    assert mean is not None and (mean.step, mean.fsd) == (5, 12.0) and mean.mask_accuracy == pytest.approx(0.04)
+    assert in_second_half(judged, 80.0) is None
