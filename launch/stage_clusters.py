@@ -35,31 +35,34 @@ class Clusters:
     words: Mapping[str, tuple[str, ...]]
 
 
-def find(settings: Settings, options: SubmitOptions, asked: Resources) -> tuple[Clusters | None, str]:
-    """None for this machine; and why. What the command line says counts for jobs of every kind that it is of use to,
-    and before what the file says of one. Raises UserError naming what is wrong."""
+def find(settings: Settings, options: SubmitOptions, asked: Resources, asked_in: Path) -> tuple[Clusters | None, str]:
+    """None for this machine; and why. `asked_in`: the file that has `asked`.
+
+    What the command line says counts for jobs of every kind that it is of use to, and before what the file says of one.
+    Raises UserError naming what is wrong.
+    """
     cluster, why = cluster_for(settings, options, "training")
     if cluster is None:
-        insist_on_known(asked)
+        insist_on_known(asked, asked_in)
         idle = any(dataclasses.asdict(asked).values())
         return None, f"{why}; without effect here: resources" if idle else why
     here = dataclasses.replace(settings, cluster=cluster.scheduler.name)  # type: ignore[type-var]
     of, words = {}, {}
-    insist_on_known(asked)
+    insist_on_known(asked, asked_in)
     for section, kind in _KINDS.items():
         given = dict(getattr(asked, section))
         file = options.cluster_config or given.pop(_FILE, None)
         given.pop(_FILE, None)
-        if file:  # a step may run from another copy of the project
-            file = str(found_file(Path(file).expanduser(), _FILE).absolute())
-        elif DEFAULT.is_file():
-            file = str(DEFAULT)
-        given |= {name: value for name, value in options.given.items() if _is_for(name, kind, options)}
-        each = dataclasses.replace(options, cluster_config=file, given=given, typed=frozenset(given))
         try:
+            if file:  # a step may run from another copy of the project
+                file = str(found_file(Path(file).expanduser(), _FILE).absolute())
+            elif DEFAULT.is_file():
+                file = str(DEFAULT)
+            given |= {name: value for name, value in options.given.items() if _is_for(name, kind, options)}
+            each = dataclasses.replace(options, cluster_config=file, given=given, typed=frozenset(given))
             found, _ = cluster_for(here, each, kind)
         except UserError as error:
-            raise UserError(f"resources.{section}: {told(error)}") from None
+            raise UserError(f"{asked_in}: resources.{section}: {told(error)}") from None
         assert found is not None
         of[section] = found
         named = {**({_FILE: file} if file else {}), **given}
@@ -73,7 +76,7 @@ def notify_of(options: SubmitOptions, asked: Resources) -> str | None:
     return notify_here(dataclasses.replace(options, cluster_config=options.cluster_config or asked.step.get(_FILE)))
 
 
-def insist_on_known(asked: Resources) -> None:
+def insist_on_known(asked: Resources, asked_in: Path) -> None:
     """Raises UserError for what is no option of any cluster, or not for jobs of that kind."""
     kinds = {field.name: field for each in SubmitOptions.along for field in dataclasses.fields(each)}
     hints = {name: hint for each in SubmitOptions.along for name, hint in typing.get_type_hints(each).items()}
@@ -82,13 +85,13 @@ def insist_on_known(asked: Resources) -> None:
         given: Mapping[str, Any] = getattr(asked, section)
         for name, value in given.items():
             if name not in hints:
-                raise UserError(f"resources.{section}: {name} is no option of a cluster")
+                raise UserError(f"{asked_in}: resources.{section}: {name} is no option of a cluster")
             if name in kinds and kind not in kinds[name].metadata.get("kinds", (kind,)):
-                raise UserError(f"resources.{section}: {name} is of no use for jobs of this kind ({kind})")
+                raise UserError(f"{asked_in}: resources.{section}: {name} is of no use for jobs of this kind ({kind})")
             try:
                 msgspec.convert(value, hints[name])
             except msgspec.ValidationError as error:
-                raise UserError(f"resources.{section}.{name}: {in_words(error)}") from None
+                raise UserError(f"{asked_in}: resources.{section}.{name}: {in_words(error)}") from None
 
 
 def _is_for(name: str, kind: JobKind, options: SubmitOptions) -> bool:

@@ -13,6 +13,7 @@ from typing import Any
 
 from ecgan.checkpoint import list_states
 from ecgan.checkpoint.native import DESCRIPTION
+from ecgan.errors import UserError
 from ecgan.files import read_json, sha256_of, write_json
 from jobs.commands import last_error
 from jobs.experiment.chains import STAGES, Chain, relocated
@@ -81,6 +82,8 @@ def read(chain: Chain) -> dict[str, Noted]:
         found = read_json(chain.record, dict[str, Noted], "the record of stages")
     except FileNotFoundError:
         return {}
+    except UserError as error:
+        raise UserError(f"{error}; without the file this chain's stages are done again") from None
     return {stage: _moved(noted, chain.home) for stage, noted in found.items()}
 
 

@@ -356,6 +356,16 @@ def test_a_broken_plan_of_settings_is_no_traceback(folder: Folder) -> None:
     assert done.returncode == 2 and str(folder.file) in done.stderr
 
 
+def test_a_broken_record_of_stages_is_named_with_what_to_do(folder: Folder, pretended: type[Pretended]) -> None:
+    assert folder.run().returncode == 0
+    broken = folder.chains()["b 0"].record
+    broken.write_text("{")
+    done = folder.run()
+    assert done.returncode == 2 and str(broken) in done.stderr and "without the file" in done.stderr, done.stderr
+    broken.unlink()
+    assert folder.run().returncode == 0 and folder.states("b 0") == ["done"] * 4
+
+
 def test_the_user_is_told_of_stages_that_fail_and_once_of_the_whole(folder: Folder, pretended: type[Pretended]) -> None:
     teller, site = Teller(folder.path), folder.path / "site.yaml"
     site.write_text(yaml.safe_dump({"notify": teller.command}))

@@ -340,7 +340,7 @@ def test_resources_are_the_commands_options(folder: Folder, queue: Queue) -> Non
 def test_resources_that_are_none_are_refused(folder: Folder, queue: Queue, resources: Any, named: str) -> None:
     folder.write(resources=resources)
     done = folder.run()
-    assert done.returncode == 2 and named in done.stderr, done.stderr
+    assert done.returncode == 2 and named in done.stderr and folder.file.name in done.stderr, done.stderr
     assert not queue.jobs and not folder.home.exists()
 
 
