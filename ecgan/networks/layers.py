@@ -164,16 +164,23 @@ class SpectralConv(nn.Module):
             return pointwise(x, weight)
         return conv2d(x, weight, bias, self.stride, self.padding, training=self.is_training())
 
+    def iterate(self) -> None:
+        """One power iteration towards the singular vectors of the present weight."""
+        with jt.no_grad():
+            matrix = self._matrix()
+            v = _unit((matrix * self.weight_u.unsqueeze(1)).sum(0))
+            u = _unit((matrix * v.unsqueeze(0)).sum(1))
+        self.weight_u.update(u)
+        self.weight_v.update(v)
+
     def _normalised(self) -> jt.Var:
-        matrix = self.weight_orig.reshape((self.weight_orig.shape[0], -1))
         if self.is_training():
-            with jt.no_grad():
-                v = _unit((matrix * self.weight_u.unsqueeze(1)).sum(0))
-                u = _unit((matrix * v.unsqueeze(0)).sum(1))
-            self.weight_u.update(u)
-            self.weight_v.update(v)
+            self.iterate()
         u, v = self.weight_u.detach(), self.weight_v.detach()
-        return self.weight_orig / (matrix * u.unsqueeze(1) * v.unsqueeze(0)).sum()
+        return self.weight_orig / (self._matrix() * u.unsqueeze(1) * v.unsqueeze(0)).sum()
+
+    def _matrix(self) -> jt.Var:
+        return self.weight_orig.reshape((self.weight_orig.shape[0], -1))
 
 
 def _unit(vector: jt.Var) -> jt.Var:

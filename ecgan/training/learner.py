@@ -13,6 +13,7 @@ from ecgan.checkpoint.vgg import shapes
 from ecgan.config import ModelConfig, SegformerShape
 from ecgan.networks import Discriminator, Encoder, Generator, Segmap, load_arrays, to_arrays
 from ecgan.networks.generator import Pictures
+from ecgan.networks.layers import SpectralConv
 from ecgan.networks.projection import ProjectionHead
 from ecgan.networks.segformer import Segformer
 from ecgan.networks.segmentation_discriminator import SegmentationDiscriminator
@@ -78,9 +79,12 @@ class Learner:
         self._critic = Optimiser(critics, recipe.adam)
         self._moments = of_painters | {f"adam_{recipe.critics}": self._critic}
         self.average: Generator | None = None
+        self._spectral: list[SpectralConv] = []
         if recipe.ema_decay:
             self.average = Generator(model)
             self.average.eval()
+            layers = (each for each in self.average.modules() if isinstance(each, SpectralConv))
+            self._spectral = [each for each in layers if each.spectral]
             self._follow(1.0)
         self._lecam = Averages() if recipe.weights.lambda_lecam else None
 
@@ -234,6 +238,9 @@ class Learner:
         now = self.networks.generator.state_dict()
         for name, var in self.average.state_dict().items():
             var.update(var + (now[name].detach() - var) * share if share < 1 else now[name].detach())
+        if share < 1:
+            for layer in self._spectral:  # a mean of unit vectors is none, and of singular ones not the mean weight's
+                layer.iterate()
 
 
 def untrained(model: ModelConfig, recipe: Recipe, world: World) -> Learner:
