@@ -41,6 +41,8 @@ def insist_on_relations(settings: TrainSettings) -> None:
         raise UserError("--guide has no weight: say --lambda_guide or --lambda_guide_feat")
     if guided and not settings.image_weight + settings.image2_weight:
         raise UserError("--guide judges image and image2, and --image_weight and --image2_weight are 0")
+    if settings.lambda_tone and not settings.image_weight + settings.image2_weight:
+        raise UserError("--lambda_tone judges image and image2, and --image_weight and --image2_weight are 0")
     for name in ("r1_sigma", "r1_every"):
         if getattr(settings, name) != getattr(type(settings), name) and not settings.lambda_r1:
             raise UserError(f"--{name} belongs to R1 regularisation, and --lambda_r1 is 0")
@@ -85,3 +87,8 @@ def _insist_on_critics(settings: TrainSettings) -> None:
                     f"--{name} is for critics of patches, and with --discriminator segmentation there are none: "
                     f"say --{name} {value}"
                 )
+        if settings.edge_weight not in (0, type(settings).edge_weight) and not settings.lambda_vgg + settings.lambda_l1:
+            raise UserError(
+                "--edge_weight is of what judges the edge map, and with --discriminator segmentation, --lambda_vgg 0 "
+                "and --lambda_l1 0 nothing does"
+            )

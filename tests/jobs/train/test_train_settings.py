@@ -156,6 +156,21 @@ def test_what_means_nothing_to_d_is_refused(given: dict[str, Any], named: str) -
         TrainSettings(**given)
 
 
+@pytest.mark.parametrize(
+    ("given", "named"),
+    [
+        ({"image_weight": 0.0, "image2_weight": 0.0, "lambda_tone": 2.0}, "--lambda_tone "),
+        (
+            {"discriminator": "segmentation", "lambda_feat": 0.0, "lambda_vgg": 0.0, "edge_weight": 2.0},
+            "--edge_weight ",
+        ),
+    ],
+)
+def test_weights_of_what_nothing_judges_are_refused(given: dict[str, Any], named: str) -> None:
+    with pytest.raises(UserError, match=named):
+        TrainSettings(**given)
+
+
 def test_the_table_has_a_line_for_every_network() -> None:
     assert tuple(TRAINABLES) == typing.get_args(Network)
 
