@@ -133,7 +133,9 @@ class Chains:
             self._running.remove(each)
             if self._end(each).outcome.is_success and not each.chain.cancelled.exists():
                 due = progress.due(each.chain)
-                if left := [stage for stage in each.left if stage in due]:
+                left = [stage for stage in each.left if stage in due]
+                self._done += len(each.left) - len(left)  # what came out as it was leaves those behind it done
+                if left:
                     self._start(each.chain, each.slot, left)
 
     def _end(self, each: _Running) -> Noted:

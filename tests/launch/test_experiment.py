@@ -217,8 +217,10 @@ def test_the_same_command_does_what_is_new_changed_or_gone_and_says_which(
 
     pretended.begun.clear()
     (folder.chains()["a 1"].folder / "results.score/score.json").unlink()
-    folder.run()
+    done = folder.run()
     assert pretended.begun == ["score a seed-1"]  # it came out as it was, so the page is of it still
+    told = record.read(RunDir(folder.home))
+    assert (done.returncode, told.state, told.done, told.total) == (0, State.DONE, 16, 16)
 
     pretended.begun.clear()
     folder.write(variants={"a": None})
