@@ -99,6 +99,8 @@ def begin(chain: Chain, stage: str, log: Path) -> None:
     with open(log, "a") as file:
         file.write(f"{_head(chain, stage)}{why}, {now()}\n")
     settings = chain.settings[stage]
+    if chain.run(stage) is None:  # nothing but the page itself tells whether it has been made, so no old one may be
+        chain.page.unlink(missing_ok=True)
     _write(
         chain,
         stage,

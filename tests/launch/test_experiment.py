@@ -247,6 +247,16 @@ def test_a_chain_that_fails_stops_no_other_and_what_depends_on_it_says_so(
     assert pretended.begun == [f"{stage} a seed-0" for stage in ("generate", "score", "gallery")]
 
 
+def test_a_page_that_can_not_be_made_anew_is_a_failure(folder: Folder, pretended: type[Pretended]) -> None:
+    """Though there is one, of the pictures of before."""
+    folder.run()
+    pretended.fails = {"gallery a": "no room left"}
+    folder.write(generate=folder.values["generate"] | {"noise": 0.0})
+    done = folder.run()
+    assert done.returncode == 1 and "gallery failed: no room left" in done.stderr
+    assert folder.states("a 0") == ["done"] * 3 + ["failed"]
+
+
 def test_an_experiment_that_was_moved_is_the_same(folder: Folder, pretended: type[Pretended]) -> None:
     """With the data that it has drawn."""
     data = {"train": SMALL | {"device": "cpu"}, "generate": {"device": "cpu"}}
