@@ -1,4 +1,4 @@
-"""An experiment held against the world: what every chain's stages need is found and opened, and nothing is written."""
+"""An experiment held against the world: what the stages that are due need is found and opened, and nothing is written."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 
 from ecgan.errors import UserError
 from ecgan.runtime.devices import Device
+from jobs.experiment import progress
 from jobs.experiment.chains import Chain
 from jobs.generate import request as generation
 from jobs.generate.settings import GenerateSettings
@@ -27,15 +28,13 @@ def check(chains: Sequence[Chain], has_data: bool, elsewhere: tuple[Device, int]
     of trainings, where they run on other machines.
     """
     found: dict[str, list[str]] = {}
-    seen: set[str] = set()
+    seen: set[tuple[str, str]] = set()
     for chain in chains:
-        if chain.variant in seen:  # seeds are all that others of it differ in
-            continue
-        seen.add(chain.variant)
-        for stage in chain.settings:
+        for stage in progress.due(chain):  # what is done needs its data and weights no more
             look = _CHECKS.get(stage)
-            if look is None:
+            if look is None or (chain.variant, stage) in seen:  # seeds are all that others of a variant differ in
                 continue
+            seen.add((chain.variant, stage))
             try:
                 with contextlib.redirect_stderr(io.StringIO()):  # notes, which the stage will say again
                     look(chain, has_data, elsewhere)

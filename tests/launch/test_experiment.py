@@ -257,6 +257,19 @@ def test_a_page_that_can_not_be_made_anew_is_a_failure(folder: Folder, pretended
     assert folder.states("a 0") == ["done"] * 3 + ["failed"]
 
 
+def test_what_is_done_needs_its_data_no_more(folder: Folder, pretended: type[Pretended]) -> None:
+    folder.run()
+    shutil.rmtree(folder.path / "set")
+    pretended.begun.clear()
+    folder.write(variants={"a": None, "b": {"train": {"lr": 0.1}, "generate": {"noise": 0.0}}})
+    done = folder.run()
+    assert done.returncode == 0, done.stderr
+    assert pretended.begun == [f"{stage} b seed-0" for stage in ("generate", "score", "gallery")]
+    folder.write(seeds=[0, 1])
+    done = folder.run()
+    assert done.returncode == 2 and "a, b: train:" in done.stderr and str(folder.path / "set") in done.stderr
+
+
 def test_an_experiment_that_was_moved_is_the_same(folder: Folder, pretended: type[Pretended]) -> None:
     """With the data that it has drawn."""
     data = {"train": SMALL | {"device": "cpu"}, "generate": {"device": "cpu"}}
