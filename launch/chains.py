@@ -162,6 +162,7 @@ class Chains:
                     time.sleep(_TICK)
                 except (KeyboardInterrupt, Terminated):
                     self._ask()
+        for each in self._running:  # all of them have ended, whatever becomes of these notes
             progress.end(each.chain, each.stage, each.command.wait(), asked=True)
 
     def _ask(self) -> None:

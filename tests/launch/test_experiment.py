@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
@@ -268,6 +269,24 @@ def test_what_is_done_needs_its_data_no_more(folder: Folder, pretended: type[Pre
     folder.write(seeds=[0, 1])
     done = folder.run()
     assert done.returncode == 2 and "a, b: train:" in done.stderr and str(folder.path / "set") in done.stderr
+
+
+def test_every_stage_may_save_though_how_it_ended_can_not_be_noted(
+    folder: Folder, pretended: type[Pretended], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who is not waited for is told to end a second time when we end, and saves nothing."""
+    folder.write(at_once=2)
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    def interrupt() -> None:
+        monkeypatch.setattr(progress, "end", full)
+        raise KeyboardInterrupt
+
+    pretended.meanwhile = {"train a": interrupt}
+    done = folder.run()
+    assert done.returncode == 1 and "No space left" in done.stderr and pretended.at_work == 0
 
 
 def test_an_experiment_that_was_moved_is_the_same(folder: Folder, pretended: type[Pretended]) -> None:
