@@ -72,7 +72,11 @@ class LaneStep(Step):
             log = RunDir(self.home).logs / chains.log_name(chain, stage)
             options = chains.prepare(chain, stage, self.words.get(stage, ()))
             progress.begin(chain, stage, log)
-            status = self.run(stage, options, log)
+            try:
+                status = self.run(stage, options, log)
+            finally:
+                if chain.cancelled.exists():  # whoever cancelled it may have looked before there was a job
+                    _withdraw(chain, stage)
             if status != DONE and self.was_away():
                 _withdraw(chain, stage)
                 continue
@@ -147,7 +151,7 @@ def _submission(chain: Chain, stage: str) -> Submission | None:
 
 
 def _withdraw(chain: Chain, stage: str) -> None:
-    """Ends what a command had submitted before it got no answer any more: the rest of it would lack."""
+    """Ends what a command has submitted that is not to go on: the rest of it would lack, or it was cancelled."""
     known, submission = progress.read(chain)[stage], _submission(chain, stage)
     if submission is not None and submission.submitted >= (known.began or ""):
         steps.withdraw(submission)

@@ -14,6 +14,7 @@ from conftest import Teller
 from test_experiment import Folder, Pretended, other
 
 from ecgan.errors import UserError
+from jobs import stop
 from jobs.experiment import progress
 from jobs.run import record
 from jobs.run.folder import RunDir
@@ -21,7 +22,7 @@ from jobs.run.kind import Kind
 from jobs.run.state import State
 from jobs.run.status import read_status
 from jobs.run.submission import Submission, SubmittedJob, forget, of_lane, read_submission
-from launch import awaited, steps
+from launch import awaited, cancel, steps
 from slurm import controller, sbatch
 from slurm.scheduler import JobState
 from slurm.script import Shape
@@ -307,6 +308,28 @@ def test_one_variant_is_cancelled_there(folder: Folder, queue: Queue) -> None:
     queue.run()
     assert folder.states("b 1") == ["done"] * 4 and folder.states("a 1") == ["cancelled"] * 4
     assert folder.states("a 0")[0] == "cancelled" and told(folder)[:2] == (State.INCOMPLETE, 8)
+
+
+def test_what_is_submitted_while_its_variant_is_cancelled_is_ended(folder: Folder, queue: Queue) -> None:
+    folder.write(seeds=[0])
+    folder.run()
+    Pretended.meanwhile = {"train a": lambda: cancel.cancel_variant(RunDir(folder.home), "a")}
+    queue.run()
+    assert folder.states("a 0") == ["cancelled"] * 4 and folder.states("b 0") == ["done"] * 4
+    assert not (folder.chains()["a 0"].training / "states").exists() and told(folder)[0] is State.INCOMPLETE
+
+
+def test_what_a_step_submits_while_all_is_cancelled_is_ended(
+    folder: Folder, queue: Queue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder.write(variants={"a": None}, seeds=[0])
+    folder.run()
+    Pretended.meanwhile = {"train a": lambda: cancel.cancel(RunDir(folder.home))}
+    monkeypatch.setattr(stop, "requested", lambda: bool(PretendedThere.stages))  # its command has just submitted
+    with pytest.raises(stop.Stopped):
+        queue.run(1)
+    assert len(queue.jobs) == 2 and set(queue.jobs) == set(queue.over)
+    assert read_status(folder.home).state is State.CANCELLED
 
 
 def test_resources_are_the_commands_options(folder: Folder, queue: Queue) -> None:
