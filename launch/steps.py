@@ -74,9 +74,11 @@ class Step(ABC):
         Raises Stopped if this job is told to end meanwhile: the next one begins the command again.
         """
         begun = Command(f"launch.{command}", options, self._outside | dict(more or {}), log, whole=True)
+        asked = False
         while begun.status is None:
-            if stop.requested():
+            if stop.requested() and not asked:  # again would end it while it withdraws what it has submitted
                 begun.ask_to_stop()
+                asked = True
             time.sleep(_TICK)
         if stop.requested():
             raise stop.Stopped

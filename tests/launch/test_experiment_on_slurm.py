@@ -273,6 +273,20 @@ def test_a_controller_that_is_away_for_a_while_costs_a_chain_nothing(
     assert Pretended.begun[:3] == ["train a seed-0"] * 2 + ["generate a seed-0"]
 
 
+def test_a_step_that_is_to_end_asks_its_command_once(
+    folder: Folder, queue: Queue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Asked again, it would leave off ending what it has submitted."""
+    folder.write(variants={"a": None}, seeds=[0])
+    folder.run()
+    asked: list[str] = []
+    monkeypatch.setattr(PretendedThere, "ask_to_stop", lambda self: asked.append(self._stage))
+    monkeypatch.setattr(stop, "requested", lambda: True)
+    with pytest.raises(stop.Stopped):
+        queue.run(1)
+    assert asked == ["train"]
+
+
 def test_jobs_that_are_gone_without_a_word_are_a_failure_that_is_said(folder: Folder, queue: Queue) -> None:
     folder.write(variants={"a": None}, seeds=[0])
     folder.run()
