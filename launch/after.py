@@ -38,9 +38,6 @@ from launch.command import DONE, SOME_FAILED
 from launch.steps import Step
 from slurm.scheduler import Cluster
 
-#: What the last job of a submission is that is whole: one that a command was killed in lacks the merge.
-_LAST = ("training", "merge", "step")
-
 
 @dataclass(frozen=True, kw_only=True)
 class AfterStep(Step):
@@ -96,7 +93,7 @@ class AfterStep(Step):
         submission = read_submission(RunDir(self.home).submission)
         if submission is None or self._job in submission.ids:
             return False
-        if submission.jobs[-1].kind in _LAST:
+        if steps.is_whole(submission):
             return True
         steps.withdraw(submission)
         return False

@@ -62,6 +62,9 @@ class LaneStep(Step):
         for stage, known in progress.read(chain).items():
             submission = _submission(chain, stage)
             if known.outcome.ends_unsaid and submission and submission.submitted >= (known.began or ""):
+                if not steps.is_whole(submission):  # its command was killed before it had submitted all
+                    steps.withdraw(submission)
+                    continue
                 if (told := _end_of(chain, stage)) is None:
                     return submission.jobs[-1].id
                 code = DONE if told.state.is_success else SOME_FAILED

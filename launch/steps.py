@@ -27,6 +27,8 @@ from slurm.schedulers import SCHEDULERS
 
 #: Seconds between two looks at a command, and at what may not be so in a moment.
 _TICK, AGAIN = 0.2, 5.0
+#: What the last job of a submission is that is whole: one that a command was killed in lacks the merge.
+_LAST = ("training", "merge", "step")
 #: In the environment of a command: the job that has begun it, which is one of the run that it is about to submit.
 BEGUN_BY = "ECGAN_STEP"
 #: What our own job has set of the environment, and is not to be passed on to those that it submits.
@@ -119,6 +121,11 @@ class Step(ABC):
 def given() -> dict[str, str]:
     """The variables of this process that a step must not replace by its own, for what it submits."""
     return {name: os.environ[name] for name in _OURS if name in os.environ}
+
+
+def is_whole(submission: Submission) -> bool:
+    """Whether all of it has been submitted."""
+    return submission.jobs[-1].kind in _LAST
 
 
 def withdraw(submission: Submission) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -285,6 +286,25 @@ def test_a_step_that_is_to_end_asks_its_command_once(
     with pytest.raises(stop.Stopped):
         queue.run(1)
     assert asked == ["train"]
+
+
+def test_half_of_a_submission_is_withdrawn_and_made_whole(folder: Folder, queue: Queue) -> None:
+    """Of a command that was killed with its step when it had submitted the shards, and not the merge behind them."""
+    folder.write(variants={"a": None}, seeds=[0])
+    folder.run()
+    for _ in range(2):
+        queue.run(1)  # the first step, and the training
+    chain = folder.chains()["a 0"]
+    progress.end(chain, "train", 0)
+    progress.begin(chain, "generate", folder.home / "logs/log")
+    run = chain.run("generate")
+    assert run is not None
+    run.create()
+    record.begin(run, Kind.GENERATION, State.SUBMITTED)
+    shards = queue.add([lambda: time.sleep(0)], ["never"])
+    Submission((SubmittedJob(shards, "shards", 3),)).save(run.submission)
+    queue.run()
+    assert queue.over[shards] is State.CANCELLED and told(folder) == (State.DONE, 4, None)
 
 
 def test_jobs_that_are_gone_without_a_word_are_a_failure_that_is_said(folder: Folder, queue: Queue) -> None:
