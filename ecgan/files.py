@@ -180,7 +180,7 @@ def read_json(path: Path, cls: type[Record], what: str) -> Record:
     Keys that are no fields are passed over. Raises FileNotFoundError, and UserError if it is not `what` it should be.
     """
     try:
-        return msgspec.json.decode(_shallow(read_text(path, _MOST_JSON)), type=cls, dec_hook=from_text)
+        return fitted(read_any_json(path), cls)
     except FileNotFoundError:
         raise
     except OSError as error:

@@ -166,7 +166,8 @@ def show_table(home: RunDir, all_chains: Sequence[Chain]) -> int:
     if home.plan.is_file():
         try:
             table.save(home, whole)
-            write_atomically(home.table.with_suffix(".html"), page.page(whole, all_chains))
+            text = page.page(whole, all_chains).encode(errors="backslashreplace")  # names of files need not be UTF-8
+            write_atomically(home.table.with_suffix(".html"), text)
             print(f"\n{home.table.with_suffix('.html')}, and the numbers as .csv and .json")
         except OSError as error:
             print(f"note: the files of the table are not written: {told(error, home.path)}", file=sys.stderr)

@@ -96,7 +96,7 @@ def _moved(noted: Noted, home: Path) -> Noted:
 def begin(chain: Chain, stage: str, log: Path) -> None:
     """Notes that a stage is begun with the settings that it has now, of what is there now; and in its log, why."""
     why = due(chain)[stage]
-    with open(log, "a") as file:
+    with open(log, "a", encoding="utf-8", errors="backslashreplace") as file:  # there are names in it
         file.write(f"{_head(chain, stage)}{why}, {now()}\n")
     settings = chain.settings[stage]
     if chain.run(stage) is None:  # nothing but the page itself tells whether it has been made, so no old one may be

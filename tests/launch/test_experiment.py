@@ -308,6 +308,21 @@ def test_an_experiment_that_was_moved_is_the_same(folder: Folder, pretended: typ
     assert chain.home == now and str(before) not in json.dumps(chain.settings)
 
 
+def test_a_folder_whose_name_is_no_utf_8(tmp_path: Path, pretended: type[Pretended]) -> None:
+    folder = Folder(tmp_path / os.fsdecode(b"M\xc3\xbcller \xff"), variants={"a": None})
+    folder.write(train={**SMALL, "input_path": "set", "device": "cpu"})
+    data = {"input_path": "data/test", "img_path": "data/train/imgs", "device": "cpu"}
+    folder.write(generate=data, folder=".")  # the page is called as the folder is
+    done = folder.run()
+    assert done.returncode == 0, done.stderr
+    (folder.path / "set").rename(folder.path / "other")
+    folder.write(train=folder.values["train"] | {"input_path": "other"})  # a reason with that name in it
+    done = folder.run()
+    assert done.returncode == 0 and len(pretended.begun) == 8, done.stderr
+    assert "a, seed 0: 4 of 4" in other(folder, "status", ".").stdout
+    assert "table.html" in done.stdout and "\\udcff" in (folder.home / "table.html").read_text()
+
+
 def test_the_table_has_means_and_spreads_over_seeds(folder: Folder, pretended: type[Pretended]) -> None:
     folder.write(seeds=[0, 1], variants={"a": None, "b": {"train": {"lr": 0.1}}})
     folder.run()
