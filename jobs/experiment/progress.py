@@ -21,9 +21,11 @@ from jobs.experiment.settings import Options
 from jobs.generate.manifest import MANIFEST
 from jobs.run.clock import now
 from jobs.run.find import is_run
+from jobs.run.folder import RunDir
 from jobs.run.state import State
 from jobs.run.status import Status, read_status
 from jobs.train import resume
+from jobs.train.plan import TrainPlan
 
 #: Options that change nothing of what a stage makes: where it runs, and on how much of that.
 _WHERE = frozenset(
@@ -158,9 +160,16 @@ def begins_anew(chain: Chain) -> list[str]:
     """Why the training can't go on from the state that is there; empty if it can, or there is none."""
     run = chain.run("train")
     assert run is not None
-    noted = read(chain).get("train")
-    before = Path(noted.home) if noted and noted.home else chain.home
+    before = _home_of(run) or chain.home
     return resume.differs(chain.typed("train"), run, lambda path: relocated(path, before, chain.home))
+
+
+def _home_of(training: RunDir) -> Path | None:
+    """Where the experiment was when its training's plan was written, which a start that ends at once leaves as it is."""
+    try:
+        return Path(TrainPlan.load(training.plan).settings.run_dir).parents[3]
+    except (UserError, IndexError):
+        return None
 
 
 def states(chain: Chain, alive: bool = True) -> list[StageState]:

@@ -26,6 +26,9 @@ from jobs.run.folder import RunDir
 from jobs.run.kind import Kind
 from jobs.run.state import State
 from jobs.run.status import read_status
+from jobs.train import resume
+from jobs.train.plan import TrainPlan
+from jobs.train.standing import Identity, Standing
 from launch import cancel, chains
 
 SCRIPT = ROOT / "launch/experiment.py"
@@ -321,6 +324,28 @@ def test_a_folder_whose_name_is_no_utf_8(tmp_path: Path, pretended: type[Pretend
     assert done.returncode == 0 and len(pretended.begun) == 8, done.stderr
     assert "a, seed 0: 4 of 4" in other(folder, "status", ".").stdout
     assert "table.html" in done.stdout and "\\udcff" in (folder.home / "table.html").read_text()
+
+
+def test_a_moved_training_that_was_ended_at_once_still_goes_on(
+    folder: Folder, pretended: type[Pretended], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before it had written its plan anew, which has the data that was drawn where that was."""
+    data = {"train": SMALL | {"device": "cpu"}, "generate": None, "score": None, "gallery": None}
+    folder.write(**data, drawn={"pairs": 2, "masks": 1, "size": "64x32"}, variants={"a": None})
+    folder.run()
+    [chain] = folder.chains().values()
+    TrainPlan(chain.typed("train"), (), "cpu", 1).save(RunDir(chain.training).plan)
+    saved = Standing(1, 1, 1.0, None, None, Identity({}, 2, ""))
+    monkeypatch.setattr(resume, "_newest", lambda run: (run.states, saved, ()))
+    before = folder.home
+    folder.write(folder="elsewhere", train=folder.values["train"] | {"max_steps": 5})
+    before.rename(folder.home)
+    pretended.begun.clear()
+    record.update(RunDir(folder.chains()["a 0"].training), State.STOPPED)
+    pretended.fails = {"train a": "ended at once"}
+    for _ in range(2):
+        assert folder.run().returncode == 1
+    assert pretended.begun == ["train a seed-0"] * 2
 
 
 def test_the_table_has_means_and_spreads_over_seeds(folder: Folder, pretended: type[Pretended]) -> None:
