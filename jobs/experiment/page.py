@@ -98,7 +98,7 @@ def _plain(value: Any) -> str:
 
 def _curves(chains: Sequence[Chain]) -> Iterator[tuple[str, str]]:
     """By loss or score, a chart with a line for each chain; those of a variant have its colour."""
-    histories = [(chain, _history(chain)) for chain in chains if "train" in chain.settings]
+    histories = [(chain, _history(chain)) for chain in chains if _is_trained(chain)]
     colours = {variant: number for number, variant in enumerate(dict.fromkeys(chain.variant for chain in chains))}
     for name in dict.fromkeys(name for _, history in histories for name in history.names):
         curves = []
@@ -140,6 +140,11 @@ def _pictures(chains: Sequence[Chain]) -> str:
     if not rows:
         return ""
     return _table(["mask", "reference", *found], [[f"<td>{cell}</td>" for cell in row] for row in rows], "pictures")
+
+
+def _is_trained(chain: Chain) -> bool:
+    """Whether a training with the settings that it has now has begun at least."""
+    return any(each.stage == "train" and each.status for each in progress.states(chain))
 
 
 def _is_painted(chain: Chain) -> bool:

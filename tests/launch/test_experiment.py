@@ -419,6 +419,10 @@ def test_the_page_has_numbers_differences_curves_and_the_same_pictures_of_all(
     assert text.count('class="smooth"') == 4 and "GAN over steps" in text
     assert "<th>a</th><td>0.5500 ±0.0707</td>" in text
 
+    folder.write(variants={"a": None, "b": {"train": {"lr": 0.2}}})  # nothing of which has been trained
+    folder.run("--table")
+    assert (folder.home / "table.html").read_text().count('class="smooth"') == 2
+
 
 def test_two_launchers_are_kept_apart(folder: Folder, pretended: type[Pretended]) -> None:
     RunDir(folder.home).create()
