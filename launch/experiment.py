@@ -18,7 +18,6 @@ try:
     early.begin(__name__)
     from ecgan.errors import UserError, told
     from ecgan.files import write_atomically
-    from ecgan.runtime.devices import Device
     from jobs.experiment import chains as plan
     from jobs.experiment import page, progress, request, table
     from jobs.experiment.chains import Chain
@@ -106,10 +105,10 @@ def main() -> int:
     return status
 
 
-def elsewhere(clusters: Clusters) -> tuple[Device, int]:
-    """Device and number of ranks of trainings there."""
-    cluster = clusters.of["train"]
-    return on_cluster.device("auto", cluster), cluster.nodes * cluster.ranks_per_node
+def elsewhere(clusters: Clusters) -> request.Elsewhere:
+    train = clusters.of["train"]
+    devices = {stage: on_cluster.device("auto", cluster) for stage, cluster in clusters.of.items()}
+    return request.Elsewhere(devices, train.nodes * train.ranks_per_node)
 
 
 def where(experiment: Experiment, all_chains: Sequence[Chain], clusters: Clusters | None, why: str) -> str:

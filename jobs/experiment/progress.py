@@ -165,7 +165,7 @@ def begins_anew(chain: Chain) -> list[str]:
 
 
 def _home_of(training: RunDir) -> Path | None:
-    """Where the experiment was when its training's plan was written, which a start that ends at once leaves as it is."""
+    """Where the experiment was when its training's plan was written, which a start that ends at once leaves."""
     try:
         return Path(TrainPlan.load(training.plan).settings.run_dir).parents[3]
     except (UserError, IndexError):

@@ -1,15 +1,16 @@
-"""An experiment held against the world: what the stages that are due need is found and opened, and nothing is written."""
+"""An experiment held against the world: what stages that are due need is found and opened, and nothing is written."""
 
 from __future__ import annotations
 
 import contextlib
 import dataclasses
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from ecgan.errors import UserError
-from ecgan.runtime.devices import Device
+from ecgan.runtime.devices import Device, DeviceChoice
 from jobs.experiment import progress
 from jobs.experiment.chains import Chain
 from jobs.generate import request as generation
@@ -21,11 +22,24 @@ from jobs.train import request as training
 from jobs.train.settings import TrainSettings
 
 
-def check(chains: Sequence[Chain], has_data: bool, elsewhere: tuple[Device, int] | None = None) -> list[str]:
+@dataclass(frozen=True)
+class Elsewhere:
+    """Other machines, where stages run. `devices`: by stage, what computes there if it leaves that open; `ranks`: of a
+    training."""
+
+    devices: Mapping[str, Device]
+    ranks: int
+
+    def device(self, chain: Chain, stage: str) -> Device:
+        asked: DeviceChoice = chain.typed(stage).device
+        return self.devices[stage] if asked == "auto" else asked
+
+
+def check(chains: Sequence[Chain], has_data: bool, elsewhere: Elsewhere | None = None) -> list[str]:
     """What is wrong, in lines, each with the variants that it is wrong in.
 
-    `has_data`: False while the landscapes that are to be drawn are not there. `elsewhere`: device and number of ranks
-    of trainings, where they run on other machines.
+    `has_data`: False while the landscapes that are to be drawn are not there. `elsewhere`: where stages run, if that is
+    not on this machine.
     """
     found: dict[str, list[str]] = {}
     seen: set[tuple[str, str]] = set()
@@ -43,33 +57,35 @@ def check(chains: Sequence[Chain], has_data: bool, elsewhere: tuple[Device, int]
     return [f"{', '.join(names)}: {fact}" for fact, names in found.items()]
 
 
-def _training(chain: Chain, has_data: bool, elsewhere: tuple[Device, int] | None) -> None:
+def _training(chain: Chain, has_data: bool, elsewhere: Elsewhere | None) -> None:
     settings: TrainSettings = chain.typed("train")
     if has_data:
         # Whether it can go on from what is there is known when it begins.
-        training.check(dataclasses.replace(settings, dry_run=True, resume=False), elsewhere)
+        there = (elsewhere.device(chain, "train"), elsewhere.ranks) if elsewhere else None
+        training.check(dataclasses.replace(settings, dry_run=True, resume=False), there)
     else:
         settings.trainable.find_files(settings)
 
 
-def _generation(chain: Chain, has_data: bool, elsewhere: tuple[Device, int] | None) -> None:
+def _generation(chain: Chain, has_data: bool, elsewhere: Elsewhere | None) -> None:
     settings: GenerateSettings = chain.typed("generate")
     if not has_data:
         return
     if "train" not in chain.settings:
-        generation.check(dataclasses.replace(settings, dry_run=True), elsewhere and elsewhere[0])
+        there = elsewhere.device(chain, "generate") if elsewhere else None
+        generation.check(dataclasses.replace(settings, dry_run=True), there)
         return
     run = chain.run("generate")
     assert run is not None
     generation.check_input(settings, chain.typed("train").model, run)
 
 
-def _scoring(chain: Chain, has_data: bool, elsewhere: tuple[Device, int] | None) -> None:
+def _scoring(chain: Chain, has_data: bool, elsewhere: Elsewhere | None) -> None:
     settings: ScoreSettings = chain.typed("score")
     check_judges(settings)
 
 
-_CHECKS: dict[str, Callable[[Chain, bool, tuple[Device, int] | None], Any]] = {
+_CHECKS: dict[str, Callable[[Chain, bool, Elsewhere | None], Any]] = {
     "train": _training,
     "generate": _generation,
     "score": _scoring,

@@ -407,6 +407,18 @@ def test_ranks_there_must_share_every_variants_batch(folder: Folder, queue: Queu
     assert done.returncode == 2 and "a, b: train: --batch_size 2" in done.stderr
 
 
+def test_what_computes_there_is_what_the_stage_says(folder: Folder, queue: Queue, tiny_checkpoint: Path) -> None:
+    painted = folder.values["generate"] | {"checkpoint": str(tiny_checkpoint), "precision": "bfloat16"}
+    folder.write(train=None, score=None, generate=painted, variants={"a": None})
+    assert folder.run().returncode == 0  # on a CPU, whatever else there is
+    queue.run()
+    folder.write(variants={"b": None}, generate=painted | {"device": "auto"})
+    done = folder.run()
+    assert done.returncode == 2 and "b: generate: --precision bfloat16" in done.stderr, done.stderr
+    folder.write(resources={"generate": {"gpus_per_node": 0}})
+    assert folder.run().returncode == 0
+
+
 def test_lanes_keep_their_jobs_beside_the_first(tmp_path: Path) -> None:
     path = tmp_path / "submission.json"
     Submission((SubmittedJob("1", "step", 2),)).save(path)
