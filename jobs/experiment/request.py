@@ -59,6 +59,11 @@ def check(chains: Sequence[Chain], has_data: bool, elsewhere: Elsewhere | None =
 
 def _training(chain: Chain, has_data: bool, elsewhere: Elsewhere | None) -> None:
     settings: TrainSettings = chain.typed("train")
+    if elsewhere and settings.ranks not in (None, elsewhere.ranks):
+        raise UserError(
+            f"--ranks {settings.ranks}: there are {elsewhere.ranks} where it runs; leave it out, and say nodes, "
+            "gpus_per_node or tasks_per_node in resources.train"
+        )
     if has_data:
         # Whether it can go on from what is there is known when it begins.
         there = (elsewhere.device(chain, "train"), elsewhere.ranks) if elsewhere else None

@@ -405,6 +405,10 @@ def test_ranks_there_must_share_every_variants_batch(folder: Folder, queue: Queu
     folder.write(resources={"train": {"nodes": 3}})
     done = folder.run()
     assert done.returncode == 2 and "a, b: train: --batch_size 2" in done.stderr
+    ranks = {"a": {"train": {"ranks": 2}}, "b": {"train": {"ranks": 4}}}
+    folder.write(resources={"train": {"nodes": 2}}, variants=ranks)
+    done = folder.run()
+    assert done.returncode == 2 and "\n  b: train: --ranks 4: there are 2" in done.stderr and not queue.jobs
 
 
 def test_what_computes_there_is_what_the_stage_says(folder: Folder, queue: Queue, tiny_checkpoint: Path) -> None:
