@@ -65,7 +65,7 @@ def main() -> int:
     if settings.table and not faults:
         return show_table(home, all_chains)
     clusters, why = stage_clusters.find(settings, options, experiment.resources, file)
-    notify = None if clusters else stage_clusters.notify_of(options, experiment.resources)
+    notify = None if clusters else stage_clusters.notify_of(options, experiment.resources, file)
     due = [chain for chain in all_chains if progress.due(chain)]
     if not faults:
         if clusters:

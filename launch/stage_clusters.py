@@ -13,6 +13,7 @@ import msgspec
 
 from ecgan.errors import UserError
 from jobs.experiment.settings import Resources, in_words
+from jobs.given import insist_on_path
 from jobs.options import in_words as told
 from jobs.run.notify import NOBODY
 from jobs.run.submission import JobKind
@@ -71,9 +72,14 @@ def find(settings: Settings, options: SubmitOptions, asked: Resources, asked_in:
     return Clusters(of, words), why
 
 
-def notify_of(options: SubmitOptions, asked: Resources) -> str | None:
-    """The command that is told how an experiment on this machine ends."""
-    return notify_here(dataclasses.replace(options, cluster_config=options.cluster_config or asked.step.get(_FILE)))
+def notify_of(options: SubmitOptions, asked: Resources, asked_in: Path) -> str | None:
+    """The command that is told how an experiment on this machine ends. Raises UserError like `find`."""
+    if options.cluster_config or _FILE not in asked.step:
+        return notify_here(options)
+    try:
+        return notify_here(dataclasses.replace(options, cluster_config=asked.step[_FILE]))
+    except UserError as error:
+        raise UserError(f"{asked_in}: resources.step: {told(error)}") from None
 
 
 def insist_on_known(asked: Resources, asked_in: Path) -> None:
@@ -88,10 +94,17 @@ def insist_on_known(asked: Resources, asked_in: Path) -> None:
                 raise UserError(f"{asked_in}: resources.{section}: {name} is no option of a cluster")
             if name in kinds and kind not in kinds[name].metadata.get("kinds", (kind,)):
                 raise UserError(f"{asked_in}: resources.{section}: {name} is of no use for jobs of this kind ({kind})")
+            where = f"{asked_in}: resources.{section}.{name}"
+            if value is None:  # a file can leave it blank
+                raise UserError(f"{where}: has no value; leave it out for its default")
             try:
                 msgspec.convert(value, hints[name])
+                if name == _FILE:
+                    insist_on_path(value, None)
             except msgspec.ValidationError as error:
-                raise UserError(f"{asked_in}: resources.{section}.{name}: {in_words(error)}") from None
+                raise UserError(f"{where}: {in_words(error)}") from None
+            except UserError as error:
+                raise UserError(f"{where}: {told(error)}") from None
 
 
 def _is_for(name: str, kind: JobKind, options: SubmitOptions) -> bool:

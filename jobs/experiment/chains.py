@@ -22,7 +22,7 @@ from ecgan.files import fitted, read_any_json, write_json
 from jobs.experiment.settings import Drawn, Experiment, Options, in_words
 from jobs.experiment.variants import Variant, variants_of
 from jobs.generate.settings import GenerateSettings
-from jobs.given import insist_on_usable
+from jobs.given import insist_on_path, insist_on_usable
 from jobs.options import in_words as told
 from jobs.options import parse_size
 from jobs.results.gallery.make import GallerySettings
@@ -182,6 +182,7 @@ def _base(experiment: Experiment, locate: Locate) -> tuple[dict[str, Options], l
         names = {field.name for field in dataclasses.fields(cls)}
         for name in _files(options, stage, faults):
             try:
+                insist_on_path(name, _FILES)
                 read = read_options(locate(Path(name).expanduser(), _FILES), _FILES, names)
             except UserError as error:
                 faults.append(f"{stage}: {told(error)}")

@@ -13,6 +13,7 @@ import msgspec
 
 from ecgan.drawn import SMALLEST
 from ecgan.errors import UserError
+from jobs.given import insist_on_path
 from jobs.options import parse_size
 from jobs.yaml_files import read_options
 
@@ -111,6 +112,10 @@ class Experiment:
             raise UserError("seeds is empty; leave it out for one, 0")
         if len(set(self.seeds)) != len(self.seeds):
             raise UserError(f"seeds: one stands twice in {self.seeds}")
+        try:
+            insist_on_path(self.folder, None)
+        except UserError as error:
+            raise UserError(f"folder: {error.fact}") from None
         if self.at_once is not None and self.at_once < 1:
             raise UserError(f"at_once is {self.at_once}; it must be at least 1")
 

@@ -444,6 +444,26 @@ def test_a_broken_plan_of_settings_is_no_traceback(folder: Folder) -> None:
     assert done.returncode == 2 and str(folder.file) in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("wrong", "named"),
+    [
+        ({"folder": "a\0b"}, "folder: "),
+        ({"folder": ""}, "folder: "),
+        ({"folder": "x" * 300}, "folder: "),
+        ({"train": {"config": "~nobody-here/a.yaml"}}, "train: --config "),
+        ({"resources": {"step": {"cluster_config": "no.yaml"}}}, "resources.step: --cluster_config no.yaml"),
+        ({"resources": {"train": {"cluster_config": "~nobody-here/a.yaml"}}}, "resources.train.cluster_config: "),
+    ],
+)
+def test_names_that_lead_nowhere_are_told_with_the_file(
+    folder: Folder, pretended: type[Pretended], wrong: Any, named: str
+) -> None:
+    folder.write(**wrong)
+    done = folder.run()
+    assert done.returncode == 2 and named in done.stderr and str(folder.file) in done.stderr, done.stderr
+    assert not pretended.begun
+
+
 def test_a_broken_record_of_stages_is_named_with_what_to_do(folder: Folder, pretended: type[Pretended]) -> None:
     assert folder.run().returncode == 0
     broken = folder.chains()["b 0"].record
