@@ -110,7 +110,8 @@ def differs(settings: TrainSettings, run: RunDir, relocated: Callable[[Any], Any
 
 def put_aside(run: RunDir) -> Path | None:
     """Moves what a training wrote into a folder of its own below the run's; None if there was nothing."""
-    written = [run.states, run.metrics, run.samples, run.samples_page, run.tensorboard, run.failures, run.status]
+    # The states last: as long as they are there, a start after a kill puts aside what is left.
+    written = [run.status, run.metrics, run.samples, run.samples_page, run.tensorboard, run.failures, run.states]
     found = [path for path in written if path.exists()]
     if all(path == run.status for path in found):  # a run that was submitted, and has not begun, says so there
         return None
