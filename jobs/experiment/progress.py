@@ -181,7 +181,7 @@ def states(chain: Chain, alive: bool = True) -> list[StageState]:
         known, status = noted.get(stage), _status(chain, stage)
         if stage not in left:
             found.append(StageState(stage, State.DONE, status=status))
-        elif known is None or known.outcome.is_success or changes(known.settings, chain.settings[stage]):
+        elif known is None or known.outcome.is_success or changes(chain, stage, known.settings):
             blocked = any(each.state in _ENDS and each.stage in _sources(chain, stage) for each in found)
             waits = State.BLOCKED if blocked else State.PLANNED
             found.append(StageState(stage, State.CANCELLED if chain.cancelled.exists() else waits, left[stage]))
@@ -200,12 +200,14 @@ def _begun(stage: str, known: Noted, status: Status | None, alive: bool) -> Stag
     return StageState(stage, known.outcome if alive else State.DIED, status=status)
 
 
-def changes(before: Options, now: Options) -> list[str]:
-    """What differs between a stage's settings, of what decides what it makes, as "lr 0.0002 -> 0.0001"."""
+def changes(chain: Chain, stage: str, before: Options) -> list[str]:
+    """What differs between a stage's settings, of what decides what it makes, as "lr 0.0002 -> 0.0001". An option that
+    was not there yet had its default."""
+    was = {field.name: field.default for field in dataclasses.fields(STAGES[stage])} | before
     return [
-        f"{name} {before.get(name)} -> {value}"
-        for name, value in now.items()
-        if name not in _WHERE and name in before and before[name] != value
+        f"{name} {was[name]} -> {value}"
+        for name, value in chain.settings[stage].items()
+        if name not in _WHERE and was[name] != value
     ]
 
 
@@ -213,7 +215,7 @@ def _reason(chain: Chain, stage: str, noted: Noted | None) -> str:
     """Why a stage is to be done, whatever the others do; empty if it is not."""
     if noted is None:
         return "not made yet"
-    if changed := changes(noted.settings, chain.settings[stage]):
+    if changed := changes(chain, stage, noted.settings):
         return f"changed: {', '.join(changed)}"
     if not noted.outcome.is_success:
         words = "interrupted" if noted.outcome.ends_unsaid else noted.outcome

@@ -292,6 +292,21 @@ def test_every_stage_may_save_though_how_it_ended_can_not_be_noted(
     assert done.returncode == 1 and "No space left" in done.stderr and pretended.at_work == 0
 
 
+def test_an_option_that_a_record_of_before_does_not_have_is_a_change_if_it_is_used(
+    folder: Folder, pretended: type[Pretended]
+) -> None:
+    folder.run()
+    file = folder.chains()["b 0"].record
+    noted = json.loads(file.read_text())
+    del noted["train"]["settings"]["lambda_lecam"]
+    file.write_text(json.dumps(noted))
+    pretended.begun.clear()
+    assert folder.run().returncode == 0 and not pretended.begun
+    folder.write(variants={"a": None, "b": {"train": {"lr": 0.1, "lambda_lecam": 0.5}}})
+    assert "changed: lambda_lecam 0.0 -> 0.5" in folder.run().stdout
+    assert pretended.begun[0] == "train b seed-0"
+
+
 def test_an_experiment_that_was_moved_is_the_same(folder: Folder, pretended: type[Pretended]) -> None:
     """With the data that it has drawn."""
     data = {"train": SMALL | {"device": "cpu"}, "generate": {"device": "cpu"}}
