@@ -57,6 +57,8 @@ def main() -> int:
     file = found(Path(settings.file[0]).expanduser(), None)
     experiment = read_experiment(file)
     home = RunDir(resolved(experiment.folder or _FOLDER / file.stem), option="folder")
+    if home.path.exists() and not home.path.is_dir():
+        raise UserError(f"{file}: folder: {home.path} is a file: choose another")
     record.insist_on_kind(home, Kind.EXPERIMENT)
     try:
         all_chains, faults = plan.resolve(experiment, home.path, found)

@@ -465,6 +465,7 @@ def test_a_broken_plan_of_settings_is_no_traceback(folder: Folder) -> None:
         ({"folder": "a\0b"}, "folder: "),
         ({"folder": ""}, "folder: "),
         ({"folder": "x" * 300}, "folder: "),
+        ({"folder": "try.yaml"}, "folder: "),
         ({"train": {"config": "~nobody-here/a.yaml"}}, "train: --config "),
         ({"resources": {"step": {"cluster_config": "no.yaml"}}}, "resources.step: --cluster_config no.yaml"),
         ({"resources": {"train": {"cluster_config": "~nobody-here/a.yaml"}}}, "resources.train.cluster_config: "),
