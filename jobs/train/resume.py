@@ -16,6 +16,7 @@ from ecgan.errors import UserError
 from ecgan.training import state
 from jobs.run import record
 from jobs.run.folder import RunDir
+from jobs.train.pairs import find_pairs, hold_out
 from jobs.train.plan import TrainPlan
 from jobs.train.roles import BEGINNING, FIXED, STEERING, Role, of_role
 from jobs.train.settings import TrainSettings
@@ -56,7 +57,7 @@ def compare_with_state(plan: TrainPlan, run: RunDir) -> Resumption | None:
     fixed = changes(before, plan.settings, FIXED)
     now = identity(plan)
     if saved.identity.names != now.names:
-        fixed.append(f"the training set ({saved.identity.pairs} pairs -> {now.pairs})")
+        fixed.append(_of_set(saved.identity, now.pairs))
     if fixed:
         raise UserError(
             f"{run.path} holds a training that differs in {'; '.join(fixed)}: it can't go on so. Restore that, "
@@ -105,7 +106,22 @@ def differs(settings: TrainSettings, run: RunDir, relocated: Callable[[Any], Any
         found.append(f"{saved.step} steps are taken, --max_steps is {settings.max_steps}")
     if settings.max_minutes is not None and before["max_minutes"] != settings.max_minutes < saved.seconds / 60:
         found.append(f"{saved.seconds / 60:.0f} minutes are over, --max_minutes is {settings.max_minutes:g}")
-    return found
+    return found or _other_pairs(saved, settings, run)
+
+
+def _other_pairs(saved: Standing, settings: TrainSettings, run: RunDir) -> list[str]:
+    """How the training set is another one than that of the state, in the same folder; empty if it is not. What is wrong
+    in it is for the training itself to tell."""
+    try:
+        pairs, _ = hold_out(find_pairs(settings, run.checked).pairs, settings.held_out)
+    except UserError:
+        return []
+    now = TrainPlan(settings, pairs, "cpu", 1).names_digest
+    return [_of_set(saved.identity, len(pairs))] if now != saved.identity.names else []
+
+
+def _of_set(before: Identity, pairs: int) -> str:
+    return f"the training set ({before.pairs} pairs -> {pairs})"
 
 
 def put_aside(run: RunDir) -> Path | None:

@@ -27,8 +27,9 @@ from jobs.run.kind import Kind
 from jobs.run.state import State
 from jobs.run.status import read_status
 from jobs.train import resume
+from jobs.train.pairs import find_pairs
 from jobs.train.plan import TrainPlan
-from jobs.train.standing import Identity, Standing
+from jobs.train.standing import Standing
 from launch import cancel, chains
 
 SCRIPT = ROOT / "launch/experiment.py"
@@ -349,9 +350,7 @@ def test_a_moved_training_that_was_ended_at_once_still_goes_on(
     folder.write(**data, drawn={"pairs": 2, "masks": 1, "size": "64x32"}, variants={"a": None})
     folder.run()
     [chain] = folder.chains().values()
-    TrainPlan(chain.typed("train"), (), "cpu", 1).save(RunDir(chain.training).plan)
-    saved = Standing(1, 1, 1.0, None, None, Identity({}, 2, ""))
-    monkeypatch.setattr(resume, "_newest", lambda run: (run.states, saved, ()))
+    pretend_state(chain, monkeypatch)
     before = folder.home
     folder.write(folder="elsewhere", train=folder.values["train"] | {"max_steps": 5})
     before.rename(folder.home)
@@ -361,6 +360,34 @@ def test_a_moved_training_that_was_ended_at_once_still_goes_on(
     for _ in range(2):
         assert folder.run().returncode == 1
     assert pretended.begun == ["train a seed-0"] * 2
+
+
+def test_a_training_on_a_set_that_has_other_photos_now_begins_anew(
+    folder: Folder, pretended: type[Pretended], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its own command would refuse to go on."""
+    folder.write(variants={"a": None}, generate=None, score=None, gallery=None)
+    folder.run()
+    [chain] = folder.chains().values()
+    pretend_state(chain, monkeypatch)
+    pretended.begun.clear()
+    folder.write(train=folder.values["train"] | {"max_steps": 5})
+    folder.run()
+    for name in ("imgs/p0.jpg", "labels/p0.png"):
+        path = folder.path / "set" / name
+        shutil.copy(path, path.with_stem("another"))
+    folder.write(train=folder.values["train"] | {"max_steps": 6})
+    folder.run()
+    assert pretended.begun == ["train a seed-0", "train a seed-0 --no_resume"]
+
+
+def pretend_state(chain: Chain, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From now on the training has one, of what its set is now."""
+    settings = chain.typed("train")
+    plan = TrainPlan(settings, find_pairs(settings, chain.training / "none").pairs, "cpu", 1)
+    plan.save(RunDir(chain.training).plan)
+    saved = Standing(1, 1, 1.0, None, None, resume.identity(plan))
+    monkeypatch.setattr(resume, "_newest", lambda run: (run.states, saved, ()))
 
 
 def test_the_table_has_means_and_spreads_over_seeds(folder: Folder, pretended: type[Pretended]) -> None:
