@@ -51,5 +51,9 @@ def told(error: OSError, where: object = None) -> str:
     return f"{error.filename or where or 'system'}: {reason(error)}"
 
 
+class Unavailable(UserError):
+    """A service that is there gives no answer: nothing need be wrong, and the same may work later."""
+
+
 class MachineError(UserError):
     """The same of this machine: it lacks something, or what it has does not work. The doctor may tell more."""

@@ -34,7 +34,7 @@ from jobs.run.words import pace
 from jobs.yaml_files import to_yaml
 from launch import awaited, on_cluster, snapshot, steps, taking
 from launch.cluster_options import RunOptions
-from launch.command import DONE, SOME_FAILED
+from launch.command import DONE, NO_ANSWER, SOME_FAILED
 from launch.steps import Step
 from slurm.scheduler import Cluster
 
@@ -122,7 +122,7 @@ class AfterStep(Step):
             status = self.run(self.kind.command, options, log, {steps.BEGUN_BY: self._job})
             if self._is_submitted():
                 return
-            if status == DONE or not self.was_away():
+            if status == DONE or not self.was_unheard(status == NO_ANSWER):
                 break
         said = record.read(run)
         if said.state.goes_on:

@@ -22,7 +22,7 @@ try:
     from launch import early  # isort: skip
 
     early.begin(__name__)
-    from ecgan.errors import UserError
+    from ecgan.errors import Unavailable, UserError
     from jobs.options import option
     from jobs.run import lock, record
     from jobs.run.clock import now
@@ -62,7 +62,7 @@ def cancel(run_dir: RunDir) -> str:
     scheduler = scheduler_of(submission)
     title, states = scheduler.title, scheduler.job_states(submission.ids)
     if states is None:
-        raise UserError(f"{run_dir.path}: no {title} controller answers; ask again where {title}'s commands work")
+        raise Unavailable(f"{run_dir.path}: no {title} controller answers; ask again where {title}'s commands work")
     if status.kind is Kind.EXPERIMENT:
         _end_chains(_chains_left(run_dir))
     if all(state.is_over for state in states.values()):

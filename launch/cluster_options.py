@@ -8,7 +8,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
-from ecgan.errors import UserError
+from ecgan.errors import Unavailable, UserError
 from jobs.options import option
 from jobs.run.notify import NOBODY
 from jobs.run.submission import JobKind
@@ -163,7 +163,8 @@ def _decide(settings: Settings) -> tuple[Scheduler | None, str]:
             return scheduler, found
         said.append(found)
     if settings.cluster != _AUTO:
-        raise UserError(f"--cluster {settings.cluster}: {said[0]}; use --cluster {_LOCAL} to run on this machine")
+        error = Unavailable if SCHEDULERS[settings.cluster].is_installed() else UserError
+        raise error(f"--cluster {settings.cluster}: {said[0]}; use --cluster {_LOCAL} to run on this machine")
     return None, "; ".join(said)
 
 

@@ -18,7 +18,7 @@ import yaml
 from jsonargparse import ActionConfigFile, ActionYesNo, ArgumentParser, set_loader  # type: ignore[attr-defined]
 
 from ecgan import logs
-from ecgan.errors import UserError, told
+from ecgan.errors import Unavailable, UserError, told
 from jobs.given import insist_on_path, insist_on_usable
 from jobs.options import in_words
 from jobs.yaml_files import LONGEST, read_options, read_yaml
@@ -29,6 +29,8 @@ from slurm.processes import ends, inherited, resources
 set_loader("yaml", read_yaml, (yaml.YAMLError,))  # --config as all our files
 
 DONE, SOME_FAILED, WRONG_USAGE, STOPPED, INTERRUPTED = 0, 1, 2, ends.STOPPED, early.INTERRUPTED
+#: As a service that is unavailable has it in sysexits.h.
+NO_ANSWER = os.EX_UNAVAILABLE
 
 Settings = TypeVar("Settings")
 Others = TypeVar("Others")
@@ -228,7 +230,7 @@ def run(main: Callable[[], int]) -> typing.NoReturn:
         status = SOME_FAILED
     except UserError as error:
         print(f"error: {in_words(error)}", file=sys.stderr)
-        status = WRONG_USAGE
+        status = NO_ANSWER if isinstance(error, Unavailable) else WRONG_USAGE
     except OSError as error:
         print(f"error: {told(error)}", file=sys.stderr)
         status = SOME_FAILED

@@ -25,7 +25,7 @@ from jobs.run.status import Status
 from jobs.run.submission import Submission, of_lane, read_submission
 from launch import awaited, chains, on_cluster, snapshot, steps
 from launch.cluster_options import ClusterOptions
-from launch.command import DONE, SOME_FAILED
+from launch.command import DONE, NO_ANSWER, SOME_FAILED
 from launch.steps import Step
 from slurm.scheduler import Batch, Cluster
 
@@ -80,7 +80,7 @@ class LaneStep(Step):
             finally:
                 if chain.cancelled.exists():  # whoever cancelled it may have looked before there was a job
                     _withdraw(chain, stage)
-            if status != DONE and self.was_away():
+            if status != DONE and self.was_unheard(status == NO_ANSWER):
                 _withdraw(chain, stage)
                 continue
             submission = _submission(chain, stage)

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ecgan.errors import UserError
+from ecgan.errors import Unavailable, UserError
 from jobs import stop
 from jobs.run import attempts
 from jobs.run.folder import RunDir
@@ -99,6 +99,15 @@ class Step(ABC):
             time.sleep(AGAIN)
         return away
 
+    def was_unheard(self, says_so: bool) -> bool:
+        """Whether what has failed got no answer of the scheduler's: since it says so itself, or may be so, for there is
+        no answer now either. Returns once there is one. Raises Stopped like `was_away`."""
+        if self.was_away():
+            return True
+        if says_so:  # it has come back meanwhile
+            time.sleep(AGAIN)
+        return says_so
+
     def submit(self, after: Sequence[str]) -> Submission:
         """Submits it, from another step of its run, to run when the jobs `after` have ended. Raises UserError."""
         attempts.insist_on_newest()
@@ -107,8 +116,8 @@ class Step(ABC):
                 try:
                     job = SubmittedJob(self.cluster.submit(self.home, self.batch(after=after)), "step")
                     return Submission((job,), self.scheduler)
-                except UserError:
-                    if not self.was_away():
+                except UserError as error:
+                    if not self.was_unheard(isinstance(error, Unavailable)):
                         raise
 
     @property

@@ -28,6 +28,10 @@ def standing(state: str) -> State:
     return ends.get(state, State.DIED)
 
 
+def is_installed() -> bool:
+    return shutil.which("sinfo") is not None
+
+
 def controller_answers() -> tuple[bool, str]:
     """Whether `sinfo` gets an answer, and what to tell the user about it."""
     done, answer = _ask(["sinfo", "--noheader"])

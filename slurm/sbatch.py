@@ -12,18 +12,21 @@ from typing import Any
 from submitit.core.utils import FailedJobError, FailedSubmissionError
 from submitit.slurm.slurm import SlurmExecutor, _make_sbatch_string
 
-from ecgan.errors import UserError
+from ecgan.errors import Unavailable, UserError
 from slurm.script import Shape, parameters
 from slurm.site import Site
 
 #: In the run's folder, what sbatch got and said.
 FOLDER = "slurm"
+#: Among its words where the controller has not got the job. (Where it may have, as after "Socket timed out", submitting
+#: once more might double it.)
+_UNREACHED = "Unable to contact slurm controller"
 
 
 def enqueue(folder: Path, site: Site, shape: Shape, jobs: Sequence[Callable[[], Any]]) -> str:
     """Puts one job into the queue, or several as an array; returns its id. submitit's files and logs go to `folder`.
 
-    Raises UserError with sbatch's own words if it is refused.
+    Raises UserError with sbatch's own words if it is refused, Unavailable if it reached nobody.
     """
     insist_on_usable(folder)
     try:
@@ -32,7 +35,9 @@ def enqueue(folder: Path, site: Site, shape: Shape, jobs: Sequence[Callable[[], 
         with executor.batch():
             submitted = [executor.submit(job) for job in jobs]
     except (FailedJobError, FailedSubmissionError, subprocess.CalledProcessError, RuntimeError) as error:
-        raise UserError(f"sbatch did not take the job: {_words(error)}") from None
+        words = _words(error)
+        refusal = Unavailable if _UNREACHED in words else UserError
+        raise refusal(f"sbatch did not take the job: {words}") from None
     return str(submitted[0].job_id).split("_")[0]
 
 

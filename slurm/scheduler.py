@@ -100,6 +100,10 @@ class Scheduler(ABC):
         """Whether this process is in one of its jobs."""
 
     @abstractmethod
+    def is_installed(self) -> bool:
+        """Whether this machine has its commands."""
+
+    @abstractmethod
     def answers(self) -> tuple[bool, str]:
         """Whether there is one that answers, and what to tell the user about it."""
 

@@ -28,6 +28,9 @@ class Slurm(Scheduler):
     def has_started_us(self) -> bool:
         return "SLURM_JOB_ID" in os.environ
 
+    def is_installed(self) -> bool:
+        return controller.is_installed()
+
     def answers(self) -> tuple[bool, str]:
         return controller.controller_answers()
 

@@ -39,7 +39,8 @@ SMALL = {"size": "64x32", "ngf": 4, "ndf": 4, "num_upsampling_layers": "normal",
 class Pretended:
     """A command that makes at once what the stage would make, or fails where it is told to, after two looks at it.
 
-    Every start is noted in `begun`, as "STAGE VARIANT seed-S OPTIONS"; `meanwhile` is done while it is at work.
+    Every start is noted in `begun`, as "STAGE VARIANT seed-S OPTIONS"; `meanwhile` is done while it is at work;
+    `code`: the status of one that fails.
     """
 
     begun: list[str] = []
@@ -47,6 +48,7 @@ class Pretended:
     meanwhile: dict[str, Callable[[], object]] = {}
     at_work = most = 0
     untold: set[str] = set()
+    code = 1
 
     def __init__(
         self, module: str, options: Sequence[str], _: object, log: Path, __: object = (), **___: object
@@ -84,7 +86,7 @@ class Pretended:
     def _fail(self, reason: str) -> int:
         with open(self._log, "a") as file:
             file.write(f"error: {reason}\n")
-        return 1
+        return self.code
 
     def _make(self) -> int:
         made = json.dumps([self._values, self._read("training/states/step-00000001/checkpoint.json")])

@@ -14,7 +14,7 @@ import yaml
 from conftest import Teller
 from test_experiment import Folder, Pretended, other
 
-from ecgan.errors import UserError
+from ecgan.errors import Unavailable, UserError
 from jobs import stop
 from jobs.experiment import progress
 from jobs.run import record
@@ -23,7 +23,7 @@ from jobs.run.kind import Kind
 from jobs.run.state import State
 from jobs.run.status import read_status
 from jobs.run.submission import Submission, SubmittedJob, forget, of_lane, read_submission
-from launch import awaited, cancel, steps
+from launch import awaited, cancel, command, steps
 from slurm import controller, sbatch
 from slurm.scheduler import JobState
 from slurm.script import Shape
@@ -271,6 +271,29 @@ def test_a_controller_that_is_away_for_a_while_costs_a_chain_nothing(
     monkeypatch.setattr(sbatch, "enqueue", enqueue)
     queue.run()
     assert told(folder) == (State.DONE, 4, None) and refused != [()]
+    assert Pretended.begun[:3] == ["train a seed-0"] * 2 + ["generate a seed-0"]
+
+
+def test_a_controller_that_is_back_when_the_step_looks_costs_a_chain_nothing(
+    folder: Folder, queue: Queue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The command of the first stage, and the step that submits the next, say themselves that they got no answer."""
+    folder.write(variants={"a": None}, seeds=[0])
+    folder.run()
+    Pretended.fails = {"train a": "refused: no answer"}
+    monkeypatch.setattr(Pretended, "code", command.NO_ANSWER)
+    Pretended.meanwhile = {"train a": lambda: Pretended.meanwhile.update({"train a": Pretended.fails.clear})}
+    refused: list[Path] = []
+
+    def enqueue(folder: Path, site: Site, shape: Shape, jobs: list[Any]) -> str:
+        if not refused:
+            refused.append(folder)
+            raise Unavailable("sbatch did not take the job: no answer")
+        return queue.enqueue(folder, site, shape, jobs)
+
+    monkeypatch.setattr(sbatch, "enqueue", enqueue)
+    queue.run()
+    assert told(folder) == (State.DONE, 4, None) and refused
     assert Pretended.begun[:3] == ["train a seed-0"] * 2 + ["generate a seed-0"]
 
 

@@ -155,7 +155,7 @@ def test_without_an_answer_nobody_knows_whether_jobs_run(
     refused = data.generate("--cluster", "local")
     assert refused.returncode == 2 and "101, 102" in refused.stderr and not data.made()
     cancelling = launch("cancel", data.run)
-    assert cancelling.returncode == 2 and str(data.run) in cancelling.stderr
+    assert cancelling.returncode == 69 and str(data.run) in cancelling.stderr
     assert submission(data.run).cancelled is None and not any(call.startswith("scancel") for call in slurm.calls)
 
 
@@ -172,7 +172,7 @@ def test_auto_means_slurm_only_where_it_answers(
     job = data.in_process("--dry-run")
     assert job.returncode == 0 and "#SBATCH" not in job.stdout and "Unable to contact" in job.stdout
     asked = data.in_process("--cluster", "slurm")
-    assert asked.returncode == 2 and "--cluster slurm: sinfo " in asked.stderr, asked.stderr
+    assert asked.returncode == 69 and "--cluster slurm: sinfo " in asked.stderr, asked.stderr
 
 
 def test_a_dry_run_prints_everything_and_submits_nothing(
@@ -201,6 +201,9 @@ def test_what_sbatch_refuses_is_told_in_its_words(slurm: FakeSlurm, data_folder:
     assert job.returncode == 2 and "Invalid account" in job.stderr and "Traceback" not in job.stderr, job.stderr
     shown = status(data.run)
     assert shown["state"] == "failed" and "Invalid account" in str(shown["error"])
+    slurm.fails("sbatch", "sbatch: error: Batch job submission failed: Unable to contact slurm controller")
+    job = data.in_process("--cluster", "slurm")
+    assert job.returncode == 69 and "Unable to contact" in job.stderr, job.stderr
     slurm.folder.joinpath("sbatch.fails").unlink()
     assert data.in_process("--cluster", "slurm").returncode == 0
 
