@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import signal
+import threading
 import time
 
 from conftest import wait_until
@@ -33,6 +34,7 @@ def test_an_experiment_lives_through_all_that_befalls_a_cluster(stage: Stage) ->
         resources={"train": preemptible, "generate": plain, "score": plain, "step": plain},
     )
     trial.run("--cluster", "slurm")
+    shard = _Held(stage, trial.part("slow", 0, "results.run"))
     first, second = (trial.part("base", seed, "training") for seed in (0, 1))
     for each in (first, second):
         stage.wait_for_steps(each, 3)
@@ -43,7 +45,7 @@ def test_an_experiment_lives_through_all_that_befalls_a_cluster(stage: Stage) ->
     stage.cluster.stop_controller()
     time.sleep(10)
     stage.cluster.start_controller()
-    _kill_a_shard(stage, trial.part("slow", 0, "results.run"))
+    shard.kill()
     states = trial.states()
     assert stage.cluster.revive_node(node)
     whole = ["done"] * 4
@@ -81,11 +83,32 @@ def _where_it_trains(stage: Stage, name: str) -> str:
     return str(stage.attempts(name)[-1]["nodes"])
 
 
-def _kill_a_shard(stage: Stage, name: str) -> None:
-    def killed() -> bool:
-        with contextlib.suppress(AssertionError, ProcessLookupError):
-            os.kill(stage.rank(name, 0), signal.SIGKILL)
-            return True
-        return False
+class _Held(threading.Thread):
+    """A shard that is stopped as soon as it is at work, and killed when it is time: it may be over before, and then the
+    merge would be there."""
 
-    wait_until(killed, 300)
+    def __init__(self, stage: Stage, name: str) -> None:
+        super().__init__(daemon=True)
+        self._stage, self._name, self._process = stage, name, 0
+        self.start()
+
+    def run(self) -> None:
+        wait_until(self._hold, 400)
+
+    def kill(self) -> None:
+        self.join()
+        while True:
+            assert self._process, "it never ran"
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self._process, signal.SIGKILL)
+                return
+            self._process = 0  # it was on the node that died, and is queued again
+            self.run()
+
+    def _hold(self) -> bool:
+        for attempt in (1, 2):
+            with contextlib.suppress(AssertionError, ProcessLookupError):
+                process = self._stage.rank(f"{self._name}/logs/shard-0-{attempt:04}", 0)
+                os.kill(process, signal.SIGSTOP)
+                self._process = process
+        return bool(self._process)
