@@ -244,56 +244,44 @@ def test_a_stage_whose_job_died_without_a_word_is_told_by_the_step_behind_it(fol
     assert [words[0] for words in teller.told] == ["died", "incomplete"]
 
 
-def test_a_controller_that_is_away_for_a_while_costs_a_chain_nothing(
-    folder: Folder, queue: Queue, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """It gives no answer to the command of the first stage, nor to a step that submits the next one."""
-    folder.write(variants={"a": None}, seeds=[0])
-    folder.run()
-    silent = ["twice", "once"]
+def refuse_once(queue: Queue, monkeypatch: pytest.MonkeyPatch, error: UserError) -> list[Sequence[str]]:
+    """The next job is; returns what it was to wait for, once it has been."""
     refused: list[Sequence[str]] = []
-    Pretended.fails = {"train a": "refused: no answer"}
-
-    def answers(_: Slurm) -> tuple[bool, str]:
-        if silent:
-            return False, silent.pop()
-        Pretended.fails = {}
-        return True, "it answers"
 
     def enqueue(folder: Path, site: Site, shape: Shape, jobs: list[Any]) -> str:
         if not refused:
             refused.append(shape.after)
-            silent.append("once")
-            raise UserError("sbatch did not take the job: no answer")
+            raise error
         return queue.enqueue(folder, site, shape, jobs)
 
-    monkeypatch.setattr(Slurm, "answers", answers)
     monkeypatch.setattr(sbatch, "enqueue", enqueue)
-    queue.run()
-    assert told(folder) == (State.DONE, 4, None) and refused != [()]
-    assert Pretended.begun[:3] == ["train a seed-0"] * 2 + ["generate a seed-0"]
+    return refused
 
 
-def test_a_controller_that_is_back_when_the_step_looks_costs_a_chain_nothing(
-    folder: Folder, queue: Queue, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("is_back", [False, True], ids=["away", "back when the step looks"])
+def test_a_controller_that_is_away_for_a_while_costs_a_chain_nothing(
+    folder: Folder, queue: Queue, monkeypatch: pytest.MonkeyPatch, is_back: bool
 ) -> None:
-    """The command of the first stage, and the step that submits the next, say themselves that they got no answer."""
+    """It gives no answer to the command of the first stage, nor to a step that submits the next one: when they have
+    failed it gives none either, or else they say so themselves."""
     folder.write(variants={"a": None}, seeds=[0])
     folder.run()
     Pretended.fails = {"train a": "refused: no answer"}
-    monkeypatch.setattr(Pretended, "code", command.NO_ANSWER)
-    Pretended.meanwhile = {"train a": lambda: Pretended.meanwhile.update({"train a": Pretended.fails.clear})}
-    refused: list[Path] = []
+    no_answer = "sbatch did not take the job: no answer"
+    refused = refuse_once(queue, monkeypatch, (Unavailable if is_back else UserError)(no_answer))
+    silent = [] if is_back else ["to the command", "still", "to the step"]
 
-    def enqueue(folder: Path, site: Site, shape: Shape, jobs: list[Any]) -> str:
-        if not refused:
-            refused.append(folder)
-            raise Unavailable("sbatch did not take the job: no answer")
-        return queue.enqueue(folder, site, shape, jobs)
+    def answers(_: Slurm) -> tuple[bool, str]:
+        if silent and (len(silent) > 1 or refused):
+            return False, silent.pop(0)
+        Pretended.fails = {}
+        return True, "it answers"
 
-    monkeypatch.setattr(sbatch, "enqueue", enqueue)
+    if is_back:
+        monkeypatch.setattr(Pretended, "code", command.NO_ANSWER)
+    monkeypatch.setattr(Slurm, "answers", answers)
     queue.run()
-    assert told(folder) == (State.DONE, 4, None) and refused
+    assert told(folder) == (State.DONE, 4, None) and refused != [()] and not silent
     assert Pretended.begun[:3] == ["train a seed-0"] * 2 + ["generate a seed-0"]
 
 
