@@ -163,7 +163,7 @@ def _decide(settings: Settings) -> tuple[Scheduler | None, str]:
             return scheduler, found
         said.append(found)
     if settings.cluster != _AUTO:
-        error = Unavailable if SCHEDULERS[settings.cluster].is_installed() else UserError
+        error = Unavailable if SCHEDULERS[settings.cluster].is_silence(said[0]) else UserError
         raise error(f"--cluster {settings.cluster}: {said[0]}; use --cluster {_LOCAL} to run on this machine")
     return None, "; ".join(said)
 

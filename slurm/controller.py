@@ -12,6 +12,8 @@ from jobs.run.state import State
 from slurm.scheduler import JobState
 
 _FIELDS = "%i|%T|%r|%N"
+#: Among Slurm's words, and those of `programs.ask`, where a controller that is there gives no answer.
+_SILENCE = ("Unable to contact slurm controller", "did not answer within")
 
 
 _GOING_ON = (
@@ -28,8 +30,12 @@ def standing(state: str) -> State:
     return ends.get(state, State.DIED)
 
 
-def is_installed() -> bool:
-    return shutil.which("sinfo") is not None
+def is_silence(words: str) -> bool:
+    """Whether they are of a command that reached no controller, or got nothing out of it: nothing has been done.
+
+    (Where something may have been, as after "Socket timed out", doing it once more might double it.)
+    """
+    return any(each in words for each in _SILENCE)
 
 
 def controller_answers() -> tuple[bool, str]:

@@ -13,14 +13,12 @@ from submitit.core.utils import FailedJobError, FailedSubmissionError
 from submitit.slurm.slurm import SlurmExecutor, _make_sbatch_string
 
 from ecgan.errors import Unavailable, UserError
+from slurm.controller import is_silence
 from slurm.script import Shape, parameters
 from slurm.site import Site
 
 #: In the run's folder, what sbatch got and said.
 FOLDER = "slurm"
-#: Among its words where the controller has not got the job. (Where it may have, as after "Socket timed out", submitting
-#: once more might double it.)
-_UNREACHED = "Unable to contact slurm controller"
 
 
 def enqueue(folder: Path, site: Site, shape: Shape, jobs: Sequence[Callable[[], Any]]) -> str:
@@ -36,7 +34,7 @@ def enqueue(folder: Path, site: Site, shape: Shape, jobs: Sequence[Callable[[], 
             submitted = [executor.submit(job) for job in jobs]
     except (FailedJobError, FailedSubmissionError, subprocess.CalledProcessError, RuntimeError) as error:
         words = _words(error)
-        refusal = Unavailable if _UNREACHED in words else UserError
+        refusal = Unavailable if is_silence(words) else UserError
         raise refusal(f"sbatch did not take the job: {words}") from None
     return str(submitted[0].job_id).split("_")[0]
 

@@ -100,12 +100,12 @@ class Scheduler(ABC):
         """Whether this process is in one of its jobs."""
 
     @abstractmethod
-    def is_installed(self) -> bool:
-        """Whether this machine has its commands."""
-
-    @abstractmethod
     def answers(self) -> tuple[bool, str]:
         """Whether there is one that answers, and what to tell the user about it."""
+
+    def is_silence(self, words: str) -> bool:
+        """Whether what `answers` told is of one that is there and gives no answer: the same may work later."""
+        return False
 
     @abstractmethod
     def cluster(self, path: Path | None, given: Mapping[str, Any]) -> Cluster:

@@ -28,11 +28,11 @@ class Slurm(Scheduler):
     def has_started_us(self) -> bool:
         return "SLURM_JOB_ID" in os.environ
 
-    def is_installed(self) -> bool:
-        return controller.is_installed()
-
     def answers(self) -> tuple[bool, str]:
         return controller.controller_answers()
+
+    def is_silence(self, words: str) -> bool:
+        return controller.is_silence(words)
 
     def cluster(self, path: Path | None, given: Mapping[str, Any]) -> Cluster:
         return SlurmCluster(read_site(path, **given))

@@ -15,6 +15,7 @@ from conftest import ROOT, DataFolder, ScoreFolder, TrainFolder, in_process, wai
 
 from ecgan.errors import UserError
 from ecgan.runtime import precision
+from ecgan.runtime import programs
 from jobs.generate.plan import GeneratePlan
 from jobs.generate.shard import GenerateShare
 from jobs.run.folder import RunDir
@@ -173,6 +174,12 @@ def test_auto_means_slurm_only_where_it_answers(
     assert job.returncode == 0 and "#SBATCH" not in job.stdout and "Unable to contact" in job.stdout
     asked = data.in_process("--cluster", "slurm")
     assert asked.returncode == 69 and "--cluster slurm: sinfo " in asked.stderr, asked.stderr
+    slurm.fails("sinfo", "fatal: Could not establish a configuration source")  # which waiting does not mend
+    assert data.in_process("--cluster", "slurm").returncode == 2
+    monkeypatch.setattr(programs, "PATIENCE", 0.5)
+    (slurm.folder / "sinfo").write_text("#!/bin/sh\nexec sleep 60\n")
+    asked = data.in_process("--cluster", "slurm")
+    assert asked.returncode == 69 and "did not answer" in asked.stderr, asked.stderr
 
 
 def test_a_dry_run_prints_everything_and_submits_nothing(
