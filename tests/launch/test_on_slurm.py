@@ -14,8 +14,7 @@ import pytest
 from conftest import ROOT, DataFolder, ScoreFolder, TrainFolder, in_process, wait_until
 
 from ecgan.errors import UserError
-from ecgan.runtime import precision
-from ecgan.runtime import programs
+from ecgan.runtime import precision, programs
 from jobs.generate.plan import GeneratePlan
 from jobs.generate.shard import GenerateShare
 from jobs.run.folder import RunDir
