@@ -51,11 +51,13 @@ def test_the_controller_goes_away_for_a_while(stage: Stage) -> None:
     records = [stage.folder / f"controller.run/shards/{shard}.jsonl" for shard in range(2)]
     wait_until(lambda: any(path.exists() and path.read_text() for path in records), 200)
     stage.cluster.stop_controller()
-    status = stage.status("controller.run")  # from files alone
+    try:
+        status = stage.status("controller.run")  # from files alone
+        refused = stage.generate("another", "--shards", 2, masks=data)
+    finally:
+        stage.cluster.start_controller()
     assert status["state"] in ("running", "merging") and status["scheduler"] == []
-    refused = stage.generate("another", "--shards", 2, masks=data)
-    assert refused.returncode == 2 and "--cluster slurm: " in refused.stderr and "--cluster local" in refused.stderr
-    stage.cluster.start_controller()
+    assert refused.returncode == 69 and "--cluster slurm: " in refused.stderr and "--cluster local" in refused.stderr
     status = stage.wait_until_over("controller.run")
     assert status["state"] == "done" and len(list((stage.folder / "controller").glob("*.jpg"))) == 60, status
     stage.wait_until_gone(*stage.jobs("controller.run"))
