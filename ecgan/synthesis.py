@@ -14,6 +14,7 @@ from ecgan.colour import ColourTransfer, transfer_lab
 from ecgan.config import Spade
 from ecgan.data.images import Size, resize_mask, resize_photo
 from ecgan.networks import Encoder, load_arrays
+from ecgan.networks.noise_maps import NoiseMaps
 from ecgan.networks.painting import painting_network
 from ecgan.noise import style_noise
 from ecgan.runtime import jt
@@ -59,7 +60,8 @@ class Synthesiser:
         """One picture for each mask, (height, width, 3) uint8 RGB at the network's size.
 
         `masks`: (H, W) uint8 class ids; `references`: (H, W, 3) uint8 RGB; both are resized as need
-        be. The style code is mu + noise * exp(logvar / 2) * eps, eps fixed by `seed` and the name.
+        be. The style code is mu + noise * exp(logvar / 2) * eps, eps fixed by `seed` and the name, as are noise maps
+        of a model that has them, which `noise` does not scale.
         On the CPU a picture does not depend on the others in the list; on a GPU up to rounding.
         """
         masks = [resize_mask(mask, self.size) for mask in masks]
@@ -95,7 +97,7 @@ class Synthesiser:
         mask = before[1] if before and before[0] == key else self.mask(masks)
         with jt.no_grad():
             z = jt.array(mu + np.float32(noise) * np.exp(logvar / 2) * eps)
-            raw = self.generator(z, mask).image2.numpy()
+            raw = self.generator(z, mask, NoiseMaps.of(seeds, names)).image2.numpy()
         self._last = key, mask
         return raw
 

@@ -7,6 +7,7 @@ from typing import NamedTuple
 from ecgan.config import ModelConfig
 from ecgan.networks.convolution import conv2d
 from ecgan.networks.layers import LRELU_SLOPE, conv3x3, conv3x3_to_few, lrelu, tanh, xavier
+from ecgan.networks.noise_maps import NoiseMaps
 from ecgan.networks.segmap import Segmap
 from ecgan.networks.spade import SPADEBlock
 from ecgan.runtime import jt, nn
@@ -27,7 +28,7 @@ class Pictures(NamedTuple):
 class Generator(nn.Module):
     def __init__(self, config: ModelConfig) -> None:
         ngf, classes = config.ngf, config.semantic_nc
-        block = (classes, config.spectral_norm)
+        block = (classes, config.spectral_norm, config.noise_maps)
         self.config = config
         h0, w0 = config.latent_size
         self.fc = xavier(nn.Linear(config.z_dim, 16 * ngf * h0 * w0))
@@ -54,31 +55,31 @@ class Generator(nn.Module):
         self.conv_comb = conv3x3(mixed, 3)
         self.fc1 = xavier(nn.Linear(config.label_nc, config.label_nc))  # in the checkpoints, unused
 
-    def execute(self, z: jt.Var, segmap: Segmap) -> Pictures:
-        """z: (N, z_dim) style codes; segmap: the masks at the network's size."""
-        return self._paint(self._enlarge(self._features(z, segmap), segmap), segmap)
+    def execute(self, z: jt.Var, segmap: Segmap, noise_maps: NoiseMaps | None = None) -> Pictures:
+        """z: (N, z_dim) style codes; segmap: the masks at the network's size; noise_maps: for a model that has them."""
+        return self.with_features(z, segmap, noise_maps)[0]
 
-    def with_features(self, z: jt.Var, segmap: Segmap) -> tuple[Pictures, jt.Var]:
+    def with_features(self, z: jt.Var, segmap: Segmap, noise_maps: NoiseMaps | None = None) -> tuple[Pictures, jt.Var]:
         """The same, and what `up_0` makes: (N, 8 * ngf, H, W), H and W being `features_size` of the model."""
-        features = self._features(z, segmap)
-        return self._paint(self._enlarge(features, segmap), segmap), features
+        features = self._features(z, segmap, noise_maps)
+        return self._paint(self._enlarge(features, segmap, noise_maps), segmap), features
 
-    def _features(self, z: jt.Var, segmap: Segmap) -> jt.Var:
+    def _features(self, z: jt.Var, segmap: Segmap, noise_maps: NoiseMaps | None) -> jt.Var:
         """What `up_0` makes."""
         h0, w0 = self.config.latent_size
         x = self.fc(z)
         x = x.reshape((z.shape[0], 16 * self.config.ngf, h0, w0))
-        x = self.head_0(x, segmap)
-        x = self.G_middle_0(x, segmap, doubled=True)
-        x = self.G_middle_1(x, segmap, doubled=self.config.num_upsampling_layers != "normal")
-        return self.up_0(x, segmap, doubled=True)
+        x = self.head_0(x, segmap, noise_maps)
+        x = self.G_middle_0(x, segmap, noise_maps, doubled=True)
+        x = self.G_middle_1(x, segmap, noise_maps, doubled=self.config.num_upsampling_layers != "normal")
+        return self.up_0(x, segmap, noise_maps, doubled=True)
 
-    def _enlarge(self, x: jt.Var, segmap: Segmap) -> jt.Var:
+    def _enlarge(self, x: jt.Var, segmap: Segmap, noise_maps: NoiseMaps | None) -> jt.Var:
         """(N, ngf, H, W), or ngf / 2 channels with `most`."""
         for block in (self.up_1, self.up_2, self.up_3):
-            x = block(x, segmap, doubled=True)
+            x = block(x, segmap, noise_maps, doubled=True)
         if self.config.num_upsampling_layers == "most":
-            x = self.up_4(x, segmap, doubled=True)
+            x = self.up_4(x, segmap, noise_maps, doubled=True)
         return x
 
     def _paint(self, x: jt.Var, segmap: Segmap) -> Pictures:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from ecgan.networks.exact_sparse import Distinct, Surroundings
 from ecgan.networks.layers import SpectralConv, conv3x3, lrelu, normalise_batch, upsample
+from ecgan.networks.noise_maps import NoiseMaps
 from ecgan.networks.segmap import Segmap
 from ecgan.runtime import jt, nn
 
@@ -60,9 +61,10 @@ class SPADE(nn.Module):
 
 
 class SPADEBlock(nn.Module):
-    """Residual block, fin -> fout channels; where they differ the shortcut is learned."""
+    """Residual block, fin -> fout channels; where they differ the shortcut is learned. A block that is `noisy` adds
+    noise between its convolutions, to each channel as much as it has learned, from nothing on."""
 
-    def __init__(self, fin: int, fout: int, semantic_nc: int, spectral: bool = False) -> None:
+    def __init__(self, fin: int, fout: int, semantic_nc: int, spectral: bool = False, noisy: bool = False) -> None:
         fmid = min(fin, fout)
         self.conv_0 = SpectralConv(fin, fmid, 3, padding=1, spectral=spectral)
         self.conv_1 = SpectralConv(fmid, fout, 3, padding=1, spectral=spectral)
@@ -72,9 +74,10 @@ class SPADEBlock(nn.Module):
         if self.learned_shortcut:
             self.conv_s = SpectralConv(fin, fout, 1, bias=False, spectral=spectral)
             self.norm_s = SPADE(fin, semantic_nc)
+        self.noise_strength = jt.zeros((fmid,)) if noisy else None
 
-    def execute(self, x: jt.Var, segmap: Segmap, doubled: bool = False) -> jt.Var:
-        """Of x, or of x upsampled x2 if `doubled`."""
+    def execute(self, x: jt.Var, segmap: Segmap, noise_maps: NoiseMaps | None = None, doubled: bool = False) -> jt.Var:
+        """Of x, or of x upsampled x2 if `doubled`. `noise_maps`: needed if it is noisy."""
         factor = 2 if doubled else 1
         size = (factor * x.shape[2], factor * x.shape[3])
         if self.learned_shortcut:
@@ -84,6 +87,9 @@ class SPADEBlock(nn.Module):
             (first,) = _apply([(self.norm_0, True)], x, segmap, size)
             shortcut = upsample(x) if doubled else x
         dx = self.conv_0(first, with_bias=False)
+        if self.noise_strength is not None:
+            assert noise_maps is not None, "this G adds noise to its maps"
+            dx = dx + self.noise_strength.reshape((1, -1, 1, 1)) * noise_maps.at(*size)
         (second,) = _apply([(self.norm_1, True)], dx, segmap, size, self.conv_0.bias)
         return shortcut + self.conv_1(second)
 

@@ -27,6 +27,7 @@ from ecgan.training.recipe import Recipe
 
 def _paint_grey(model: ModelConfig, batch: int, spade: Spade, precision: Precision) -> None:
     from ecgan.networks import Encoder
+    from ecgan.networks.noise_maps import NoiseMaps
     from ecgan.networks.painting import painting_network
     from ecgan.runtime import jt
 
@@ -38,7 +39,8 @@ def _paint_grey(model: ModelConfig, batch: int, spade: Spade, precision: Precisi
         mu, logvar = encoder(jt.array(np.zeros((1, 3, model.height, model.width), np.float32)))
         codes = jt.array(np.repeat(mu.numpy() + logvar.numpy(), batch, axis=0))
         for labels in _masks(model):
-            generator(codes, mask(np.stack([labels] * batch))).image2.numpy()
+            noise_maps = NoiseMaps.of([0] * batch, ["grey"] * batch)
+            generator(codes, mask(np.stack([labels] * batch)), noise_maps).image2.numpy()
 
 
 def _train_on_grey(trainee: str, model: ModelConfig, recipe: Recipe, batch: int, paints: bool) -> None:

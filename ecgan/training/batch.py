@@ -13,6 +13,7 @@ import numpy as np
 from ecgan.config import ModelConfig, Spade
 from ecgan.networks import Segmap
 from ecgan.networks.generator import Pictures
+from ecgan.networks.noise_maps import NoiseMaps
 from ecgan.runtime import jt
 from ecgan.synthesis import to_network
 from ecgan.training import segmentation_adversarial
@@ -27,7 +28,8 @@ Side = Literal["G", "D"]
 
 class Batch(NamedTuple):
     """`segmap`: N masks; `photo`, `edge`: (N, 3, H, W) in [-1, 1]; `noise`: the eps of the style codes, (N, z_dim)
-    for the G step and as many for the D step, whose fakes are painted anew unless `painted` has them already.
+    for the G step and as many for the D step, whose fakes are painted anew unless `painted` has them already;
+    `noise_maps`: likewise, for a model that has them.
 
     `parts`: into how many equal parts, on all ranks together, the step's batch is cut, of which this is one; the loss
     of the step is the mean over the parts. `views`: how D sees it in the G step and in the D step, if not as it is.
@@ -41,6 +43,7 @@ class Batch(NamedTuple):
     photo: jt.Var
     edge: jt.Var
     noise: tuple[jt.Var, jt.Var]
+    noise_maps: tuple[NoiseMaps, NoiseMaps]
     parts: int = 1
     painted: Pictures | None = None
     views: tuple[Views, Views] | None = None
@@ -72,6 +75,7 @@ class Batch(NamedTuple):
             _fixed(to_network(np.stack([sample.photo for sample in samples]))),
             _fixed(to_network(edges)),
             (_fixed(np.stack([s.noise[0] for s in samples])), _fixed(np.stack([s.noise[1] for s in samples]))),
+            (_noise_maps(samples, "G"), _noise_maps(samples, "D")),
             parts,
             views=(_views(samples, augment, "G"), _views(samples, augment, "D")) if augment else None,
             r1_noise=(_r1_noise(samples, "photo"), _r1_noise(samples, "edge")) if with_r1 else None,
@@ -84,6 +88,10 @@ class Batch(NamedTuple):
 def _views(samples: Sequence[LoadedSample], kinds: Sequence[Augmentation], step: Side) -> Views:
     height, width = samples[0].labels.shape
     return Views(kinds, [sample.generator("augment", step) for sample in samples], (height, width))
+
+
+def _noise_maps(samples: Sequence[LoadedSample], step: Side) -> NoiseMaps:
+    return NoiseMaps([sample.draw_noise_map(step) for sample in samples])
 
 
 def _r1_noise(samples: Sequence[LoadedSample], picture: str) -> jt.Var:

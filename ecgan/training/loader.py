@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -36,6 +36,10 @@ class LoadedSample:
         """One of its own for each purpose and part of it."""
         seed, epoch, index = self.key
         return generator_for(seed, purpose, epoch, index, part)
+
+    def draw_noise_map(self, step: str) -> Callable[[str], np.random.Generator]:
+        """Of its noise maps in a step, "G" or "D"."""
+        return lambda size: self.generator("noise map", f"{step}/{size}")
 
 
 def load_sample(pair: Pair, sample: Sample, model: ModelConfig, seed: int) -> LoadedSample:

@@ -9,6 +9,7 @@ import numpy as np
 from ecgan.config import ModelConfig
 from ecgan.data.trainset import Pair
 from ecgan.networks import Encoder, Generator, Segmap
+from ecgan.networks.noise_maps import NoiseMaps
 from ecgan.palette import colourise
 from ecgan.runtime import jt
 from ecgan.synthesis import to_network, to_uint8
@@ -36,7 +37,7 @@ def paint(
     with jt.no_grad():
         for sample in samples:  # one by one, as generation does by default: the same operators, compiled once
             mu, _ = encoder(jt.array(to_network(sample.photo[None])))
-            pictures = generator(mu, segmap(sample))
+            pictures = generator(mu, segmap(sample), NoiseMaps.of([0], [sample.name]))
             edge, image, image2 = (
                 to_uint8(picture.numpy()[0]) for picture in (pictures.edge, pictures.image, pictures.image2)
             )

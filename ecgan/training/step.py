@@ -73,10 +73,10 @@ def generator_losses(networks: Networks, batch: Batch, weights: LossWeights) -> 
     # Of the divergence, a sum, means over the parts are taken, too.
     terms = {"KLD": [batch.parts * weights.lambda_kld * losses.kl_divergence(mu, logvar)]}
     if batch.compared is None:
-        pictures = networks.generator(code, batch.segmap)
+        pictures = networks.generator(code, batch.segmap, batch.noise_maps[0])
     else:
         assert networks.head is not None, "a contrast between classes needs a projection head"
-        pictures, features = networks.generator.with_features(code, batch.segmap)
+        pictures, features = networks.generator.with_features(code, batch.segmap, batch.noise_maps[0])
         term = batch.compared.contrast(networks.head, features, weights.contrast_temperature)
         terms["Contrast"] = [weights.lambda_contrast * term]
     judged = _judged(pictures, weights)
@@ -140,7 +140,7 @@ def discriminator_losses(networks: Networks, batch: Batch, weights: LossWeights)
     if pictures is None:
         with jt.no_grad():
             code, _, _ = _style(networks, batch, batch.noise[1])
-            pictures = networks.generator(code, batch.segmap).detached()
+            pictures = networks.generator(code, batch.segmap, batch.noise_maps[1]).detached()
     judged = _judged(pictures, weights)
     terms: dict[str, jt.Var] = {}
     said: tuple[jt.Var, ...] = ()

@@ -76,6 +76,9 @@ class TrainSettings:
     spectral_norm: bool = option(
         False, FIXED, "real spectral normalisation, which the original only seems to have", of="ecgan"
     )
+    noise_maps: bool = option(
+        False, FIXED, "G adds noise to its maps, as much as it learns to, and can make texture of it", of="ecgan"
+    )
     init_type: InitType = option("xavier", BEGINNING, "how weights are first drawn")
     init_variance: float = option(0.02, BEGINNING, "gain of that; kaiming has none", above(0))
     init_checkpoint: str | None = option(

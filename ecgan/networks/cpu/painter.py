@@ -26,6 +26,7 @@ from ecgan.networks.cpu.operators import (
 )
 from ecgan.networks.cpu.weights import KERNELS, Kernel, filled, pack, padded
 from ecgan.networks.generator import Pictures
+from ecgan.networks.noise_maps import NoiseMaps
 from ecgan.runtime import jt
 from ecgan.runtime.precision import Precision
 
@@ -56,15 +57,16 @@ class Painter:
                 self._blocks.append(_Block(name, arrays, kernel, model.spectral_norm, height, width))
         self._heads = _Heads(arrays, kernel, model)
 
-    def __call__(self, z: jt.Var, mask: Mask) -> Pictures:
-        """z: (N, z_dim) style codes; mask: of N pictures at the network's size."""
+    def __call__(self, z: jt.Var, mask: Mask, noise_maps: NoiseMaps | None = None) -> Pictures:
+        """z: (N, z_dim) style codes; mask: of N pictures at the network's size; noise_maps: for a model that has
+        them."""
         height, width = self.model.latent_size
         missing = padded(z.shape[1]) - z.shape[1]
         if missing:
             z = jt.concat([z, jt.zeros((z.shape[0], missing))], dim=1)
         x = multiply(z, self._fc, self._fc_bias).reshape((z.shape[0], height, width, -1))
         for block in self._blocks:
-            x = block(x, mask.at(block.height, block.width))
+            x = block(x, mask.at(block.height, block.width), noise_maps)
         return self._heads(x, mask.at(self.model.height, self.model.width))
 
 
@@ -109,9 +111,15 @@ class _Block:
             self._norm_s = _Spade(f"{name}.norm_s", arrays)
             weight = _weight(f"{name}.conv_s", arrays, spectral)
             self._conv_s = pack(weight.reshape((*weight.shape[:2], 1)))
+        strength = arrays.get(f"{name}.noise_strength")
+        self._noise_strength = None if strength is None else filled(strength)
 
-    def __call__(self, x: jt.Var, level: Level) -> jt.Var:
+    def __call__(self, x: jt.Var, level: Level, noise_maps: NoiseMaps | None) -> jt.Var:
         dx = convolve_modulated(x, self._norm_0.table(level), level.index, self._conv_0)
+        if self._noise_strength is not None:
+            assert noise_maps is not None, "this G adds noise to its maps"
+            noise = noise_maps.at(self.height, self.width)
+            dx = dx + noise.reshape((-1, self.height, self.width, 1)) * self._noise_strength
         rows = self._shortcut(x, level)
         return convolve_modulated(dx, self._norm_1.table(level), level.index, self._conv_1, rows=rows)
 

@@ -11,6 +11,7 @@ import numpy as np
 from ecgan.colour import transfer_lab
 from ecgan.data.images import read_photo
 from ecgan.data.trainset import Pair
+from ecgan.networks.noise_maps import NoiseMaps
 from ecgan.runtime import jt
 from ecgan.scoring import frechet, reading, total
 from ecgan.scoring.evaluator import Evaluator, Measured
@@ -76,7 +77,8 @@ class OfPictures:
         encoder.eval()
         with jt.no_grad():
             mu, _ = encoder(jt.array(to_network(sample.photo[None])))
-            raw = to_uint8(generator(mu, self.learner.segmap(sample)).image2.numpy()[0])
+            pictures = generator(mu, self.learner.segmap(sample), NoiseMaps.of([0], [sample.name]))
+            raw = to_uint8(pictures.image2.numpy()[0])
         picture = transfer_lab(raw, sample.photo)
         seen = Seen(picture, sample.labels, sample.photo)
         readings = {term.name: term.read(seen)[0] for term in self._terms() if term.over == "pictures" and term.read}

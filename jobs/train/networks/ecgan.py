@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 #: Options that the model is made of, by the same names.
 _OF_MODEL = ("label_nc", "contain_dontcare_label", "ngf", "ndf", "z_dim", "num_upsampling_layers") + (
-    ("num_D", "n_layers_D", "spectral_norm")
+    ("num_D", "n_layers_D", "spectral_norm", "noise_maps")
 )
 
 
@@ -108,7 +108,12 @@ class Ecgan(Trainable["Learner"]):
     def first_arrays(self, plan: TrainPlan) -> Mapping[str, dict[str, np.ndarray]]:
         assert plan.files.init is not None
         checkpoint = open_checkpoint(Path(plan.files.init), plan.settings.which_epoch)
-        return {name: checkpoint.arrays(name) for name in _taken(checkpoint, plan.settings)}
+        arrays = {name: checkpoint.arrays(name) for name in _taken(checkpoint, plan.settings)}
+        if "G" in arrays:  # which may get noise maps that it did not have
+            shapes = tensors.of_file("G", plan.settings.model) or {}
+            silent = {name: np.zeros(shape, np.float32) for name, shape in shapes.items() if name not in arrays["G"]}
+            arrays["G"] |= silent
+        return arrays
 
     def evaluation(self, plan: TrainPlan, trainee: Learner, world: World, say: Callable[[str], None]) -> Evaluate:
         from ecgan.scoring.evaluator import Evaluator
@@ -137,7 +142,9 @@ def _find_checkpoint(settings: TrainSettings, asked: str) -> str:
         differ = [
             f"{name} {theirs} (here {here[name]})"
             for name, theirs in checkpoint.model.to_dict().items()
-            if here[name] != theirs and (name != "ndf" or {"D", "U"} & set(networks))
+            if here[name] != theirs
+            and (name != "ndf" or {"D", "U"} & set(networks))
+            and (name != "noise_maps" or theirs)
         ]
         raise UserError(f"--init_checkpoint {path} is of another model: {', '.join(differ)}")
     checkpoint.verify(networks)
@@ -154,9 +161,10 @@ def _taken(checkpoint: Checkpoint, settings: TrainSettings) -> list[str]:
 
 def _fits(checkpoint: Checkpoint, model: ModelConfig, networks: Sequence[str]) -> bool:
     """Whether its tensors are those of `model` and mean the same: of pictures twice as large they are, where G has one
-    upsampling more, so that a model can grow with its pictures."""
-    alike = all(tensors.of_file(name, checkpoint.model) == tensors.of_file(name, model) for name in networks)
-    return alike and checkpoint.model.spectral_norm == model.spectral_norm
+    upsampling more, so that a model can grow with its pictures. It can get noise maps, too, silent at first."""
+    theirs = replace(checkpoint.model, noise_maps=checkpoint.model.noise_maps or model.noise_maps)
+    alike = all(tensors.of_file(name, theirs) == tensors.of_file(name, model) for name in networks)
+    return alike and theirs.spectral_norm == model.spectral_norm
 
 
 def _with_judges(files: Files, settings: TrainSettings) -> Files:
