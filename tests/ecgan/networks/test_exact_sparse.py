@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -91,11 +92,13 @@ def test_surroundings_are_counted() -> None:
 
 
 def paint(painting: PaintingNetwork, labels: np.ndarray) -> dict[str, np.ndarray]:
+    from ecgan.networks.noise_maps import NoiseMaps
     from ecgan.runtime import jt
 
     codes = np.random.default_rng(1).standard_normal((len(labels), TINY.z_dim)).astype(np.float32)
     with jt.no_grad():
-        pictures = painting.network(jt.array(codes), painting.mask(labels))
+        noise_maps = NoiseMaps.of(range(len(labels)), ["picture"] * len(labels))
+        pictures = painting.network(jt.array(codes), painting.mask(labels), noise_maps)
         return {name: picture.numpy() for name, picture in pictures._asdict().items()}
 
 
@@ -112,23 +115,27 @@ def forms(model: ModelConfig, arrays: Mapping[str, np.ndarray]) -> list[Painting
 
 
 @pytest.mark.parametrize("mask", MASKS, ids=NAMES)
-@pytest.mark.parametrize("weights, tolerance", [("initial", 1e-5), ("random", 2e-4)])
+@pytest.mark.parametrize("weights, tolerance", [("initial", 1e-5), ("random", 2e-4), ("with noise maps", 2e-4)])
 def test_pictures_are_those_of_the_dense_form(
     tiny_checkpoint: Path, mask: Callable[[], np.ndarray], weights: str, tolerance: float
 ) -> None:
     """A second mask beside it has surroundings of its own."""
     from ecgan.networks import Generator, to_arrays
+    from ecgan.random_model import random_arrays
     from ecgan.training.initialise import initialise
 
     checkpoint = open_checkpoint(tiny_checkpoint)
     assert (checkpoint.model.width, checkpoint.model.height) == SIZE
-    arrays = checkpoint.arrays("G")
+    model, arrays = checkpoint.model, checkpoint.arrays("G")
     if weights == "initial":
-        generator = Generator(checkpoint.model)
+        generator = Generator(model)
         initialise(generator, "G", seed=0)
         arrays = to_arrays(generator)
+    if weights == "with noise maps":
+        model = dataclasses.replace(model, noise_maps=True)
+        arrays = random_arrays(Generator(model), seed=1)
     labels = np.stack([mask(), half_noise()])
-    dense, *sparse = (paint(form, labels) for form in forms(checkpoint.model, arrays))
+    dense, *sparse = (paint(form, labels) for form in forms(model, arrays))
     for name, picture in dense.items():
         for other in sparse:
             assert np.abs(picture - other[name]).max() < tolerance, name
@@ -210,11 +217,12 @@ def test_one_operator_does_what_several_do(doubled: bool, activated: bool) -> No
 @pytest.mark.parametrize("mask", MASKS, ids=NAMES)
 def test_gradients_are_those_of_the_dense_form(mask: Callable[[], np.ndarray], doubled: bool) -> None:
     from ecgan.networks import Segmap
+    from ecgan.networks.noise_maps import NoiseMaps
     from ecgan.networks.spade import SPADEBlock
     from ecgan.runtime import jt
 
     chance = np.random.default_rng(2)
-    block = SPADEBlock(6, 4, CLASSES)
+    block, noise_maps = SPADEBlock(6, 4, CLASSES, noisy=True), NoiseMaps.of([0, 1], ["a", "b"])
     block.train()
     for var in block.parameters():
         var.assign(jt.array(chance.standard_normal(var.shape).astype(np.float32) / max(1, var.numel() // 20) ** 0.5))
@@ -224,7 +232,7 @@ def test_gradients_are_those_of_the_dense_form(mask: Callable[[], np.ndarray], d
     weights = jt.array(chance.standard_normal((2, 4, *SIZE[::-1])).astype(np.float32))
     values, gradients = {}, {}
     for form in (False, True):
-        out = block(x, Segmap(labels, CLASSES, form), doubled)
+        out = block(x, Segmap(labels, CLASSES, form), noise_maps, doubled=doubled)
         trained = [var for var in block.parameters() if not var.is_stop_grad()]
         gradients[form] = [each.numpy() for each in jt.grad((out * weights).sum(), [x, *trained])]
         values[form] = out.numpy()

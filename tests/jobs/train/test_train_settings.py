@@ -46,7 +46,8 @@ def test_roles_are_what_they_were() -> None:
     """A state is refused, or its change listed, by these: an option must not slip from one to the other."""
     assert set(of_role(TrainSettings, FIXED)) == {
         *("network", "held_out", "size", "label_nc", "contain_dontcare_label", "ngf", "ndf", "z_dim"),
-        *("num_upsampling_layers", "num_D", "n_layers_D", "spectral_norm", "batch_size", "seed", "no_flip"),
+        *("num_upsampling_layers", "num_D", "n_layers_D", "spectral_norm", "noise_maps"),
+        *("batch_size", "seed", "no_flip"),
         *("serial_batches", "discriminator"),
     }
     assert set(of_role(TrainSettings, STEERING)) == {

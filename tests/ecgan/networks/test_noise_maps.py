@@ -1,0 +1,102 @@
+"""Noise that G adds to its maps: a picture's own, nothing where its strength is nothing, and learned."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+from conftest import draw_mask, draw_photo
+
+from ecgan.checkpoint import native, open_checkpoint, tensors
+from ecgan.config import ModelConfig
+from ecgan.data.edges import edge_map
+from ecgan.errors import UserError
+from ecgan.training.recipe import LossWeights, Recipe
+from jobs.train.settings import TrainSettings
+
+MODEL = ModelConfig(128, 64, ngf=4, ndf=4, num_upsampling_layers="normal", noise_maps=True)
+OPTIONS: dict[str, Any] = {"size": "128x64", "ngf": 4, "ndf": 4, "num_upsampling_layers": "normal", "lambda_vgg": 0.0}
+
+
+@pytest.fixture(scope="module")
+def noisy(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    from ecgan.random_model import save_random
+
+    folder = tmp_path_factory.mktemp("noisy") / "checkpoint"
+    save_random(folder, MODEL, seed=1)
+    return folder
+
+
+def generate(checkpoint: Path, names: list[str], seeds: list[int], noise: float = 0.0) -> np.ndarray:
+    """Of one mask and one reference."""
+    from ecgan.synthesis import Synthesiser
+
+    masks, photos = (np.stack([draw(3, (128, 64))] * len(names)) for draw in (draw_mask, draw_photo))
+    return Synthesiser(open_checkpoint(checkpoint)).generate(masks, photos, names, seeds, noise)
+
+
+def test_seed_and_name_decide(noisy: Path) -> None:
+    alone = [generate(noisy, [name], [seed])[0] for name, seed in (("a", 0), ("b", 0), ("a", 1))]
+    together = generate(noisy, ["a", "a", "b", "a"], [1, 0, 0, 1])
+    assert [np.array_equal(*pair) for pair in zip(together, [alone[i] for i in (2, 0, 1, 2)], strict=True)] == [
+        True
+    ] * 4
+    for other in alone[1:]:
+        assert np.abs(alone[0] - other).mean() > 1e-3
+
+
+def test_silent_noise_maps_change_nothing(noisy: Path, tmp_path: Path) -> None:
+    checkpoint = open_checkpoint(noisy)
+    arrays = {name: checkpoint.arrays(name) for name in ("G", "E")}
+    without = {name: array for name, array in arrays["G"].items() if not name.endswith("noise_strength")}
+    silent = arrays["G"] | {name: np.zeros_like(arrays["G"][name]) for name in arrays["G"].keys() - without.keys()}
+    assert len(silent) == len(without) + 7
+    native.save(tmp_path / "silent", arrays | {"G": silent}, MODEL, about={})
+    native.save(tmp_path / "without", arrays | {"G": without}, dataclasses.replace(MODEL, noise_maps=False), about={})
+    painted = [generate(path, ["a"], [0]) for path in (tmp_path / "silent", tmp_path / "without", noisy)]
+    assert np.array_equal(painted[0], painted[1]) and not np.array_equal(painted[0], painted[2])
+
+
+@pytest.mark.slow
+def test_its_strength_is_learned_and_a_state_has_it() -> None:
+    from ecgan.training.learner import Learner
+    from ecgan.training.loader import LoadedSample
+    from ecgan.training.world import World
+
+    def make() -> Any:
+        learner = Learner(MODEL, Recipe(LossWeights(lambda_vgg=0.0)), World(0, 1, ["here"], None))
+        learner.initialise(seed=3, gain=0.5)
+        return learner
+
+    style = np.zeros((2, MODEL.z_dim), np.float32)
+    photos = [draw_photo(i) for i in range(2)]
+    samples = [LoadedSample(f"s{i}", draw_mask(i), photos[i], edge_map(photos[i]), style, (3, 0, i)) for i in range(2)]
+    first, resumed = make(), make()
+    name = "up_2.noise_strength"
+    assert not first.to_arrays()["G"][name].any()
+    first.step(samples, 1e-3)
+    saved = first.to_arrays()
+    assert saved["G"][name].any()
+    assert {key: array.shape for key, array in saved["G"].items()} == tensors.of_file("G", MODEL)
+    resumed.load(lambda network: saved[network], first.counters, "it")
+    assert first.step(samples, 1e-3) == resumed.step(samples, 1e-3)
+    ours, theirs = first.to_arrays()["G"], resumed.to_arrays()["G"]
+    assert [each for each in ours if not np.array_equal(ours[each], theirs[each])] == []
+
+
+def test_a_model_may_get_them_and_not_lose_them(noisy: Path, tiny_checkpoint: Path) -> None:
+    def first_arrays(checkpoint: Path, **options: Any) -> Any:
+        settings = TrainSettings(**OPTIONS | options, init_checkpoint=str(checkpoint))
+        plan: Any = SimpleNamespace(settings=settings, files=settings.trainable.find_files(settings))
+        return settings.trainable.first_arrays(plan)
+
+    taken = first_arrays(tiny_checkpoint, noise_maps=True)["G"]
+    assert {name: array.shape for name, array in taken.items()} == tensors.of_file("G", MODEL)
+    assert not taken["head_0.noise_strength"].any() and taken["head_0.conv_0.weight_orig"].any()
+    assert first_arrays(noisy, noise_maps=True)["G"]["head_0.noise_strength"].any()
+    with pytest.raises(UserError, match=r"noise_maps True \(here False\)"):
+        first_arrays(noisy)
