@@ -111,7 +111,7 @@ def _generator(model: ModelConfig) -> Shapes:
     found = _layer("fc", 16 * ngf * h0 * w0, model.z_dim)
     for name, (fin, fout) in widths.items():
         found |= _spade_block(name, fin, fout, classes)
-        if model.noise_maps:
+        if model.noise_maps and name.startswith("up_"):
             found[f"{name}.noise_strength"] = (min(fin, fout),)
     heads = (last, 32, 16, 8, 3)
     for k in range(1, 5):

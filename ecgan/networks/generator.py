@@ -28,7 +28,8 @@ class Pictures(NamedTuple):
 class Generator(nn.Module):
     def __init__(self, config: ModelConfig) -> None:
         ngf, classes = config.ngf, config.semantic_nc
-        block = (classes, config.spectral_norm, config.noise_maps)
+        block = (classes, config.spectral_norm)
+        noisy = (*block, config.noise_maps)
         self.config = config
         h0, w0 = config.latent_size
         self.fc = xavier(nn.Linear(config.z_dim, 16 * ngf * h0 * w0))
@@ -36,14 +37,14 @@ class Generator(nn.Module):
         self.head_0 = SPADEBlock(16 * ngf, 16 * ngf, *block)
         self.G_middle_0 = SPADEBlock(16 * ngf, 16 * ngf, *block)
         self.G_middle_1 = SPADEBlock(16 * ngf, 16 * ngf, *block)
-        self.up_0 = SPADEBlock(16 * ngf, 8 * ngf, *block)
-        self.up_1 = SPADEBlock(8 * ngf, 4 * ngf, *block)
-        self.up_2 = SPADEBlock(4 * ngf, 2 * ngf, *block)
-        self.up_3 = SPADEBlock(2 * ngf, ngf, *block)
+        self.up_0 = SPADEBlock(16 * ngf, 8 * ngf, *noisy)
+        self.up_1 = SPADEBlock(8 * ngf, 4 * ngf, *noisy)
+        self.up_2 = SPADEBlock(4 * ngf, 2 * ngf, *noisy)
+        self.up_3 = SPADEBlock(2 * ngf, ngf, *noisy)
         nf = ngf
         if config.num_upsampling_layers == "most":
             nf = ngf // 2
-            self.up_4 = SPADEBlock(ngf, nf, *block)
+            self.up_4 = SPADEBlock(ngf, nf, *noisy)
 
         self.conv_img1, self.conv_edge1 = conv3x3(nf, 32), conv3x3(nf, 32)
         self.conv_img2, self.conv_edge2 = conv3x3(32, 16), conv3x3(32, 16)
@@ -69,9 +70,9 @@ class Generator(nn.Module):
         h0, w0 = self.config.latent_size
         x = self.fc(z)
         x = x.reshape((z.shape[0], 16 * self.config.ngf, h0, w0))
-        x = self.head_0(x, segmap, noise_maps)
-        x = self.G_middle_0(x, segmap, noise_maps, doubled=True)
-        x = self.G_middle_1(x, segmap, noise_maps, doubled=self.config.num_upsampling_layers != "normal")
+        x = self.head_0(x, segmap)
+        x = self.G_middle_0(x, segmap, doubled=True)
+        x = self.G_middle_1(x, segmap, doubled=self.config.num_upsampling_layers != "normal")
         return self.up_0(x, segmap, noise_maps, doubled=True)
 
     def _enlarge(self, x: jt.Var, segmap: Segmap, noise_maps: NoiseMaps | None) -> jt.Var:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from ecgan.config import FIRST_NOISE_STRENGTH
 from ecgan.networks.exact_sparse import Distinct, Surroundings
 from ecgan.networks.layers import SpectralConv, conv3x3, lrelu, normalise_batch, upsample
 from ecgan.networks.noise_maps import NoiseMaps
@@ -62,7 +63,7 @@ class SPADE(nn.Module):
 
 class SPADEBlock(nn.Module):
     """Residual block, fin -> fout channels; where they differ the shortcut is learned. A block that is `noisy` adds
-    noise between its convolutions, to each channel as much as it has learned, from nothing on."""
+    noise to what its second SPADE modulates, to each channel of variance 1 as much as it has learned."""
 
     def __init__(self, fin: int, fout: int, semantic_nc: int, spectral: bool = False, noisy: bool = False) -> None:
         fmid = min(fin, fout)
@@ -74,7 +75,7 @@ class SPADEBlock(nn.Module):
         if self.learned_shortcut:
             self.conv_s = SpectralConv(fin, fout, 1, bias=False, spectral=spectral)
             self.norm_s = SPADE(fin, semantic_nc)
-        self.noise_strength = jt.zeros((fmid,)) if noisy else None
+        self.noise_strength = jt.full((fmid,), FIRST_NOISE_STRENGTH) if noisy else None
 
     def execute(self, x: jt.Var, segmap: Segmap, noise_maps: NoiseMaps | None = None, doubled: bool = False) -> jt.Var:
         """Of x, or of x upsampled x2 if `doubled`. `noise_maps`: needed if it is noisy."""
@@ -87,10 +88,11 @@ class SPADEBlock(nn.Module):
             (first,) = _apply([(self.norm_0, True)], x, segmap, size)
             shortcut = upsample(x) if doubled else x
         dx = self.conv_0(first, with_bias=False)
+        noise = None
         if self.noise_strength is not None:
             assert noise_maps is not None, "this G adds noise to its maps"
-            dx = dx + self.noise_strength.reshape((1, -1, 1, 1)) * noise_maps.at(*size)
-        (second,) = _apply([(self.norm_1, True)], dx, segmap, size, self.conv_0.bias)
+            noise = self.noise_strength.reshape((1, -1, 1, 1)) * noise_maps.at(*size)
+        (second,) = _apply([(self.norm_1, True)], dx, segmap, size, self.conv_0.bias, noise)
         return shortcut + self.conv_1(second)
 
 
@@ -104,8 +106,10 @@ def _apply(
     segmap: Segmap,
     size: tuple[int, int],
     bias: jt.Var | None = None,
+    noise: jt.Var | None = None,
 ) -> list[jt.Var]:
-    """Each layer on the same x, plus a bias, upsampled to `size` (height, width); and a leaky ReLU if so said.
+    """Each layer on the same x, plus a bias, upsampled to `size` (height, width); and a leaky ReLU if so said. `noise`
+    is added to the normalised x.
 
     In training the layers see the same batch, so it is normalised once for all, and before it is upsampled,
     which changes neither mean nor variance.
@@ -115,6 +119,9 @@ def _apply(
     found = segmap.surroundings(*size) if segmap.exact_sparse else None
     if training:
         x = normalise_batch(norms, _biased(x, bias))
+        x = x if noise is None else x + noise
+    elif noise is not None:
+        x = x + noise * jt.sqrt(norms[0].running_var + norms[0].eps).reshape((1, -1, 1, 1))
     if found is None and tuple(x.shape[2:]) != size:
         x = upsample(x)
     return [

@@ -112,7 +112,8 @@ class _Block:
             weight = _weight(f"{name}.conv_s", arrays, spectral)
             self._conv_s = pack(weight.reshape((*weight.shape[:2], 1)))
         strength = arrays.get(f"{name}.noise_strength")
-        self._noise_strength = None if strength is None else filled(strength)
+        variance = arrays[f"{name}.norm_1.param_free_norm.running_var"]
+        self._noise_strength = None if strength is None else filled(strength * np.sqrt(variance + np.float32(_EPS)))
 
     def __call__(self, x: jt.Var, level: Level, noise_maps: NoiseMaps | None) -> jt.Var:
         dx = convolve_modulated(x, self._norm_0.table(level), level.index, self._conv_0)

@@ -14,7 +14,7 @@ from ecgan.checkpoint.inception import find_inception, read_inception
 from ecgan.checkpoint.segmenter import fitting, open_segmenter
 from ecgan.checkpoint.shipped import located
 from ecgan.checkpoint.vgg import find_vgg19, read_vgg19
-from ecgan.config import ModelConfig, unet_widths
+from ecgan.config import FIRST_NOISE_STRENGTH, ModelConfig, unet_widths
 from ecgan.data.trainset import PHOTO_FOLDER
 from ecgan.errors import UserError
 from ecgan.memory import state_size
@@ -111,8 +111,8 @@ class Ecgan(Trainable["Learner"]):
         arrays = {name: checkpoint.arrays(name) for name in _taken(checkpoint, plan.settings)}
         if "G" in arrays:  # which may get noise maps that it did not have
             shapes = tensors.of_file("G", plan.settings.model) or {}
-            silent = {name: np.zeros(shape, np.float32) for name, shape in shapes.items() if name not in arrays["G"]}
-            arrays["G"] |= silent
+            missing = {name: shape for name, shape in shapes.items() if name not in arrays["G"]}
+            arrays["G"] |= {name: np.full(shape, FIRST_NOISE_STRENGTH, np.float32) for name, shape in missing.items()}
         return arrays
 
     def evaluation(self, plan: TrainPlan, trainee: Learner, world: World, say: Callable[[str], None]) -> Evaluate:
@@ -161,7 +161,7 @@ def _taken(checkpoint: Checkpoint, settings: TrainSettings) -> list[str]:
 
 def _fits(checkpoint: Checkpoint, model: ModelConfig, networks: Sequence[str]) -> bool:
     """Whether its tensors are those of `model` and mean the same: of pictures twice as large they are, where G has one
-    upsampling more, so that a model can grow with its pictures. It can get noise maps, too, silent at first."""
+    upsampling more, so that a model can grow with its pictures. It can get noise maps, too."""
     theirs = replace(checkpoint.model, noise_maps=checkpoint.model.noise_maps or model.noise_maps)
     alike = all(tensors.of_file(name, theirs) == tensors.of_file(name, model) for name in networks)
     return alike and theirs.spectral_norm == model.spectral_norm
