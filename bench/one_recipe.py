@@ -151,6 +151,7 @@ def _judge(task: Task, settings: TrainSettings) -> Callable[[Any, int, float, Pa
 
     def judge(learner: Any, step: int, seconds: float, folder: Path) -> Judged:
         from ecgan.networks import Segmap
+        from ecgan.networks.noise_maps import NoiseMaps
 
         encoder, painter = learner.networks.encoder, learner.painter()
         encoder.eval()
@@ -160,7 +161,8 @@ def _judge(task: Task, settings: TrainSettings) -> Callable[[Any, int, float, Pa
             reference = photos[(place + 1) % len(photos)]
             with jt.no_grad():
                 mu, _ = encoder(jt.array(to_network(reference[None])))
-                painted = painter(mu, Segmap(labels[None], model.semantic_nc, True)).image2.numpy()[0]
+                segmap = Segmap(labels[None], model.semantic_nc, True)
+                painted = painter(mu, segmap, NoiseMaps.of([0], [pairs[place].name])).image2.numpy()[0]
             picture = to_uint8(painted)
             moved = transfer_lab(picture, reference)
             seen = evaluator.measure(picture, labels)
