@@ -47,7 +47,8 @@ class LossWeights:
 
     A term of weight 0 is not computed. `lambda_l1` weighs the plain L1 distance to the photo, which
     the original does not have; nor has it what a frozen segmentation network sees (`lambda_guide`, `lambda_guide_feat`,
-    `ecgan.training.guidance`) or the colours' statistics (`lambda_tone`, `ecgan.training.colours`).
+    `ecgan.training.guidance`), the colours' statistics (`lambda_tone`, `ecgan.training.colours`) or those of detail
+    (`lambda_texture`, `ecgan.training.texture`).
 
     D alone has the next four (`ecgan.training.regularise`): LeCam's weight; that of R1, and the standard deviation of
     its noise, pictures being in [-1, 1]. R1 counts in every `r1_every`-th of D's steps, so many times as much there.
@@ -67,6 +68,7 @@ class LossWeights:
     lambda_guide: float = _field(0.0, _decides_if_any)
     lambda_guide_feat: float = _field(0.0, _decides_if_any)
     lambda_tone: float = _field(0.0, _decides_if_any)
+    lambda_texture: float = _field(0.0, _decides_if_any)
     lambda_lecam: float = _field(0.0, _decides_if_any)
     lambda_r1: float = _field(0.0, _decides_if_any)
     r1_sigma: float = _field(0.1, None)

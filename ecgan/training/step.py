@@ -23,6 +23,7 @@ from ecgan.training.losses import Verdict
 from ecgan.training.perceptual import perceptual
 from ecgan.training.recipe import LossWeights
 from ecgan.training.regularise import approximate_r1, lecam, mean_logits
+from ecgan.training.texture import texture_distance
 
 Seen = TypeVar("Seen")
 
@@ -68,7 +69,7 @@ class _Judged(NamedTuple):
 
 
 def generator_losses(networks: Networks, batch: Batch, weights: LossWeights) -> Outcome:
-    """What G and E minimise: KLD, GAN, GAN_Feat, VGG; and L1, Guide, Guide_Feat, Tone, Contrast."""
+    """What G and E minimise: KLD, GAN, GAN_Feat, VGG; and L1, Guide, Guide_Feat, Tone, Texture, Contrast."""
     code, mu, logvar = _style(networks, batch, batch.noise[0])
     # Of the divergence, a sum, means over the parts are taken, too.
     terms = {"KLD": [batch.parts * weights.lambda_kld * losses.kl_divergence(mu, logvar)]}
@@ -130,6 +131,8 @@ def _towards_photo(
             found["Guide_Feat"] = weights.lambda_guide_feat * guidance.likeness(seen.maps, seen_in_photo)
     if weights.lambda_tone:
         found["Tone"] = weights.lambda_tone * tone_distance(fake, batch.photo)
+    if weights.lambda_texture:
+        found["Texture"] = weights.lambda_texture * texture_distance(fake, batch.photo)
     return found
 
 

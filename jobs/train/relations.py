@@ -41,8 +41,9 @@ def insist_on_relations(settings: TrainSettings) -> None:
         raise UserError("--guide has no weight: say --lambda_guide or --lambda_guide_feat")
     if guided and not settings.image_weight + settings.image2_weight:
         raise UserError("--guide judges image and image2, and --image_weight and --image2_weight are 0")
-    if settings.lambda_tone and not settings.image_weight + settings.image2_weight:
-        raise UserError("--lambda_tone judges image and image2, and --image_weight and --image2_weight are 0")
+    for name in ("lambda_tone", "lambda_texture"):
+        if getattr(settings, name) and not settings.image_weight + settings.image2_weight:
+            raise UserError(f"--{name} judges image and image2, and --image_weight and --image2_weight are 0")
     for name in ("r1_sigma", "r1_every"):
         if getattr(settings, name) != getattr(type(settings), name) and not settings.lambda_r1:
             raise UserError(f"--{name} belongs to R1 regularisation, and --lambda_r1 is 0")

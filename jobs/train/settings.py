@@ -143,6 +143,13 @@ class TrainSettings:
         at_least(0),
         of="ecgan",
     )
+    lambda_texture: float = option(
+        0.0,
+        STEERING,
+        "weight of the distance of the strength of detail, place by place, to the photo's",
+        at_least(0),
+        of="ecgan",
+    )
     augment: str = option(
         "none",
         STEERING,

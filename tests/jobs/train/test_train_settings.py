@@ -62,6 +62,7 @@ def test_roles_are_what_they_were() -> None:
             "lambda_guide",
             "lambda_guide_feat",
             "lambda_tone",
+            "lambda_texture",
             "lambda_labelmix",
             "lambda_contrast",
             "contrast_temperature",
