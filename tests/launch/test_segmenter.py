@@ -170,7 +170,7 @@ def test_ecgan_is_measured_while_it_trains(tmp_path: Path) -> None:
 def test_ecgan_is_guided_by_it(trained: SegmenterFolder, tmp_path: Path) -> None:
     """Two ranks see what one does, and a training that was stopped goes on to the bit."""
     data = TrainFolder(tmp_path / "data", 8)
-    weights = ("--lambda_guide", 2, "--lambda_guide_feat", 3, "--lambda_tone", 1)
+    weights = ("--lambda_guide", 2, "--lambda_guide_feat", 3, "--lambda_tone", 1, "--lambda_texture", 1)
     guide = ("--guide", trained.path / "run", *weights)
     once = data.train(*guide, "--max_steps", 2, run="once")
     assert once.returncode == 0 and str(trained.path) in once.stdout, once.stderr
@@ -181,5 +181,5 @@ def test_ecgan_is_guided_by_it(trained: SegmenterFolder, tmp_path: Path) -> None
         whole, resumed = (data.path / run / f"states/step-00000002/{name}.safetensors" for run in ("once", "ranks-1"))
         assert whole.read_bytes() == resumed.read_bytes(), name
     alone, shared = (data.metrics(f"ranks-{ranks}")[0] for ranks in (1, 2))
-    for name in ("Guide", "Guide_Feat", "Tone"):
+    for name in ("Guide", "Guide_Feat", "Tone", "Texture"):
         assert shared[name] == pytest.approx(alone[name], rel=1e-3) and alone[name] > 0

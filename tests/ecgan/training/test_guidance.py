@@ -13,7 +13,9 @@ from test_learner import MODEL, RECIPE, make, sample
 from ecgan.checkpoint.tensors import segformer_of
 from ecgan.training.recipe import LossWeights
 
-GUIDED = LossWeights(lambda_vgg=0.0, lambda_guide=2.0, lambda_guide_feat=3.0, lambda_tone=0.5, image=0.5)
+GUIDED = LossWeights(
+    lambda_vgg=0.0, lambda_guide=2.0, lambda_guide_feat=3.0, lambda_tone=0.5, lambda_texture=4.0, image=0.5
+)
 
 
 @pytest.fixture(scope="module")
@@ -49,18 +51,20 @@ def test_image_and_image2_are_judged_by_their_weights_and_edges_are_not(network:
     from ecgan.training.batch import Batch
     from ecgan.training.colours import tone_distance
     from ecgan.training.step import generator_losses
+    from ecgan.training.texture import texture_distance
 
     learner = make(dataclasses.replace(RECIPE, weights=GUIDED), guide=network)
     batch = Batch.of([sample(0), sample(1)], MODEL.semantic_nc)
     outcome = generator_losses(learner.networks, batch, GUIDED)
     guide, photo = learner.networks.guide, batch.photo
     one_hot = Segmap(np.stack([sample(0).labels, sample(1).labels]), MODEL.semantic_nc).at(MODEL.height, MODEL.width)
-    wanted = dict.fromkeys(("Guide", "Guide_Feat", "Tone"), 0.0)
+    wanted = dict.fromkeys(("Guide", "Guide_Feat", "Tone", "Texture"), 0.0)
     for picture, weight in ((outcome.pictures.image, 0.5), (outcome.pictures.image2, 2.0)):
         seen = guide(picture)
         wanted["Guide"] += weight * 2.0 * guidance.recognition(seen, one_hot).item()
         wanted["Guide_Feat"] += weight * 3.0 * guidance.likeness(seen.maps, guide(photo).maps).item()
         wanted["Tone"] += weight * 0.5 * tone_distance(picture, photo).item()
+        wanted["Texture"] += weight * 4.0 * texture_distance(picture, photo).item()
     for name, value in wanted.items():
         assert outcome.terms[name].item() == pytest.approx(value, rel=1e-4), name
     assert wanted["Guide"] > 1 and wanted["Guide_Feat"] > 0.1  # the network sees something
@@ -72,7 +76,7 @@ def test_the_guide_stays_as_it_is_and_is_no_part_of_the_state(network: Any) -> N
     before = {name: var.numpy().copy() for name, var in network.state_dict().items()}
     plain = make()
     painted = [each.step([sample(0), sample(1)], 1e-3) for each in (learner, plain)]
-    assert set(painted[0]) - set(painted[1]) == {"Guide", "Guide_Feat", "Tone"}
+    assert set(painted[0]) - set(painted[1]) == {"Guide", "Guide_Feat", "Tone", "Texture"}
     assert all(np.array_equal(var.numpy(), before[name]) for name, var in network.state_dict().items())
     assert set(learner.to_arrays()) == set(plain.to_arrays())
 

@@ -162,6 +162,7 @@ def test_what_means_nothing_to_d_is_refused(given: dict[str, Any], named: str) -
     ("given", "named"),
     [
         ({"image_weight": 0.0, "image2_weight": 0.0, "lambda_tone": 2.0}, "--lambda_tone "),
+        ({"image_weight": 0.0, "image2_weight": 0.0, "lambda_texture": 10.0}, "--lambda_texture "),
         (
             {"discriminator": "segmentation", "lambda_feat": 0.0, "lambda_vgg": 0.0, "edge_weight": 2.0},
             "--edge_weight ",
