@@ -37,8 +37,14 @@ def _strengths(pictures: jt.Var) -> Iterator[jt.Var]:
             pictures = _means(pictures, 2)
         if min(pictures.shape[2:]) <= WINDOW:
             return
-        yield _means((pictures[:, :, :, 1:] - pictures[:, :, :, :-1]).abs(), WINDOW)
-        yield _means((pictures[:, :, 1:] - pictures[:, :, :-1]).abs(), WINDOW)
+        above, below, left, right = pictures[:, :, :-1], pictures[:, :, 1:], slice(None, -1), slice(1, None)
+        differences = [
+            pictures[:, :, :, right] - pictures[:, :, :, left],
+            below - above,
+            below[:, :, :, right] - above[:, :, :, left],  # without both diagonals, grain may look like a relief
+            below[:, :, :, left] - above[:, :, :, right],
+        ]
+        yield from (_means(each.abs(), WINDOW) for each in differences)
 
 
 def _means(x: jt.Var, side: int) -> jt.Var:

@@ -27,13 +27,22 @@ def means(x: np.ndarray, side: int) -> np.ndarray:
     return np.array(windows)
 
 
+def difference(x: np.ndarray, down: int, right: int) -> np.ndarray:
+    """Of each pixel and the one that lies so far from it, where there is one."""
+    height, width = x.shape[2:]
+    columns, others = np.arange(max(0, -right), width - max(0, right)), np.arange(max(0, right), width - max(0, -right))
+    rows = np.arange(height - down)
+    result: np.ndarray = x[:, :, rows + down][:, :, :, others] - x[:, :, rows][:, :, :, columns]
+    return result
+
+
 def wanted(ours: np.ndarray, theirs: np.ndarray, scales: int) -> float:
     """The same by NumPy, in doubles."""
     found = []
     for step in (1, 2, 4)[:scales]:
         small = [means(each.astype(np.float64), step).transpose(2, 3, 0, 1) for each in (ours, theirs)]
-        for axis in (2, 3):
-            a, b = (means(np.abs(np.diff(each, axis=axis)), 8) for each in small)
+        for down, right in ((0, 1), (1, 0), (1, 1), (1, -1)):
+            a, b = (means(np.abs(difference(each, down, right)), 8) for each in small)
             found.append(np.abs(a - b).mean())
     return float(np.mean(found))
 
@@ -61,6 +70,14 @@ def test_grains_may_lie_elsewhere_but_must_be_there() -> None:
     assert distance(weaker, photo) == pytest.approx(0.5 * least, rel=1e-3)
     # L1 prefers the smooth one.
     assert min(np.abs(each - photo).mean() for each in (elsewhere, moved)) > 1.2 * np.abs(smooth - photo).mean()
+
+
+def test_grains_are_told_from_a_relief() -> None:
+    """Lines along one diagonal are as strong across and down as noise is, or as lines along the other."""
+    sloping = np.add.outer(np.arange(96), np.arange(128)) % 8 / 8 - 0.5
+    relief = np.broadcast_to(sloping, (1, 3, 96, 128)).astype(np.float32)
+    mirrored = relief[:, :, :, ::-1].copy()
+    assert distance(mirrored, relief) > 0.5 * distance(np.zeros_like(relief), relief)
 
 
 def test_it_matters_in_which_window_they_lie() -> None:
