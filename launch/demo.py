@@ -24,7 +24,7 @@ try:
     from ecgan.contact_sheet import contact_sheet
     from ecgan.data.images import read_mask, read_photo
     from ecgan.data.testset import find_test_set
-    from ecgan.drawn import write_test_set, write_training_set
+    from ecgan.drawn import Styles, write_test_set, write_training_set
     from ecgan.palette import colourise
     from jobs.commands import program
     from launch.command import DONE, run
@@ -36,6 +36,8 @@ ROOT, FOLDER = Path(__file__).resolve().parents[1], Path("demo")
 PICTURES, PAIRS = 8, 24
 #: Of the drawn pictures: the model's own.
 SIZE = (256, 192)
+#: What the model has learned from (docs/quality.md); of others it knows the tone that colour transfer gives it, no more.
+STYLES = Styles(times=("noon", "dawn"), weathers=("clear",), seasons=("summer", "autumn"))
 #: How many steps are taken when the training is first stopped, and at its end.
 STEPS = (4, 12)
 
@@ -45,7 +47,7 @@ def main() -> int:
     train, test, run_dir = FOLDER / "data/train", FOLDER / "data/test", FOLDER / "training"
     if not test.exists():
         print(f"drawing {PAIRS} landscapes, to take styles from and to learn from, and {PICTURES} masks")
-        write_training_set(train, PAIRS, seed=1, size=SIZE)
+        write_training_set(train, PAIRS, seed=1, size=SIZE, among=STYLES)
         write_test_set(test, train, PICTURES, seed=2, size=SIZE)
     images, results = train / "imgs", FOLDER / "results"
     where = ("--input_path", test, "--img_path", images, "--output_path", results)

@@ -71,8 +71,9 @@ class _Judged(NamedTuple):
 def generator_losses(networks: Networks, batch: Batch, weights: LossWeights) -> Outcome:
     """What G and E minimise: KLD, GAN, GAN_Feat, VGG; and L1, Guide, Guide_Feat, Tone, Texture, Contrast."""
     code, mu, logvar = _style(networks, batch, batch.noise[0])
-    # Of the divergence, a sum, means over the parts are taken, too.
-    terms = {"KLD": [batch.parts * weights.lambda_kld * losses.kl_divergence(mu, logvar)]}
+    terms: dict[str, list[jt.Var]] = {}
+    if weights.lambda_kld:  # of the divergence, a sum, means over the parts are taken, too
+        terms["KLD"] = [batch.parts * weights.lambda_kld * losses.kl_divergence(mu, logvar)]
     if batch.compared is None:
         pictures = networks.generator(code, batch.segmap, batch.noise_maps[0])
     else:
