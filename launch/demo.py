@@ -36,7 +36,7 @@ ROOT, FOLDER = Path(__file__).resolve().parents[1], Path("demo")
 PICTURES, PAIRS = 8, 24
 #: Of the drawn pictures: the model's own.
 SIZE = (256, 192)
-#: What the model has learned from (docs/quality.md); of others it knows the tone that colour transfer gives it, no more.
+#: What the model has learned from (docs/quality.md); of others it has no more than the tone, by colour transfer.
 STYLES = Styles(times=("noon", "dawn"), weathers=("clear",), seasons=("summer", "autumn"))
 #: How many steps are taken when the training is first stopped, and at its end.
 STEPS = (4, 12)

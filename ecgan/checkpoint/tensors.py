@@ -118,6 +118,8 @@ def _generator(model: ModelConfig) -> Shapes:
         for branch in ("img", "edge"):
             found |= _layer(f"conv_{branch}{k}", heads[k], heads[k - 1], 3, 3)
     mixed = last + 6 + classes
+    if model.noise_maps:
+        found["noise_strength"] = (mixed, classes)
     found |= _layer("conv_comb1", model.label_nc, mixed, 3, 3) | _layer("conv_comb2", mixed, model.label_nc, 3, 3)
     return found | _layer("conv_comb", 3, mixed, 3, 3) | _layer("fc1", model.label_nc, model.label_nc)
 

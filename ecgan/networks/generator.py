@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from ecgan.config import ModelConfig
+from ecgan.config import FIRST_NOISE_STRENGTH, ModelConfig
 from ecgan.networks.convolution import conv2d
-from ecgan.networks.layers import LRELU_SLOPE, conv3x3, conv3x3_to_few, lrelu, tanh, xavier
+from ecgan.networks.layers import LRELU_SLOPE, conv3x3, conv3x3_to_few, lrelu, pointwise, tanh, xavier
 from ecgan.networks.noise_maps import NoiseMaps
 from ecgan.networks.segmap import Segmap
 from ecgan.networks.spade import SPADEBlock
@@ -54,6 +54,7 @@ class Generator(nn.Module):
         self.conv_comb1 = conv3x3(mixed, config.label_nc)
         self.conv_comb2 = conv3x3(config.label_nc, mixed)
         self.conv_comb = conv3x3(mixed, 3)
+        self.noise_strength = jt.full((mixed, classes), FIRST_NOISE_STRENGTH) if config.noise_maps else None
         self.fc1 = xavier(nn.Linear(config.label_nc, config.label_nc))  # in the checkpoints, unused
 
     def execute(self, z: jt.Var, segmap: Segmap, noise_maps: NoiseMaps | None = None) -> Pictures:
@@ -63,7 +64,7 @@ class Generator(nn.Module):
     def with_features(self, z: jt.Var, segmap: Segmap, noise_maps: NoiseMaps | None = None) -> tuple[Pictures, jt.Var]:
         """The same, and what `up_0` makes: (N, 8 * ngf, H, W), H and W being `features_size` of the model."""
         features = self._features(z, segmap, noise_maps)
-        return self._paint(self._enlarge(features, segmap, noise_maps), segmap), features
+        return self._paint(self._enlarge(features, segmap, noise_maps), segmap, noise_maps), features
 
     def _features(self, z: jt.Var, segmap: Segmap, noise_maps: NoiseMaps | None) -> jt.Var:
         """What `up_0` makes."""
@@ -83,9 +84,9 @@ class Generator(nn.Module):
             x = self.up_4(x, segmap, noise_maps, doubled=True)
         return x
 
-    def _paint(self, x: jt.Var, segmap: Segmap) -> Pictures:
+    def _paint(self, x: jt.Var, segmap: Segmap, noise_maps: NoiseMaps | None) -> Pictures:
         image, edge = self._heads(x)
-        return Pictures(image, self._preserve_semantics(x, image, edge, segmap), edge)
+        return Pictures(image, self._preserve_semantics(x, image, edge, segmap, noise_maps), edge)
 
     def _heads(self, x: jt.Var) -> tuple[jt.Var, jt.Var]:
         """Image and edge map; the edge branch gates the image branch at every step."""
@@ -103,11 +104,19 @@ class Generator(nn.Module):
         image = gate(tanh(self.conv_img4(lrelu(i3))), edge)
         return image, edge
 
-    def _preserve_semantics(self, x: jt.Var, image: jt.Var, edge: jt.Var, segmap: Segmap) -> jt.Var:
+    def _preserve_semantics(
+        self, x: jt.Var, image: jt.Var, edge: jt.Var, segmap: Segmap, noise_maps: NoiseMaps | None
+    ) -> jt.Var:
         f = self._mix(lrelu(jt.concat([x, image, edge], dim=1)), segmap)
         attention = jt.mean(f, dims=[2, 3], keepdims=True)
         f = f * (1 + jt.sigmoid(attention))
-        f = self.conv_comb2(lrelu(f), LRELU_SLOPE)
+        if self.noise_strength is None:
+            f = self.conv_comb2(lrelu(f), LRELU_SLOPE)
+        else:
+            assert noise_maps is not None, "this G adds noise to its maps"
+            size = f.shape[2], f.shape[3]
+            of_class = pointwise(segmap.at(*size), self.noise_strength.unsqueeze(2).unsqueeze(3))
+            f = lrelu(self.conv_comb2(lrelu(f)) + of_class * noise_maps.at(*size))
         return tanh(conv3x3_to_few(f, self.conv_comb.weight, self.conv_comb.bias))
 
     def _mix(self, seen: jt.Var, segmap: Segmap) -> jt.Var:

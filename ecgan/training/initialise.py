@@ -13,7 +13,8 @@ from ecgan.training.recipe import InitType
 
 
 def initialise(network: nn.Module, name: str, seed: int, init_type: InitType = "xavier", gain: float = 0.02) -> None:
-    """Weights by `init_type` and `gain` (for "normal" the standard deviation), biases 0, running statistics 0 and 1.
+    """Weights by `init_type` and `gain` (for "normal" the standard deviation), biases 0, running statistics 0 and 1;
+    strengths of noise stay what they are.
 
     `name` tells networks apart: "G", "E", "D" and others.
     """
@@ -22,7 +23,7 @@ def initialise(network: nn.Module, name: str, seed: int, init_type: InitType = "
         if key.endswith((".weight_u", ".weight_v")):
             vector = generator_for(seed, "init", name, key).standard_normal(value.shape)
             values[key] = (vector / np.linalg.norm(vector)).astype(np.float32)
-        elif value.ndim > 1:
+        elif value.ndim > 1 and not key.endswith("noise_strength"):
             values[key] = _draw(generator_for(seed, "init", name, key), value.shape, init_type, gain)
         elif key.endswith(".bias"):
             values[key] = np.zeros_like(value)

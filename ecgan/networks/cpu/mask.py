@@ -19,7 +19,7 @@ class Level:
     def __init__(self, labels: np.ndarray) -> None:
         found = neighbourhoods.find(labels)
         assert found is not None, "any share is welcome"
-        self._index = found.index
+        self._labels, self._index = labels, found.index
         self._kept: dict[str, jt.Var] = {}
         self.index, self.outer, self.inner = (_whole(each) for each in (found.index, found.outer, found.inner))
         self._centre = found.outer[:, 4]
@@ -29,6 +29,11 @@ class Level:
         if name not in self._kept:
             self._kept[name] = compute().stop_grad()
         return self._kept[name]
+
+    @cached_property
+    def labels(self) -> jt.Var:
+        """(N, H, W)."""
+        return _whole(self._labels)
 
     @cached_property
     def inner_at(self) -> jt.Var:

@@ -67,7 +67,7 @@ class Painter:
         x = multiply(z, self._fc, self._fc_bias).reshape((z.shape[0], height, width, -1))
         for block in self._blocks:
             x = block(x, mask.at(block.height, block.width), noise_maps)
-        return self._heads(x, mask.at(self.model.height, self.model.width))
+        return self._heads(x, mask.at(self.model.height, self.model.width), noise_maps)
 
 
 class _Spade:
@@ -118,9 +118,7 @@ class _Block:
     def __call__(self, x: jt.Var, level: Level, noise_maps: NoiseMaps | None) -> jt.Var:
         dx = convolve_modulated(x, self._norm_0.table(level), level.index, self._conv_0)
         if self._noise_strength is not None:
-            assert noise_maps is not None, "this G adds noise to its maps"
-            noise = noise_maps.at(self.height, self.width)
-            dx = dx + noise.reshape((-1, self.height, self.width, 1)) * self._noise_strength
+            dx = dx + _noise(noise_maps, self.height, self.width) * self._noise_strength
         rows = self._shortcut(x, level)
         return convolve_modulated(dx, self._norm_1.table(level), level.index, self._conv_1, rows=rows)
 
@@ -150,8 +148,10 @@ class _Heads:
         self._mix_mask, self._no_bias = _by_label(mix[:, painted:]), filled(np.zeros(len(mix)))
         self._spread = Kernel(arrays["conv_comb2.weight"], arrays["conv_comb2.bias"], *size)
         self._last = Kernel(arrays["conv_comb.weight"], arrays["conv_comb.bias"], *size)
+        strength = arrays.get("noise_strength")
+        self._noise_strength = None if strength is None else filled(strength.T)
 
-    def __call__(self, x: jt.Var, level: Level) -> Pictures:
+    def __call__(self, x: jt.Var, level: Level, noise_maps: NoiseMaps | None) -> Pictures:
         both = convolve([Piece.of(x)], self._both)
         e1, i1 = Piece(both, 0, 32), Piece(both, 32, 32)
         e2 = convolve([e1], self._edge[0])
@@ -165,8 +165,16 @@ class _Heads:
         pieces = [Piece.of(x), Piece.of(image), Piece.of(edge)]
         f = convolve(pieces, self._mix, rows=Rows(of_mask, level.inner_at))
         f = convolve([Piece.of(f)], self._spread, factor=attend(f))
+        if self._noise_strength is not None:
+            f = f + _noise(noise_maps, *f.shape[1:3]) * self._noise_strength[level.labels]
         image2 = convolve([Piece.of(f)], self._last, bounded=True)
         return Pictures(*(_planes(each) for each in (image, image2, edge)))
+
+
+def _noise(noise_maps: NoiseMaps | None, height: int, width: int) -> jt.Var:
+    """(N, height, width, 1)."""
+    assert noise_maps is not None, "this G adds noise to its maps"
+    return noise_maps.at(height, width).reshape((-1, height, width, 1))
 
 
 def _weight(name: str, arrays: Arrays, spectral: bool) -> np.ndarray:

@@ -54,7 +54,7 @@ def test_silent_noise_maps_change_nothing(noisy: Path, tmp_path: Path) -> None:
     arrays = {name: checkpoint.arrays(name) for name in ("G", "E")}
     without = {name: array for name, array in arrays["G"].items() if not name.endswith("noise_strength")}
     silent = arrays["G"] | {name: np.zeros_like(arrays["G"][name]) for name in arrays["G"].keys() - without.keys()}
-    assert len(silent) == len(without) + 4
+    assert len(silent) == len(without) + 5
     native.save(tmp_path / "silent", arrays | {"G": silent}, MODEL, about={})
     native.save(tmp_path / "without", arrays | {"G": without}, dataclasses.replace(MODEL, noise_maps=False), about={})
     painted = [generate(path, ["a"], [0]) for path in (tmp_path / "silent", tmp_path / "without", noisy)]
