@@ -120,7 +120,7 @@ class SegformerShape:
 
 #: Channels of the segmentation discriminator's maps at most.
 _WIDEST = 512
-#: What G adds of its noise maps before it has learned how much to add, its own maps having variance 1.
+#: What G adds of its noise maps before it has learned how much to add.
 FIRST_NOISE_STRENGTH = 0.2
 #: Channels of the embeddings that the projection head makes of G's features.
 EMBEDDING = 256
