@@ -12,7 +12,6 @@ from ecgan.config import ModelConfig, Spade
 from ecgan.networks.cpu.mask import Mask
 from ecgan.networks.cpu.painter import Painter
 from ecgan.networks.generator import Generator, Pictures
-from ecgan.networks.noise_maps import NoiseMaps
 from ecgan.networks.segmap import Segmap
 from ecgan.networks.state import load_arrays
 from ecgan.runtime import jt
@@ -20,10 +19,10 @@ from ecgan.runtime.precision import Precision
 
 
 class PaintingNetwork(NamedTuple):
-    """`network`: style codes (N, z_dim), a mask and noise -> pictures; `mask` makes one of labels (N, H, W), which may
-    be painted from several times."""
+    """`network`: style codes (N, z_dim), a mask, and `NoiseMaps` for a model that has them -> pictures; `mask` makes a
+    mask of labels (N, H, W), which may be painted from several times."""
 
-    network: Callable[[jt.Var, Any, NoiseMaps], Pictures]
+    network: Callable[..., Pictures]
     mask: Callable[[np.ndarray], Any]
 
 
