@@ -160,8 +160,8 @@ def _add_options(
             continue
         if hints[field.name] is bool:
             parser.flags.add(field.name)
-            # one that is on by default is switched off with --no_NAME
-            how |= {"action": ActionYesNo(no_prefix="no_") if field.default else "store_true"}
+            # What is on, by default or by a file, is switched off with --no_NAME; there is no --no_no_NAME.
+            how |= {"action": "store_true" if field.name.startswith("no_") else ActionYesNo(no_prefix="no_")}
         elif field.name in choices:
             how |= {"type": typing.Literal[tuple(choices[field.name])]}
         else:

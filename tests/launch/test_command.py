@@ -176,6 +176,14 @@ def test_words_without_a_name_win_too(tmp_path: Path) -> None:
         assert (list(settings.run_dirs), settings.json) == (["word"], True)
 
 
+def test_what_a_file_switches_on_can_be_switched_off(tmp_path: Path) -> None:
+    file = str(tmp_path / "a.yaml")
+    (tmp_path / "a.yaml").write_text("json: true\n")
+    for words in (["--config", file, "--no_json"], ["--no-json", "--config", file]):
+        assert parse(StatusSettings, "", ["run", *words]).json is False
+    assert parse(StatusSettings, "", ["run", "--config", file]).json is True
+
+
 def test_a_file_may_hold_options_for_both(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = tmp_path / "config.yaml"
     file.write_text("partition: gpu\n")
