@@ -24,7 +24,8 @@ jittors_own = mock.patch("ecgan.networks.convolution.by_winograd", new=lambda x:
 @jittors_own
 def generator_losses(networks: Networks, batch: Batch, weights: LossWeights) -> Outcome:
     mu, logvar = networks.encoder(batch.photo)
-    pictures = networks.generator(mu + jt.exp(0.5 * logvar) * batch.noise[0], batch.segmap)
+    code = mu + jt.exp(0.5 * logvar) * batch.noise[0]
+    pictures = networks.generator(code, batch.segmap, batch.noise_maps[0])
     terms = {"KLD": batch.parts * weights.lambda_kld * losses.kl_divergence(mu, logvar), "GAN": 0.0, "GAN_Feat": 0.0}
     if networks.vgg is not None:
         terms["VGG"] = 0.0
@@ -41,7 +42,8 @@ def generator_losses(networks: Networks, batch: Batch, weights: LossWeights) -> 
 def discriminator_losses(networks: Networks, batch: Batch, weights: LossWeights) -> Outcome:
     with jt.no_grad():
         mu, logvar = networks.encoder(batch.photo)
-        pictures = networks.generator(mu + jt.exp(0.5 * logvar) * batch.noise[1], batch.segmap).detached()
+        code = mu + jt.exp(0.5 * logvar) * batch.noise[1]
+        pictures = networks.generator(code, batch.segmap, batch.noise_maps[1]).detached()
     terms = {"D_Fake": 0.0, "D_real": 0.0}
     for fake, real, weight in _pairs(pictures, batch, weights):
         of_fake, of_real = _judge(networks, batch, fake, real)

@@ -26,8 +26,8 @@ class ModelConfig:
     `width` x `height` is the size in pixels at which the networks run; both must be multiples of
     2 ** UPSAMPLINGS[num_upsampling_layers]. `label_nc` counts the classes without the don't-care
     class; with `contain_dontcare_label` mask value 255 is one class more, numbered `label_nc`.
-    `spectral_norm` divides weights by their spectral norm, which the original only seems to do. `noise_maps`: G's
-    blocks add noise to their maps, which it does not (`ecgan.networks.noise_maps`).
+    `spectral_norm` divides weights by their spectral norm, which the original only seems to do. `noise_maps`: G
+    adds noise to its maps, which the original's does not (`ecgan.networks.noise_maps`).
     """
 
     width: int = 512

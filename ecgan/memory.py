@@ -26,11 +26,15 @@ def painting_memory(model: ModelConfig, batch: int, spade: Spade = "exact-sparse
 
     The weights are there twice, as they are in the file and as the operators take them. The largest maps are at full
     resolution: in the last block (`ngf` to 2 `ngf` channels), behind `mlp_shared` (128 channels), and of the mask's
-    tables if every pixel has surroundings of its own. The factors were fitted to peaks measured at ngf 8 and 64, with
-    masks of noise.
+    tables if every pixel has surroundings of its own. Before the last convolution they have ngf + 6 + classes channels,
+    and with noise maps there are two more of them. The factors were fitted to peaks measured at ngf 8, 16 and 64, with
+    29 and 150 classes and masks of noise.
     """
     weights = _FLOAT * (25_700 * model.ngf**2 + 140_000 * model.ngf)
     channels = 7 * model.ngf + 4 * 128 if spade == "exact-sparse" else 14 * model.ngf + 5 * 128
+    channels += 2 * max(0, model.semantic_nc - 29)
+    if model.noise_maps:
+        channels += 2 * (model.ngf + 6 + model.semantic_nc)
     return _BASE + 2 * weights + batch * _FLOAT * model.width * model.height * channels
 
 

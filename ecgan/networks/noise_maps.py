@@ -1,12 +1,14 @@
 """Noise that G makes grain of: a number for each pixel of each of its resolutions.
 
-Where a mask has one class far and wide all pixels look alike to G, and it can paint no texture there. It adds noise to
-its maps as StyleGAN (Karras et al. 2019) and, with SPADE, SEAN (Zhu et al. 2020) do, as much of it as it learns to.
+Where a mask has one class far and wide, pixels beside each other look alike to G, and it can paint no grain there. It
+adds noise to its maps as StyleGAN (Karras et al. 2019) and, with SPADE, SEAN (Zhu et al. 2020) do, as much of it as it
+learns to.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import numpy as np
 
@@ -27,16 +29,12 @@ class NoiseMaps:
     @classmethod
     def of(cls, seeds: Sequence[int], names: Sequence[str]) -> NoiseMaps:
         """Of finished pictures: seed and name of each fix its noise."""
-
-        def draw(seed: int, name: str) -> Draw:
-            return lambda purpose: generator_for(seed, name, "noise map", purpose)
-
-        return cls([draw(*each) for each in zip(seeds, names, strict=True)])
+        return cls([partial(generator_for, *each, "noise map") for each in zip(seeds, names, strict=True)])
 
     def at(self, height: int, width: int) -> jt.Var:
         """(N, 1, height, width) float32, standard normal."""
         if (size := (height, width)) not in self._maps:
-            randoms = [draw(f"{height}x{width}") for draw in self._draws]
+            randoms = [draw(f"{width}x{height}") for draw in self._draws]
             drawn = np.stack([random.standard_normal((1, *size), dtype=np.float32) for random in randoms])
             self._maps[size] = jt.array(drawn).stop_grad()
         return self._maps[size]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
@@ -12,17 +12,22 @@ from ecgan.config import ModelConfig, Spade
 from ecgan.networks.cpu.mask import Mask
 from ecgan.networks.cpu.painter import Painter
 from ecgan.networks.generator import Generator, Pictures
+from ecgan.networks.noise_maps import NoiseMaps
 from ecgan.networks.segmap import Segmap
 from ecgan.networks.state import load_arrays
 from ecgan.runtime import jt
 from ecgan.runtime.precision import Precision
 
 
-class PaintingNetwork(NamedTuple):
-    """`network`: style codes (N, z_dim), a mask, and `NoiseMaps` for a model that has them -> pictures; `mask` makes a
-    mask of labels (N, H, W), which may be painted from several times."""
+class Paint(Protocol):
+    def __call__(self, z: jt.Var, mask: Any, noise_maps: NoiseMaps | None = None, /) -> Pictures:
+        """Of style codes (N, z_dim) and a mask; `noise_maps` for a model that has them."""
 
-    network: Callable[..., Pictures]
+
+class PaintingNetwork(NamedTuple):
+    """`mask` makes a mask for `network` of labels (N, H, W), which may be painted from several times."""
+
+    network: Paint
     mask: Callable[[np.ndarray], Any]
 
 

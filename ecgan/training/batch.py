@@ -91,7 +91,7 @@ def _views(samples: Sequence[LoadedSample], kinds: Sequence[Augmentation], step:
 
 
 def _noise_maps(samples: Sequence[LoadedSample], step: Side) -> NoiseMaps:
-    return NoiseMaps([sample.draw_noise_map(step) for sample in samples])
+    return NoiseMaps([sample.noise_map_generators(step) for sample in samples])
 
 
 def _r1_noise(samples: Sequence[LoadedSample], picture: str) -> jt.Var:

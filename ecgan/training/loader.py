@@ -37,8 +37,8 @@ class LoadedSample:
         seed, epoch, index = self.key
         return generator_for(seed, purpose, epoch, index, part)
 
-    def draw_noise_map(self, step: str) -> Callable[[str], np.random.Generator]:
-        """Of its noise maps in a step, "G" or "D"."""
+    def noise_map_generators(self, step: str) -> Callable[[str], np.random.Generator]:
+        """What gives the one for the noise map of a size, WIDTHxHEIGHT, in a step, "G" or "D"."""
         return lambda size: self.generator("noise map", f"{step}/{size}")
 
 

@@ -50,6 +50,8 @@ class Painting:
     def fingerprint(self) -> dict[str, Any]:
         """Two runs make the same pictures if their fingerprints are equal."""
         values = dataclasses.asdict(self)
+        if not self.model.noise_maps:
+            del values["model"]["noise_maps"]  # so that pictures of before there were any stay what they are
         del values["checkpoint"], values["which_epoch"]  # the hash says more
         values["size"] = list(self.size)
         values["quality"] = self.quality if ENCODINGS[self.format].has_quality else None

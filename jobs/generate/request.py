@@ -78,6 +78,8 @@ def check(settings: GenerateSettings, device: Device | None = None) -> GenerateR
     run, results = _run_of(settings)
     checkpoint = _open_checkpoint(settings)
     checkpoint.verify()
+    if settings.samples_per_mask > 1 and not settings.noise and not checkpoint.model.noise_maps:
+        raise UserError("--samples_per_mask makes the same picture several times: --noise is 0, so no seed matters")
     _insist_on_place(settings, results)
     opened = open_test_set(settings.input_path, settings.img_path, checkpoint.model, run.checked, settings.how_many)
     skipped = faults_of_samples(_insist_on_usable(settings, opened), settings.seeds)

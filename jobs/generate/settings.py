@@ -32,7 +32,7 @@ class GenerateSettings(ShardedSettings):
     output_path: str = option("results", "folder that gets the pictures, all of them or none", path=True)
     shards: int = option(1, "parts into which the masks are split", at_least(1))
     batch: int = option(1, "pictures that go through the network together on a GPU; on the CPU always one", at_least(1))
-    seed: int = option(0, "seed of the noise in the styles")
+    seed: int = option(0, "seed of the noise in the styles, and in maps of a model that has it there")
     samples_per_mask: int = option(
         1, "pictures for each mask, with --seed and the numbers that follow it, called NAME.seedS", at_least(1)
     )
@@ -60,8 +60,6 @@ class GenerateSettings(ShardedSettings):
         super().__post_init__()
         if not ENCODINGS[self.format].has_quality and self.quality != GenerateSettings.quality:
             raise UserError(f"--quality is {_WITH_QUALITY}'s: --format {self.format} has none")
-        if self.samples_per_mask > 1 and not self.noise:
-            raise UserError("--samples_per_mask makes the same picture several times: --noise is 0, so no seed matters")
         self.picture_size, self.network  # noqa: B018  # raise now if they are malformed
 
     @property

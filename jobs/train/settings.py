@@ -115,7 +115,9 @@ class TrainSettings:
     # losses
     gan_mode: GanMode = option("hinge", STEERING, "form of the adversarial loss", of="ecgan")
     lambda_feat: float = option(10.0, STEERING, "weight of feature matching; 0: none", at_least(0), of="ecgan")
-    lambda_kld: float = option(0.05, STEERING, "weight of the KL divergence of the style code", at_least(0), of="ecgan")
+    lambda_kld: float = option(
+        0.05, STEERING, "weight of the KL divergence of the style code; 0: none", at_least(0), of="ecgan"
+    )
     lambda_vgg: float = option(10.0, STEERING, "weight of the perceptual loss; 0: none", at_least(0), of="ecgan")
     vgg_weights: str | None = option(
         None, STEERING, "file with VGG19's weights; by default Jittor's hub cache is looked into", of="ecgan", path=True

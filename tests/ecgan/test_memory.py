@@ -20,6 +20,20 @@ def test_more_pictures_take_more_memory() -> None:
     assert 1 << 30 < of_one < of_two < 2 * of_one
 
 
+def test_it_is_enough_for_peaks_that_were_measured() -> None:
+    """At 512x384, in MiB, with masks of noise; by ngf, classes, and whether there are noise maps."""
+    peaks = {
+        (8, 29, False): 437,
+        (64, 29, False): 1611,
+        (64, 29, True): 1774,
+        (16, 150, False): 874,
+        (16, 150, True): 1164,
+    }
+    for (ngf, classes, noise_maps), peak in peaks.items():
+        estimate = painting_memory(ModelConfig(ngf=ngf, label_nc=classes, noise_maps=noise_maps), 1) / (1 << 20)
+        assert peak < estimate < 2 * peak, (ngf, classes, noise_maps)
+
+
 def test_a_state_of_the_segmenter_is_its_tensors_and_two_moments_of_each() -> None:
     model = ModelConfig(label_nc=7)
     both = [tensors.trained(tensors.of_file(name, model) or {}) for name in ("S", "adam_S")]

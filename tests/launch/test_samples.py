@@ -8,11 +8,13 @@ import json
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from conftest import ROOT, DataFolder, ScoreFolder, in_process, wait_until
 
+from ecgan.checkpoint import open_checkpoint
 from ecgan.data.faults import Fault
 from jobs.samples import by_mask, faults_of_samples, seeds_of
 
@@ -73,6 +75,23 @@ def test_each_sample_is_what_its_seed_paints_alone(tmp_path: Path, tiny_checkpoi
     assert packed.returncode == 0 and "3 pictures" in packed.stdout, packed.stderr
     taken = data.in_process(*OPTIONS, "--output_path", "best", "--dry-run")
     assert taken.returncode == 2 and "--overwrite" in taken.stderr  # it is nobody's generation
+
+
+@pytest.mark.process
+def test_samples_of_the_mean_style_differ_by_noise_maps_alone(tmp_path: Path, tiny_checkpoint: Path) -> None:
+    from ecgan.random_model import save_random
+
+    without = DataFolder(tmp_path / "without", 2, tiny_checkpoint)
+    refused = without.in_process("--samples_per_mask", 2, "--noise", 0)
+    assert refused.returncode == 2 and "--samples_per_mask" in refused.stderr and "no seed matters" in refused.stderr
+    save_random(tmp_path / "noisy", replace(open_checkpoint(tiny_checkpoint).model, noise_maps=True), seed=1)
+    data = DataFolder(tmp_path / "with", 2, tmp_path / "noisy")
+    job = data.generate(*OPTIONS, "--samples_per_mask", 2, "--noise", 0, "--shards", 3)
+    assert job.returncode == 0, job.stderr
+    found = folder_of(data, "results")
+    assert len(found) == len(set(found.values())) == 4
+    one = data.generate(*OPTIONS, "--samples_per_mask", 2, "--noise", 0, "--shards", 1, "--output_path", "again")
+    assert one.returncode == 0 and folder_of(data, "again") == found, one.stderr
 
 
 @pytest.mark.process

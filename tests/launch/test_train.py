@@ -78,7 +78,7 @@ def test_two_ranks_train_as_one_does(train_folder: Folder) -> None:
     are large enough at the beginning for what differs to stand out from rounding.
     """
     data = train_folder(8)
-    held_back = ("--augment", "color,translation,cutout", "--lambda_lecam", 0.3, "--lambda_r1", 20)
+    held_back = ("--augment", "color,translation,cutout", "--lambda_lecam", 0.3, "--lambda_r1", 20, "--noise_maps")
     runs = {"one": ("--ranks", 1), "two": ("--ranks", 2), "micro": ("--ranks", 2, "--micro_batch", 1)}
     for name, options in runs.items():
         steps = 1 if name == "micro" else 4

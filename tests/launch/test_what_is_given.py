@@ -203,7 +203,6 @@ def test_networks_that_can_not_be_built(words: str, line: str) -> None:
         (TrainSettings, "--init_variance 0.5 --init_type kaiming"),
         (TrainSettings, "--ngf 8 --network segmenter"),
         (GenerateSettings, "--quality 80 --format png"),
-        (GenerateSettings, "--samples_per_mask 2 --noise 0"),
         (ScoreSettings, "--aesthetic_weights w"),
         (DoctorSettings, "--checkpoint c"),
     ],

@@ -111,8 +111,8 @@ class Ecgan(Trainable["Learner"]):
         arrays = {name: checkpoint.arrays(name) for name in _taken(checkpoint, plan.settings)}
         if "G" in arrays:  # which may get noise maps that it did not have
             shapes = tensors.of_file("G", plan.settings.model) or {}
-            missing = {name: shape for name, shape in shapes.items() if name not in arrays["G"]}
-            arrays["G"] |= {name: np.full(shape, FIRST_NOISE_STRENGTH, np.float32) for name, shape in missing.items()}
+            missing = [name for name in shapes if name.endswith("noise_strength") and name not in arrays["G"]]
+            arrays["G"] |= {name: np.full(shapes[name], FIRST_NOISE_STRENGTH, np.float32) for name in missing}
         return arrays
 
     def evaluation(self, plan: TrainPlan, trainee: Learner, world: World, say: Callable[[str], None]) -> Evaluate:

@@ -77,15 +77,40 @@ def test_its_strength_is_learned_and_a_state_has_it() -> None:
     samples = [LoadedSample(f"s{i}", draw_mask(i), photos[i], edge_map(photos[i]), style, (3, 0, i)) for i in range(2)]
     first, resumed = make(), make()
     name = "up_2.noise_strength"
-    before = first.to_arrays()["G"][name]
+    begun = first.to_arrays()["G"]
+    before = begun[name]
     first.step(samples, 1e-3)
     saved = first.to_arrays()
     assert (before == FIRST_NOISE_STRENGTH).all() and (saved["G"][name] != before).all()
+    assert (begun["noise_strength"] == FIRST_NOISE_STRENGTH).all()
+    seen = np.unique([each.labels for each in samples])  # of other classes nothing is learned
+    assert (saved["G"]["noise_strength"] != FIRST_NOISE_STRENGTH).any(axis=0).nonzero()[0].tolist() == seen.tolist()
     assert {key: array.shape for key, array in saved["G"].items()} == tensors.of_file("G", MODEL)
     resumed.load(lambda network: saved[network], first.counters, "it")
     assert first.step(samples, 1e-3) == resumed.step(samples, 1e-3)
     ours, theirs = first.to_arrays()["G"], resumed.to_arrays()["G"]
     assert [each for each in ours if not np.array_equal(ours[each], theirs[each])] == []
+
+
+@pytest.mark.parametrize("form", [False, True], ids=["dense", "looked up"])
+def test_there_is_as_much_noise_in_painting_as_in_training(form: bool) -> None:
+    from ecgan.networks import Segmap
+    from ecgan.networks.noise_maps import NoiseMaps
+    from ecgan.networks.spade import SPADEBlock
+    from ecgan.random_model import random_arrays
+    from ecgan.runtime import jt
+
+    block, labels = SPADEBlock(6, 4, 29, noisy=True), draw_mask(3, (128, 64))[None]
+    for name, values in random_arrays(block, 2).items():
+        block.state_dict()[name].assign(jt.array(values))
+    for norm in (block.norm_0, block.norm_1, block.norm_s):
+        norm.param_free_norm.momentum = 1.0  # so that painting has the statistics of the batch
+    x = jt.array(3 * np.random.default_rng(1).standard_normal((1, 6, 64, 128)).astype(np.float32))
+    found = []
+    for mode in (block.train, block.eval):
+        mode()
+        found.append(block(x, Segmap(labels, 29, form), NoiseMaps.of([0], ["a"])).numpy())
+    assert np.abs(found[0] - found[1]).max() < 1e-4 * np.abs(found[0]).max()
 
 
 def test_a_model_may_get_them_and_not_lose_them(noisy: Path, tiny_checkpoint: Path) -> None:
