@@ -7,7 +7,7 @@ from typing import NamedTuple
 from ecgan.config import FIRST_NOISE_STRENGTH, ModelConfig
 from ecgan.networks.convolution import conv2d
 from ecgan.networks.layers import LRELU_SLOPE, conv3x3, conv3x3_to_few, lrelu, pointwise, tanh, xavier
-from ecgan.networks.noise_maps import NoiseMaps
+from ecgan.networks.noise_maps import NoiseMaps, needed
 from ecgan.networks.segmap import Segmap
 from ecgan.networks.spade import SPADEBlock
 from ecgan.runtime import jt, nn
@@ -113,10 +113,9 @@ class Generator(nn.Module):
         if self.noise_strength is None:
             f = self.conv_comb2(lrelu(f), LRELU_SLOPE)
         else:
-            assert noise_maps is not None, "this G adds noise to its maps"
             size = f.shape[2], f.shape[3]
             of_class = pointwise(segmap.at(*size), self.noise_strength.unsqueeze(2).unsqueeze(3))
-            f = lrelu(self.conv_comb2(lrelu(f)) + of_class * noise_maps.at(*size))
+            f = lrelu(self.conv_comb2(lrelu(f)) + of_class * needed(noise_maps).at(*size))
         return tanh(conv3x3_to_few(f, self.conv_comb.weight, self.conv_comb.bias))
 
     def _mix(self, seen: jt.Var, segmap: Segmap) -> jt.Var:

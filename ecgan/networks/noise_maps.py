@@ -38,3 +38,9 @@ class NoiseMaps:
             drawn = np.stack([random.standard_normal((1, *size), dtype=np.float32) for random in randoms])
             self._maps[size] = jt.array(drawn).stop_grad()
         return self._maps[size]
+
+
+def needed(noise_maps: NoiseMaps | None) -> NoiseMaps:
+    """What a G that adds noise was given; one that does not needs none."""
+    assert noise_maps is not None, "this G adds noise to its maps"
+    return noise_maps

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from ecgan.config import FIRST_NOISE_STRENGTH
 from ecgan.networks.exact_sparse import Distinct, Surroundings
 from ecgan.networks.layers import SpectralConv, conv3x3, lrelu, normalise_batch, upsample
-from ecgan.networks.noise_maps import NoiseMaps
+from ecgan.networks.noise_maps import NoiseMaps, needed
 from ecgan.networks.segmap import Segmap
 from ecgan.runtime import jt, nn
 
@@ -90,8 +90,7 @@ class SPADEBlock(nn.Module):
         dx = self.conv_0(first, with_bias=False)
         noise = None
         if self.noise_strength is not None:
-            assert noise_maps is not None, "this G adds noise to its maps"
-            noise = self.noise_strength.reshape((1, -1, 1, 1)) * noise_maps.at(*size)
+            noise = self.noise_strength.reshape((1, -1, 1, 1)) * needed(noise_maps).at(*size)
         (second,) = _apply([(self.norm_1, True)], dx, segmap, size, self.conv_0.bias, noise)
         return shortcut + self.conv_1(second)
 

@@ -26,7 +26,7 @@ from ecgan.networks.cpu.operators import (
 )
 from ecgan.networks.cpu.weights import KERNELS, Kernel, filled, pack, padded
 from ecgan.networks.generator import Pictures
-from ecgan.networks.noise_maps import NoiseMaps
+from ecgan.networks.noise_maps import NoiseMaps, needed
 from ecgan.runtime import jt
 from ecgan.runtime.precision import Precision
 
@@ -173,8 +173,7 @@ class _Heads:
 
 def _noise(noise_maps: NoiseMaps | None, height: int, width: int) -> jt.Var:
     """(N, height, width, 1)."""
-    assert noise_maps is not None, "this G adds noise to its maps"
-    return noise_maps.at(height, width).reshape((-1, height, width, 1))
+    return needed(noise_maps).at(height, width).reshape((-1, height, width, 1))
 
 
 def _weight(name: str, arrays: Arrays, spectral: bool) -> np.ndarray:

@@ -13,7 +13,7 @@ import pytest
 from conftest import draw_mask, draw_photo
 
 from ecgan.checkpoint import tensors
-from ecgan.config import ModelConfig
+from ecgan.config import FIRST_NOISE_STRENGTH, ModelConfig
 from ecgan.data.edges import edge_map
 from ecgan.errors import UserError
 from ecgan.memory import parameter_counts, state_size
@@ -183,6 +183,25 @@ def test_spectral_normalisation_is_real_when_asked_for() -> None:
         assert np.linalg.norm(each.weight_u.numpy()) == pytest.approx(1.0, abs=1e-4)
     raw = layer.weight_orig.numpy()
     assert np.linalg.svd(raw.reshape(len(raw), -1), compute_uv=False)[0] != pytest.approx(1.0, abs=0.3)
+
+
+@pytest.mark.slow
+def test_how_much_noise_g_adds_is_learned_and_a_state_has_it() -> None:
+    model, name = dataclasses.replace(MODEL, noise_maps=True), "up_2.noise_strength"
+    samples = [dataclasses.replace(sample(index), key=(3, 0, index)) for index in range(2)]
+    first, resumed = make(model=model), make(model=model)
+    begun = first.to_arrays()["G"]
+    first.step(samples, 1e-3)
+    saved = first.to_arrays()
+    assert (begun[name] == FIRST_NOISE_STRENGTH).all() and (saved["G"][name] != begun[name]).all()
+    assert (begun["noise_strength"] == FIRST_NOISE_STRENGTH).all()
+    seen = np.unique([each.labels for each in samples])  # of other classes nothing is learned
+    assert (saved["G"]["noise_strength"] != FIRST_NOISE_STRENGTH).any(axis=0).nonzero()[0].tolist() == seen.tolist()
+    assert {key: array.shape for key, array in saved["G_ema"].items()} == tensors.of_file("G", model)
+    resumed.load(lambda network: saved[network], first.counters, "it")
+    assert first.step(samples, 1e-3) == resumed.step(samples, 1e-3)
+    ours, theirs = weights(first), weights(resumed)
+    assert [each for each in ours if not np.array_equal(ours[each], theirs[each])] == []
 
 
 @pytest.mark.slow
