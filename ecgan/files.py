@@ -247,6 +247,26 @@ def lock(descriptor: int, how: int, path: Path, field: str) -> None:
         raise UserError(fact, hint=f"choose another folder with <{field}>") from None
 
 
+def is_refused(path: Path, how: int) -> bool | None:
+    """Whether flock(2) `how` on a file would have to wait for another process: what is got is let go of at once. None
+    if that can't be found out."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY)
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return None
+    try:
+        fcntl.flock(descriptor, how | fcntl.LOCK_NB)
+        return False
+    except BlockingIOError:
+        return True
+    except OSError:
+        return None
+    finally:
+        os.close(descriptor)
+
+
 @contextlib.contextmanager
 def exclusive_lock(path: Path, field: str, on_wait: Callable[[], None] | None = None) -> Iterator[None]:
     """Holds a lock on `path` between processes (released by the kernel if this one dies).

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 from ecgan.errors import UserError
 from jobs.run import lock
 from jobs.run.find import is_run
-from jobs.run.folder import RunDir
+from jobs.run.folder import JOB, RunDir
 from launch import on_cluster
+from slurm.processes.session import Session
+
+#: Seconds in which ranks whose mpirun and launcher were killed finish their step, save and end.
+_RANKS_END = 20
 
 
 @contextlib.contextmanager
@@ -26,6 +31,7 @@ def taken(run: RunDir, *folders: Path) -> Iterator[int]:
         with lock.held(run) as descriptor:
             try:
                 on_cluster.forget_submission(run)
+                _wait_for_ranks(run)
                 run.clear_temporaries()
                 yield descriptor
             except UserError:
@@ -37,3 +43,15 @@ def taken(run: RunDir, *folders: Path) -> Iterator[int]:
             with contextlib.suppress(OSError):  # there is something in it
                 folder.rmdir()
         raise
+
+
+def _wait_for_ranks(run: RunDir) -> None:
+    """mpirun hands no lock on to its ranks, which may write for a while when it has been killed. Raises UserError."""
+    session, deadline = Session.of(run.logs), time.monotonic() + _RANKS_END
+    while session.is_taken:
+        if time.monotonic() > deadline:
+            raise UserError(
+                f"{run.path} is in use by ranks whose launcher was killed (python -m slurm.processes.rank "
+                f"{run.logs / JOB}): end them, or choose another {run.option}"
+            )
+        time.sleep(0.1)

@@ -95,18 +95,4 @@ def holder(run: RunDir) -> Holder:
 
 def is_held(run: RunDir) -> bool | None:
     """Whether a process holds the lock; None if that can't be found out. It is let go of at once."""
-    try:
-        descriptor = os.open(run.lock, os.O_RDONLY)
-    except FileNotFoundError:
-        return False
-    except OSError:
-        return None
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        return False
-    except BlockingIOError:
-        return True
-    except OSError:
-        return None
-    finally:
-        os.close(descriptor)
+    return files.is_refused(run.lock, fcntl.LOCK_SH)

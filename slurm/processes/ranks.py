@@ -25,6 +25,8 @@ from slurm.processes.starters import Starter
 _START, _END = 2.0, 2.0
 #: Seconds for ranks elsewhere to end when they are killed, and for what has started them.
 _ELSEWHERE = 3.0
+#: The same for those here: one that waits for a slow disk ends when that has answered.
+_HERE = 30.0
 #: Bytes of what a starter says that are kept, of the beginning and of the end.
 _KEPT = 1 << 18
 
@@ -91,6 +93,8 @@ class Ranks:
         self._hear()
         if self._process.poll() is None:
             return False
+        if self._starter.is_here:  # mpirun may have been killed, and its ranks go on without it
+            self._end_session()
         self._clean()
         return True
 
@@ -107,14 +111,8 @@ class Ranks:
                 with contextlib.suppress(subprocess.TimeoutExpired, ProcessLookupError):
                     self._process.send_signal(number)
                     self._process.wait(_ELSEWHERE)
-        victims = list(_in_session(self._process.pid))
-        for process in victims:
-            with contextlib.suppress(ProcessLookupError):  # mpirun gives every rank a process group of its own
-                os.kill(process, signal.SIGKILL)
+        self._end_session()
         self._process.wait()
-        deadline = time.monotonic() + _END
-        while any(_end_of(process) is None for process in victims) and time.monotonic() < deadline:
-            time.sleep(0.01)  # they hold the session until they have ended
         self._clean()
 
     def trouble(self) -> str | None:
@@ -172,6 +170,17 @@ class Ranks:
             self._over_at = min(self._over_at, now)
             if now > self._over_at + _END:
                 self.kill()
+
+    def _end_session(self) -> None:
+        """Ends what runs here, and waits until it has ended: it holds the session until then, and may write."""
+        deadline = time.monotonic() + _HERE
+        while living := [process for process in _in_session(self._process.pid) if _end_of(process) is None]:
+            for process in living:
+                with contextlib.suppress(ProcessLookupError):  # mpirun gives every rank a process group of its own
+                    os.kill(process, signal.SIGKILL)
+            if time.monotonic() > deadline:
+                return
+            time.sleep(0.02)
 
     def _outcomes(self) -> list[RankOutcome]:
         """Of the ranks that lived to tell theirs, in the order in which they did; those at the end that could not

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ecgan.errors import UserError
+from ecgan.files import is_refused
 
 #: Names the session in the environment of the ranks.
 VARIABLE = "ECGAN_SESSION"
@@ -71,6 +72,11 @@ class Session:
             with contextlib.suppress(FileNotFoundError):  # swept just now
                 self._lock = _hold(self.memory / _LOCK)
                 return
+
+    @property
+    def is_taken(self) -> bool:
+        """Whether a process on this machine has it: ranks may outlive what has started them, for a step at most."""
+        return bool(is_refused(self.memory / _LOCK, fcntl.LOCK_EX))
 
     def leave(self) -> None:
         """Removes the folders if nobody else has them."""

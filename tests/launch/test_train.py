@@ -78,13 +78,12 @@ def test_two_ranks_train_as_one_does(train_folder: Folder) -> None:
     are large enough at the beginning for what differs to stand out from rounding.
     """
     data = train_folder(8)
-    held_back = ("--augment", "color,translation,cutout", "--lambda_lecam", 0.3, "--lambda_r1", 20, "--noise_maps")
+    held_back = ("--augment", "color,translation,cutout", "--lambda_lecam", 0.3, "--lambda_r1", 20)
+    options_of_all = ("--size", "128x64", "--init_variance", 0.5, "--noise_maps", *held_back)
     runs = {"one": ("--ranks", 1), "two": ("--ranks", 2), "micro": ("--ranks", 2, "--micro_batch", 1)}
     for name, options in runs.items():
         steps = 1 if name == "micro" else 4
-        job = data.train(
-            *("--size", "128x64", "--max_steps", steps, "--init_variance", 0.5, *held_back, *options), run=name
-        )
+        job = data.train("--max_steps", steps, *options_of_all, *options, run=name)
         assert job.returncode == 0, job.stderr
     one, two, micro = (data.metrics(name) for name in runs)
     assert len(one) == len(two) == 4
@@ -226,6 +225,26 @@ def test_no_rank_outlives_a_launcher_that_is_killed(train_folder: Folder) -> Non
     step = newest(data.path)
     assert step and step == data.metrics()[-1]["step"]  # they saved before they left
     assert data.train("--ranks", 2, "--max_steps", step + 1).returncode == 0
+
+
+@pytest.mark.process
+def test_ranks_that_outlive_launcher_and_mpirun_are_waited_for(train_folder: Folder) -> None:
+    data = train_folder(6)
+    job = data.start("--ranks", 2, "--max_steps", 5000, "--save_every_steps", 1)
+    metrics = data.path / "run/metrics.jsonl"
+    wait_until(lambda: metrics.is_file() and metrics.read_text())
+    mpirun, *ranks = sorted(data.ranks(), key=lambda pid: "mpirun" not in Path(f"/proc/{pid}/cmdline").read_text())
+    os.kill(ranks[0], signal.SIGSTOP)
+    job.kill()
+    os.kill(mpirun, signal.SIGKILL)
+    job.communicate()
+    again = data.start("--ranks", 2, "--max_steps", 3)
+    time.sleep(5)
+    assert again.poll() is None and set(data.ranks()) <= set(ranks)
+    os.kill(ranks[0], signal.SIGCONT)
+    _, errors = again.communicate(timeout=600)
+    assert again.returncode == 0, errors
+    assert [line["step"] for line in data.metrics()] == list(range(1, int(data.metrics()[-1]["step"]) + 1))
 
 
 @pytest.mark.process

@@ -107,6 +107,14 @@ def _nothing() -> Callable[[], None]:
     return Nothing()
 
 
+def test_no_rank_outlives_its_mpirun(tmp_path: Path) -> None:
+    ranks = met(tmp_path)
+    mine = processes(ranks)
+    ranks._process.kill()
+    assert seconds_to_end(ranks) < 20 and not any(_lives(process) for process in mine.values())
+    assert "SIGKILL" in (ranks.trouble() or "")
+
+
 def test_mpirun_that_is_told_to_end_stops_the_ranks_at_once(tmp_path: Path) -> None:
     ranks = met(tmp_path)
     ranks._process.send_signal(signal.SIGTERM)
