@@ -136,7 +136,7 @@ def _judge(task: Task, settings: TrainSettings) -> Callable[[Any, int, float, Pa
     from ecgan.synthesis import to_network, to_uint8
 
     size, model = settings.picture_size, settings.model
-    evaluator = Evaluator.load(None, open_segmenter(Path(task.judge)), size)
+    evaluator = Evaluator.load(None, open_segmenter(Path(task.judge)), None)  # sees all at the size it learned at
     pairs: list[Pair] = list(find_training_set(Path(task.held_out)).pairs)
     masks = [resize_mask(read_mask(pair.mask, model), size) for pair in pairs]
     photos = [resize_photo(read_photo(pair.photo), size) for pair in pairs]

@@ -55,10 +55,10 @@ class Recipe:
 
 def main() -> None:
     asked = _options().parse_args()
-    folder = asked.folder.absolute()
     try:
-        recipes = read_recipes(asked.recipes, asked.only)
+        recipes = read_recipes(asked.recipes, asked.only, asked.size)
         size = TrainSettings(**recipes[0].options).picture_size
+        folder = asked.folder.absolute() / f"{size[0]}x{size[1]}"
         sets = _draw(folder, size, asked.pairs, asked.held_out)
         judge = asked.judge or _segmenter(folder, "judge", sets["judge"], size, asked.steps_of_networks)
         guided = any(_GUIDE in recipe.options.values() for recipe in recipes)
@@ -72,11 +72,12 @@ def main() -> None:
     _report(recipes, tasks, asked, folder, sets["held_out"])
 
 
-def read_recipes(path: Path, only: Sequence[str] = ()) -> list[Recipe]:
-    """The file's recipes with what all have in common, or those of them that are named `only`. Raises UserError."""
+def read_recipes(path: Path, only: Sequence[str] = (), size: str | None = None) -> list[Recipe]:
+    """The file's recipes with what all have in common, or those of them that are named `only`; `size`: WIDTHxHEIGHT
+    instead of the file's. Raises UserError."""
     try:
         content = yaml.safe_load(path.read_text())
-        base, named = content["base"], content["recipes"]
+        base, named = content["base"] | ({"size": size} if size else {}), content["recipes"]
         recipes = [Recipe(str(name), base | (options or {})) for name, options in named.items()]
     except (OSError, yaml.YAMLError, KeyError, TypeError, AttributeError) as error:
         raise UserError(
@@ -101,18 +102,21 @@ def _options() -> argparse.ArgumentParser:
     parser.add_argument("--steps", type=int, default=150, help="where all are compared after as many steps, too")
     parser.add_argument("--pairs", type=int, default=800, help="drawn pairs to learn from")
     parser.add_argument("--held_out", type=int, default=100, help="drawn pairs to judge with")
+    parser.add_argument("--size", metavar="WxH", help="of the pictures, if not that of the recipes' file")
     parser.add_argument("--judge", help="run of a segmentation network instead of one that is trained here")
     parser.add_argument("--guide", help="likewise, for recipes that have one")
     parser.add_argument("--steps_of_networks", type=int, default=3000, help="how long these two are trained")
     parser.add_argument("--at_once", type=int, default=1, help="trainings side by side, of one thread each")
-    parser.add_argument("--folder", type=Path, default=Path("build/recipes"), help="of all that is made")
+    parser.add_argument(
+        "--folder", type=Path, default=Path("build/recipes"), help="of all that is made, in one below it for each size"
+    )
     parser.add_argument("--json", type=Path, help="write the figures to this file, too")
     return parser
 
 
 def _draw(folder: Path, size: tuple[int, int], pairs: int, held_out: int) -> dict[str, Path]:
     counts = {"train": pairs, "held_out": held_out, "judge": pairs, "guide": pairs}
-    sets = {name: folder / f"data-{size[0]}x{size[1]}" / name for name in counts}
+    sets = {name: folder / "data" / name for name in counts}
     for name, path in sets.items():
         if len(list((path / "labels").glob("*.png"))) < counts[name]:
             write_training_set(path, counts[name], _SEEDS[name], size)

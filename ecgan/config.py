@@ -15,6 +15,8 @@ Upsampling = Literal["normal", "more", "most"]
 
 #: Number of x2 nearest upsamplings between the first feature map and the picture.
 UPSAMPLINGS: dict[Upsampling, int] = {"normal": 5, "more": 6, "most": 7}
+#: Switches of a model: tensors beside the original's, with which a training can begin from a model without them.
+ADDITIONS = ("noise_maps", "colour_means")
 #: What the networks' numbers are at most; there is no sense in more, and no machine for it.
 LARGEST = {"ngf": 512, "ndf": 512, "z_dim": 4096, "num_D": 8, "n_layers_D": 8, "width": 1 << 16, "height": 1 << 16}
 
@@ -27,7 +29,8 @@ class ModelConfig:
     2 ** UPSAMPLINGS[num_upsampling_layers]. `label_nc` counts the classes without the don't-care
     class; with `contain_dontcare_label` mask value 255 is one class more, numbered `label_nc`.
     `spectral_norm` divides weights by their spectral norm, which the original only seems to do. `noise_maps`: G
-    adds noise to its maps, which the original's does not (`ecgan.networks.noise_maps`).
+    adds noise to its maps, which the original's does not (`ecgan.networks.noise_maps`). `colour_means`: E sees the
+    photo's mean colours as well, which its normalisation hides from the original's.
     """
 
     width: int = 512
@@ -42,6 +45,7 @@ class ModelConfig:
     n_layers_D: int = 4
     spectral_norm: bool = False
     noise_maps: bool = False
+    colour_means: bool = False
 
     def __post_init__(self) -> None:
         if self.num_upsampling_layers not in UPSAMPLINGS:
@@ -79,6 +83,11 @@ class ModelConfig:
         height, width = self.latent_size
         factor = 4 if self.num_upsampling_layers == "normal" else 8
         return factor * height, factor * width
+
+    @property
+    def additions(self) -> list[str]:
+        """What these networks have that the original's have not, and that a model can get later on."""
+        return [name for name in ADDITIONS if getattr(self, name)]
 
     @property
     def semantic_nc(self) -> int:
@@ -122,6 +131,8 @@ class SegformerShape:
 _WIDEST = 512
 #: What G adds of its noise maps before it has learned how much to add.
 FIRST_NOISE_STRENGTH = 0.2
+#: Squares along either side of a photo, of each of which E may see the mean colour: as many as its last map has places.
+COLOUR_SQUARES = 4
 #: Channels of the embeddings that the projection head makes of G's features.
 EMBEDDING = 256
 

@@ -24,6 +24,7 @@ from safetensors.numpy import save_file
 
 from ecgan.config import ModelConfig
 from ecgan.errors import UserError
+from jobs.train.settings import TrainSettings
 
 TINY = ModelConfig(128, 64, ngf=4, ndf=4, num_upsampling_layers="normal")
 
@@ -160,12 +161,12 @@ def test_recipes_are_judged_the_same_after_a_kill(tmp_path: Path) -> None:
         return [sys.executable, str(ROOT / "bench/recipes.py"), *map(str, [*how, *where])]
 
     def judged(folder: str) -> Judged:
-        found = at_steps(read_judged(tmp_path / folder / "runs/guided-0"), 6)
+        found = at_steps(read_judged(tmp_path / folder / "64x64/runs/guided-0"), 6)
         assert found is not None
         return dataclasses.replace(found, seconds=0.0)
 
     killed = subprocess.Popen(command("killed"), start_new_session=True, stdout=subprocess.DEVNULL)
-    states = tmp_path / "killed/runs/guided-0/states"
+    states = tmp_path / "killed/64x64/runs/guided-0/states"
     wait_until(lambda: any(states.glob("step-*")) or killed.poll() is not None)
     os.killpg(killed.pid, signal.SIGKILL)
     killed.wait()
@@ -173,9 +174,8 @@ def test_recipes_are_judged_the_same_after_a_kill(tmp_path: Path) -> None:
         done = subprocess.run(command(folder), capture_output=True, text=True, timeout=600)
         assert done.returncode == 0 and "| guided | 1 |" in done.stdout, done.stdout + done.stderr
         assert re.search(r"the photos themselves \|  \|  \| 0\.\d{3} \|", done.stdout), done.stdout
-        assert (tmp_path / folder / "sheet.jpg").is_file() and "<polyline" in (
-            tmp_path / folder / "fsd.svg"
-        ).read_text()
+        made = tmp_path / folder / "64x64"
+        assert (made / "sheet.jpg").is_file() and "<polyline" in (made / "fsd.svg").read_text()
     assert judged("killed") == judged("whole")
 
 
@@ -194,6 +194,8 @@ def test_wrong_recipes_are_told(tmp_path: Path, content: str, words: str) -> Non
 
 
 def test_the_recipes_of_the_benchmark_can_be_used() -> None:
+    larger = read_recipes(ROOT / "bench/recipes.yaml", ["original"], "256x192")
+    assert TrainSettings(**larger[0].options).picture_size == (256, 192)
     names = [recipe.name for recipe in read_recipes(ROOT / "bench/recipes.yaml")]
     assert names[0] == "original" and len(set(names)) == len(names)
     assert not any("," in name for name in names)  # --only could not name it

@@ -9,7 +9,7 @@ import math
 import re
 from collections.abc import Mapping
 
-from ecgan.config import EMBEDDING, ModelConfig, SegformerShape, unet_widths
+from ecgan.config import COLOUR_SQUARES, EMBEDDING, ModelConfig, SegformerShape, unet_widths
 from ecgan.errors import UserError
 
 Shapes = dict[str, tuple[int, ...]]
@@ -145,6 +145,8 @@ def _encoder(model: ModelConfig) -> Shapes:
     for k in range(1, 7):
         found |= _spectral(f"layer{k}.0", widths[k], widths[k - 1], 3, bias=False)
     features = 16 * widths[-1]
+    if model.colour_means:
+        found |= _layer("colour_means", model.z_dim, 3 * COLOUR_SQUARES**2)
     return found | _layer("fc_mu", model.z_dim, features) | _layer("fc_var", model.z_dim, features)
 
 

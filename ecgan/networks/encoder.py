@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ecgan.config import ModelConfig
+from ecgan.config import COLOUR_SQUARES, ModelConfig
 from ecgan.networks.layers import SpectralConv, instance_norm, lrelu, xavier
 from ecgan.runtime import jt, nn
 
@@ -20,14 +20,25 @@ class Encoder(nn.Module):
         features = widths[-1] * (INPUT_SIZE // 2**6) ** 2
         self.fc_mu = xavier(nn.Linear(features, config.z_dim))
         self.fc_var = xavier(nn.Linear(features, config.z_dim))
+        colours = 3 * COLOUR_SQUARES**2
+        self.colour_means = xavier(nn.Linear(colours, config.z_dim)) if config.colour_means else None
 
     def execute(self, photo: jt.Var) -> tuple[jt.Var, jt.Var]:
         """photo: (N, 3, H, W) in [-1, 1], any size. Returns mu and logvar, each (N, z_dim)."""
-        x = photo
-        if tuple(x.shape[2:]) != (INPUT_SIZE, INPUT_SIZE):
-            x = nn.interpolate(x, size=(INPUT_SIZE, INPUT_SIZE), mode="bilinear")
-        x = instance_norm(self.layer1(x))
+        if tuple(photo.shape[2:]) != (INPUT_SIZE, INPUT_SIZE):
+            photo = nn.interpolate(photo, size=(INPUT_SIZE, INPUT_SIZE), mode="bilinear")
+        x = instance_norm(self.layer1(photo))
         for layer in (self.layer2, self.layer3, self.layer4, self.layer5, self.layer6):
             x = instance_norm(layer(lrelu(x)))
         x = lrelu(x).reshape((x.shape[0], -1))
-        return self.fc_mu(x), self.fc_var(x)
+        mu, logvar = self.fc_mu(x), self.fc_var(x)
+        if self.colour_means is not None:  # behind layer1 a photo that is darker, or redder, is the same as it was
+            mu = mu + self.colour_means(_means_of_squares(photo))
+        return mu, logvar
+
+
+def _means_of_squares(photo: jt.Var) -> jt.Var:
+    """(N, 3 * squares) of (N, 3, INPUT_SIZE, INPUT_SIZE)."""
+    side = INPUT_SIZE // COLOUR_SQUARES
+    squares = photo.reshape((photo.shape[0], 3, COLOUR_SQUARES, side, COLOUR_SQUARES, side))
+    return squares.mean(5).mean(3).reshape((photo.shape[0], -1))

@@ -14,7 +14,7 @@ import msgspec
 
 from ecgan.checkpoint import Checkpoint, ModelOverrides, open_checkpoint
 from ecgan.colour import ColourTransfer
-from ecgan.config import ModelConfig, Spade
+from ecgan.config import ADDITIONS, ModelConfig, Spade
 from ecgan.data.images import ENCODINGS, Format, Size
 from ecgan.errors import UserError
 from ecgan.files import read_any_json
@@ -50,8 +50,8 @@ class Painting:
     def fingerprint(self) -> dict[str, Any]:
         """Two runs make the same pictures if their fingerprints are equal."""
         values = dataclasses.asdict(self)
-        if not self.model.noise_maps:
-            del values["model"]["noise_maps"]  # so that pictures of before there were any stay what they are
+        for name in set(ADDITIONS).difference(self.model.additions):
+            del values["model"][name]  # so that pictures of before there were any stay what they are
         del values["checkpoint"], values["which_epoch"]  # the hash says more
         values["size"] = list(self.size)
         values["quality"] = self.quality if ENCODINGS[self.format].has_quality else None

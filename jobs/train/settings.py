@@ -79,6 +79,9 @@ class TrainSettings:
     noise_maps: bool = option(
         False, FIXED, "G adds noise to its maps, as much as it learns to, and can make texture of it", of="ecgan"
     )
+    colour_means: bool = option(
+        False, FIXED, "E sees the photo's mean colours too, which its normalisation hides from it", of="ecgan"
+    )
     init_type: InitType = option("xavier", BEGINNING, "how weights are first drawn")
     init_variance: float = option(0.02, BEGINNING, "gain of that; kaiming has none", above(0))
     init_checkpoint: str | None = option(

@@ -79,7 +79,7 @@ def test_two_ranks_train_as_one_does(train_folder: Folder) -> None:
     """
     data = train_folder(8)
     held_back = ("--augment", "color,translation,cutout", "--lambda_lecam", 0.3, "--lambda_r1", 20)
-    options_of_all = ("--size", "128x64", "--init_variance", 0.5, "--noise_maps", *held_back)
+    options_of_all = ("--size", "128x64", "--init_variance", 0.5, "--noise_maps", "--colour_means", *held_back)
     runs = {"one": ("--ranks", 1), "two": ("--ranks", 2), "micro": ("--ranks", 2, "--micro_batch", 1)}
     for name, options in runs.items():
         steps = 1 if name == "micro" else 4

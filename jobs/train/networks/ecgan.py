@@ -14,7 +14,7 @@ from ecgan.checkpoint.inception import find_inception, read_inception
 from ecgan.checkpoint.segmenter import fitting, open_segmenter
 from ecgan.checkpoint.shipped import located
 from ecgan.checkpoint.vgg import find_vgg19, read_vgg19
-from ecgan.config import FIRST_NOISE_STRENGTH, ModelConfig, unet_widths
+from ecgan.config import ADDITIONS, FIRST_NOISE_STRENGTH, ModelConfig, unet_widths
 from ecgan.data.trainset import PHOTO_FOLDER
 from ecgan.errors import UserError
 from ecgan.memory import state_size
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 #: Options that the model is made of, by the same names.
 _OF_MODEL = ("label_nc", "contain_dontcare_label", "ngf", "ndf", "z_dim", "num_upsampling_layers") + (
-    ("num_D", "n_layers_D", "spectral_norm", "noise_maps")
+    ("num_D", "n_layers_D", "spectral_norm", *ADDITIONS)
 )
 
 
@@ -109,10 +109,11 @@ class Ecgan(Trainable["Learner"]):
         assert plan.files.init is not None
         checkpoint = open_checkpoint(Path(plan.files.init), plan.settings.which_epoch)
         arrays = {name: checkpoint.arrays(name) for name in _taken(checkpoint, plan.settings)}
-        if "G" in arrays:  # which may get noise maps that it did not have
-            shapes = tensors.of_file("G", plan.settings.model) or {}
-            missing = [name for name in shapes if name.endswith("noise_strength") and name not in arrays["G"]]
-            arrays["G"] |= {name: np.full(shapes[name], FIRST_NOISE_STRENGTH, np.float32) for name in missing}
+        for network, there in arrays.items():  # which may get additions that it did not have
+            for name, shape in (tensors.of_file(network, plan.settings.model) or {}).items():
+                if name not in there:
+                    first = FIRST_NOISE_STRENGTH if name.endswith("noise_strength") else 0.0
+                    there[name] = np.full(shape, first, np.float32)
         return arrays
 
     def evaluation(self, plan: TrainPlan, trainee: Learner, world: World, say: Callable[[str], None]) -> Evaluate:
@@ -144,7 +145,7 @@ def _find_checkpoint(settings: TrainSettings, asked: str) -> str:
             for name, theirs in checkpoint.model.to_dict().items()
             if here[name] != theirs
             and (name != "ndf" or {"D", "U"} & set(networks))
-            and (name != "noise_maps" or theirs)
+            and (name not in ADDITIONS or theirs)
         ]
         raise UserError(f"--init_checkpoint {path} is of another model: {', '.join(differ)}")
     checkpoint.verify(networks)
@@ -161,8 +162,8 @@ def _taken(checkpoint: Checkpoint, settings: TrainSettings) -> list[str]:
 
 def _fits(checkpoint: Checkpoint, model: ModelConfig, networks: Sequence[str]) -> bool:
     """Whether its tensors are those of `model` and mean the same: of pictures twice as large they are, where G has one
-    upsampling more, so that a model can grow with its pictures. It can get noise maps, too."""
-    theirs = replace(checkpoint.model, noise_maps=checkpoint.model.noise_maps or model.noise_maps)
+    upsampling more, so that a model can grow with its pictures. It can get additions, too."""
+    theirs = ModelConfig.from_dict(checkpoint.model.to_dict() | dict.fromkeys(model.additions, True))
     alike = all(tensors.of_file(name, theirs) == tensors.of_file(name, model) for name in networks)
     return alike and theirs.spectral_norm == model.spectral_norm
 

@@ -173,6 +173,7 @@ def test_description_is_readable(tiny_checkpoint: Path) -> None:
     [
         ModelConfig(128, 64, ngf=4, ndf=4, num_upsampling_layers="normal"),
         ModelConfig(128, 128, 5, True, 6, 300, num_upsampling_layers="most", num_D=1, n_layers_D=3, noise_maps=True),
+        ModelConfig(128, 64, ngf=4, ndf=4, num_upsampling_layers="normal", colour_means=True),
     ],
 )
 def test_tensors_are_known_without_building_the_networks(model: ModelConfig) -> None:

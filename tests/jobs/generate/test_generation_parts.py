@@ -17,7 +17,7 @@ import pytest
 from conftest import draw_photo
 from PIL import Image
 
-from ecgan.config import ModelConfig
+from ecgan.config import ADDITIONS, ModelConfig
 from ecgan.data.faults import Fault
 from ecgan.errors import UserError
 from ecgan.file_notes import FileNotes
@@ -78,9 +78,10 @@ def test_fingerprint_changes_with_what_changes_pictures() -> None:
     assert differences(first, other) == "seed"
     assert json.loads(json.dumps(first)) == first
     assert {"checkpoint_hash", "noise", "size", "format", "device", "libraries", "model"} <= first.keys()
-    noisy = dataclasses.replace(painting(), model=ModelConfig(noise_maps=True)).fingerprint()
-    assert differences(first, noisy) == "model"
-    assert "noise_maps" not in first["model"]  # pictures of before there were any are still of the same settings
+    for name in ADDITIONS:
+        with_it = dataclasses.replace(painting(), model=ModelConfig(**{name: True})).fingerprint()
+        assert differences(first, with_it) == "model" and with_it["model"].keys() == first["model"].keys() | {name}
+        assert name not in first["model"]  # pictures of before there were any are still of the same settings
 
 
 def test_line_cut_short_by_a_kill_is_no_outcome(made_run: tuple[RunDir, GeneratePlan, dict[str, TaskOutcome]]) -> None:

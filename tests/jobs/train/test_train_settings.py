@@ -46,7 +46,7 @@ def test_roles_are_what_they_were() -> None:
     """A state is refused, or its change listed, by these: an option must not slip from one to the other."""
     assert set(of_role(TrainSettings, FIXED)) == {
         *("network", "held_out", "size", "label_nc", "contain_dontcare_label", "ngf", "ndf", "z_dim"),
-        *("num_upsampling_layers", "num_D", "n_layers_D", "spectral_norm", "noise_maps"),
+        *("num_upsampling_layers", "num_D", "n_layers_D", "spectral_norm", "noise_maps", "colour_means"),
         *("batch_size", "seed", "no_flip"),
         *("serial_batches", "discriminator"),
     }
