@@ -24,7 +24,11 @@ static inline vec exponential(vec x) {
     return sum * (vec)((n + 127) << 23);
 }
 static inline vec sigmoid(vec x) { return 1.f / (1.f + exponential(-x)); }
-static inline vec hyperbolic_tangent(vec x) { return 1.f - 2.f / (exponential(2 * x) + 1.f); }
+//: Of 0 exactly 0, for channels that fill up a block stay it: divisions are processors' approximations, which some have
+//: a little off 1 there.
+static inline vec hyperbolic_tangent(vec x) {
+    return x == 0 ? vec{} : 1.f - 2.f / (exponential(2 * x) + 1.f);
+}
 
 //: Attention-guided transfer, `gate` of the generator.
 static inline vec gated(vec x, vec attention) { return x * (1.f + sigmoid(attention)); }
