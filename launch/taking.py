@@ -15,7 +15,7 @@ from launch import on_cluster
 from slurm.processes.session import Session
 
 #: Seconds in which ranks whose mpirun and launcher were killed finish their step, save and end.
-_RANKS_END = 20
+_RANKS_END = 60
 
 
 @contextlib.contextmanager

@@ -24,6 +24,8 @@ from ecgan.checkpoint.vgg import shapes
 from ecgan.config import ModelConfig
 from ecgan.data.opening import notes_on_files
 from ecgan.file_notes import stamp_of
+from jobs.run import lock
+from jobs.run.folder import RunDir
 from jobs.run.state import State
 from jobs.run.status import read_status
 from jobs.train.plan import TrainPlan
@@ -234,12 +236,14 @@ def test_ranks_that_outlive_launcher_and_mpirun_are_waited_for(train_folder: Fol
     metrics = data.path / "run/metrics.jsonl"
     wait_until(lambda: metrics.is_file() and metrics.read_text())
     mpirun, *ranks = sorted(data.ranks(), key=lambda pid: "mpirun" not in Path(f"/proc/{pid}/cmdline").read_text())
-    os.kill(ranks[0], signal.SIGSTOP)
     job.kill()
     os.kill(mpirun, signal.SIGKILL)
+    wait_until(lambda: mpirun not in data.ranks())
+    os.kill(ranks[0], signal.SIGSTOP)  # not before: the kernel ends stopped processes whose parent dies
     job.communicate()
-    again = data.start("--ranks", 2, "--max_steps", 3)
-    time.sleep(5)
+    again, run = data.start("--ranks", 2, "--max_steps", 3), RunDir(data.path / "run")
+    wait_until(lambda: lock.holder(run).pid == again.pid)
+    time.sleep(3)  # it would have started its ranks in less
     assert again.poll() is None and set(data.ranks()) <= set(ranks)
     os.kill(ranks[0], signal.SIGCONT)
     _, errors = again.communicate(timeout=600)
