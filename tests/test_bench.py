@@ -167,7 +167,7 @@ def test_recipes_are_judged_the_same_after_a_kill(tmp_path: Path) -> None:
 
     killed = subprocess.Popen(command("killed"), start_new_session=True, stdout=subprocess.DEVNULL)
     states = tmp_path / "killed/64x64/runs/guided-0/states"
-    wait_until(lambda: any(states.glob("step-*")) or killed.poll() is not None)
+    wait_until(lambda: any(states.glob("step-*")) or killed.poll() is not None, 600)  # it may have to compile
     os.killpg(killed.pid, signal.SIGKILL)
     killed.wait()
     for folder in ("killed", "whole"):
