@@ -59,17 +59,16 @@ def main() -> None:
         recipes = read_recipes(asked.recipes, asked.only, asked.size)
         size = TrainSettings(**recipes[0].options).picture_size
         folder = asked.folder.absolute() / f"{size[0]}x{size[1]}"
-        sets = _draw(folder, size, asked.pairs, asked.held_out)
-        judge = asked.judge or _segmenter(folder, "judge", sets["judge"], size, asked.steps_of_networks)
+        train = _drawn(folder, "train", size, asked.pairs)
+        held_out = _drawn(folder, "held_out", size, asked.held_out)
+        judge = asked.judge or _segmenter(folder, "judge", size, asked)
         guided = any(_GUIDE in recipe.options.values() for recipe in recipes)
-        guide = asked.guide or (
-            _segmenter(folder, "guide", sets["guide"], size, asked.steps_of_networks) if guided else None
-        )
-        tasks = _tasks(recipes, asked, folder, sets, judge, guide)
+        guide = asked.guide or (_segmenter(folder, "guide", size, asked) if guided else None)
+        tasks = _tasks(recipes, asked, folder, train, held_out, judge, guide)
     except UserError as error:
         sys.exit(f"error: {error}")
     _run_all(tasks, asked.at_once)
-    _report(recipes, tasks, asked, folder, sets["held_out"])
+    _report(recipes, tasks, asked, folder, held_out)
 
 
 def read_recipes(path: Path, only: Sequence[str] = (), size: str | None = None) -> list[Recipe]:
@@ -114,22 +113,22 @@ def _options() -> argparse.ArgumentParser:
     return parser
 
 
-def _draw(folder: Path, size: tuple[int, int], pairs: int, held_out: int) -> dict[str, Path]:
-    counts = {"train": pairs, "held_out": held_out, "judge": pairs, "guide": pairs}
-    sets = {name: folder / "data" / name for name in counts}
-    for name, path in sets.items():
-        if len(list((path / "labels").glob("*.png"))) < counts[name]:
-            write_training_set(path, counts[name], _SEEDS[name], size)
-    return sets
+def _drawn(folder: Path, name: str, size: tuple[int, int], count: int) -> Path:
+    """The set of pairs that is called so; drawn, unless it has been."""
+    path = folder / "data" / name
+    if len(list((path / "labels").glob("*.png"))) < count:
+        write_training_set(path, count, _SEEDS[name], size)
+    return path
 
 
-def _segmenter(folder: Path, name: str, data: Path, size: tuple[int, int], steps: int) -> str:
-    """The run of the network that is called so; trained, unless it has been."""
-    run = folder / name
+def _segmenter(folder: Path, name: str, size: tuple[int, int], asked: argparse.Namespace) -> str:
+    """The run of the network that is called so; trained on a set of its own, unless it has been."""
+    data, run = _drawn(folder, name, size, asked.pairs), folder / name
     command = [sys.executable, ROOT / "launch/train.py", "--config", ROOT / "configs/segmenter.yaml"]
     command += ["--input_path", data, "--run_dir", run, "--size", f"{size[0]}x{size[1]}", "--seed", _SEEDS[name]]
-    command += ["--held_out", 16, "--batch_size", 4, "--niter_decay", 0, "--niter", 1000, "--max_steps", steps]
-    command += ["--eval_every_epochs", 1, "--display_every_steps", 0, "--cluster", "local", "--device", "cpu"]
+    command += ["--held_out", 16, "--batch_size", 4, "--niter_decay", 0, "--niter", 1000]
+    command += ["--max_steps", asked.steps_of_networks, "--eval_every_epochs", 1, "--display_every_steps", 0]
+    command += ["--cluster", "local", "--device", "cpu"]
     if subprocess.run(list(map(str, command))).returncode or not list_states(run / "states"):
         raise UserError(f"the segmentation network in {run} could not be trained")
     return str(run)
@@ -139,7 +138,8 @@ def _tasks(
     recipes: Sequence[Recipe],
     asked: argparse.Namespace,
     folder: Path,
-    sets: Mapping[str, Path],
+    train: Path,
+    held_out: Path,
     judge: str,
     guide: str | None,
 ) -> dict[tuple[str, int], Task]:
@@ -148,9 +148,9 @@ def _tasks(
     for seed in range(asked.seeds):  # seed by seed, so that all are there as early as can be
         for recipe in recipes:
             options = {name: guide if value == _GUIDE else value for name, value in recipe.options.items()}
-            options |= {"input_path": str(sets["train"]), "seed": seed, "niter": 10**6, "niter_decay": 0}
+            options |= {"input_path": str(train), "seed": seed, "niter": 10**6, "niter_decay": 0}
             place = folder / "runs" / f"{recipe.name.replace('/', 'over').replace(' ', '-')}-{seed}"
-            tasks[recipe.name, seed] = Task(str(place), options, str(sets["held_out"]), judge, moments, asked.steps)
+            tasks[recipe.name, seed] = Task(str(place), options, str(held_out), judge, moments, asked.steps)
     return tasks
 
 

@@ -176,6 +176,7 @@ def test_recipes_are_judged_the_same_after_a_kill(tmp_path: Path) -> None:
         assert re.search(r"the photos themselves \|  \|  \| 0\.\d{3} \|", done.stdout), done.stdout
         made = tmp_path / folder / "64x64"
         assert (made / "sheet.jpg").is_file() and "<polyline" in (made / "fsd.svg").read_text()
+        assert {path.name for path in (made / "data").iterdir()} == {"train", "held_out"}  # both networks are given
     assert judged("killed") == judged("whole")
 
 
