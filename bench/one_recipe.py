@@ -128,12 +128,12 @@ def _train(task: Task, folder: Path, plan: TrainPlan) -> None:
 def _judge(task: Task, settings: TrainSettings) -> Callable[[Any, int, float, Path], Judged]:
     """What tells how good a learner's pictures of the held-out masks are, each in the style of the next one's photo."""
     from ecgan.colour import transfer_lab
-    from ecgan.runtime import jt
     from ecgan.scoring import frechet, style
     from ecgan.scoring.agreement import Agreement
     from ecgan.scoring.evaluator import Evaluator
     from ecgan.scoring.frechet import Moments
-    from ecgan.synthesis import to_network, to_uint8
+    from ecgan.synthesis import to_uint8
+    from ecgan.training import samples
 
     size, model = settings.picture_size, settings.model
     evaluator = Evaluator.load(None, open_segmenter(Path(task.judge)), None)  # sees all at the size it learned at
@@ -151,7 +151,6 @@ def _judge(task: Task, settings: TrainSettings) -> Callable[[Any, int, float, Pa
 
     def judge(learner: Any, step: int, seconds: float, folder: Path) -> Judged:
         from ecgan.networks import Segmap
-        from ecgan.networks.noise_maps import NoiseMaps
 
         encoder, painter = learner.networks.encoder, learner.painter()
         encoder.eval()
@@ -159,11 +158,9 @@ def _judge(task: Task, settings: TrainSettings) -> Callable[[Any, int, float, Pa
         raw_style, moved_style = [], []
         for place, labels in enumerate(masks):
             reference = photos[(place + 1) % len(photos)]
-            with jt.no_grad():
-                mu, _ = encoder(jt.array(to_network(reference[None])))
-                segmap = Segmap(labels[None], model.semantic_nc, True)
-                painted = painter(mu, segmap, NoiseMaps.of([0], [pairs[place].name])).image2.numpy()[0]
-            picture = to_uint8(painted)
+            segmap = Segmap(labels[None], model.semantic_nc, True)
+            painted = samples.of_one(painter, encoder, reference, segmap, pairs[place].name)
+            picture = to_uint8(painted.image2.numpy()[0])
             moved = transfer_lab(picture, reference)
             seen = evaluator.measure(picture, labels)
             assert seen.agreement is not None and seen.features is not None

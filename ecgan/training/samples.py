@@ -8,7 +8,7 @@ import numpy as np
 
 from ecgan.config import ModelConfig
 from ecgan.data.trainset import Pair
-from ecgan.networks import Encoder, Generator, Segmap
+from ecgan.networks import Encoder, Generator, Pictures, Segmap
 from ecgan.networks.noise_maps import NoiseMaps
 from ecgan.palette import colourise
 from ecgan.runtime import jt
@@ -34,13 +34,19 @@ def paint(
     `segmap` makes of a sample's mask what the networks see.
     """
     rows = []
-    with jt.no_grad():
-        for sample in samples:  # one by one, as generation does by default: the same operators, compiled once
-            mu, _ = encoder(jt.array(to_network(sample.photo[None])))
-            pictures = generator(mu, segmap(sample), NoiseMaps.of([0], [sample.name]))
-            edge, image, image2 = (
-                to_uint8(picture.numpy()[0]) for picture in (pictures.edge, pictures.image, pictures.image2)
-            )
-            real_edge = np.repeat(sample.edge[..., None], 3, axis=2)
-            rows.append([colourise(sample.labels), sample.photo, real_edge, edge, image, image2])
+    for sample in samples:
+        pictures = of_one(generator, encoder, sample.photo, segmap(sample), sample.name)
+        edge, image, image2 = (
+            to_uint8(picture.numpy()[0]) for picture in (pictures.edge, pictures.image, pictures.image2)
+        )
+        real_edge = np.repeat(sample.edge[..., None], 3, axis=2)
+        rows.append([colourise(sample.labels), sample.photo, real_edge, edge, image, image2])
     return rows
+
+
+def of_one(generator: Generator, encoder: Encoder, reference: np.ndarray, segmap: Segmap, name: str) -> Pictures:
+    """Of one mask, whose name is `name`, in the mean style of `reference`, (H, W, 3) uint8 RGB. Both networks are in
+    evaluation. One by one, as generation paints by default: the same operators, compiled once."""
+    with jt.no_grad():
+        mu, _ = encoder(jt.array(to_network(reference[None])))
+        return generator(mu, segmap, NoiseMaps.of([0], [name]))

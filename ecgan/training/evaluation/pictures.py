@@ -11,14 +11,13 @@ import numpy as np
 from ecgan.colour import transfer_lab
 from ecgan.data.images import read_photo
 from ecgan.data.trainset import Pair
-from ecgan.networks.noise_maps import NoiseMaps
-from ecgan.runtime import jt
 from ecgan.scoring import frechet, reading, total
 from ecgan.scoring.evaluator import Evaluator, Measured
 from ecgan.scoring.frechet import Gaussian, Moments
 from ecgan.scoring.reading import Reading
 from ecgan.scoring.terms import TERMS, Seen, Term
-from ecgan.synthesis import to_network, to_uint8
+from ecgan.synthesis import to_uint8
+from ecgan.training import samples
 from ecgan.training.evaluation import Judgement, known, measured, over_ranks
 from ecgan.training.learner import Learner
 from ecgan.training.loader import LoadedSample
@@ -75,11 +74,8 @@ class OfPictures:
     def _measure(self, sample: LoadedSample) -> tuple[dict[str, Reading], Measured]:
         encoder, generator = self.learner.networks.encoder, self.learner.painter()
         encoder.eval()
-        with jt.no_grad():
-            mu, _ = encoder(jt.array(to_network(sample.photo[None])))
-            pictures = generator(mu, self.learner.segmap(sample), NoiseMaps.of([0], [sample.name]))
-            raw = to_uint8(pictures.image2.numpy()[0])
-        picture = transfer_lab(raw, sample.photo)
+        painted = samples.of_one(generator, encoder, sample.photo, self.learner.segmap(sample), sample.name)
+        picture = transfer_lab(to_uint8(painted.image2.numpy()[0]), sample.photo)
         seen = Seen(picture, sample.labels, sample.photo)
         readings = {term.name: term.read(seen)[0] for term in self._terms() if term.over == "pictures" and term.read}
         return readings, self.evaluator.measure(picture, sample.labels)
