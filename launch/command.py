@@ -160,8 +160,9 @@ def _add_options(
             continue
         if hints[field.name] is bool:
             parser.flags.add(field.name)
-            # What is on, by default or by a file, is switched off with --no_NAME; there is no --no_no_NAME.
-            how |= {"action": "store_true" if field.name.startswith("no_") else ActionYesNo(no_prefix="no_")}
+            # What is on, by default or by a file, is switched off with --no_NAME; what is called so, with --with_NAME.
+            prefixes = ("no_", "with_") if field.name.startswith("no_") else ("", "no_")
+            how |= {"action": ActionYesNo(*prefixes)}
         elif field.name in choices:
             how |= {"type": typing.Literal[tuple(choices[field.name])]}
         else:

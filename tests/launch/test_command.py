@@ -16,6 +16,7 @@ from ecgan.errors import UserError
 from jobs.generate.settings import GenerateSettings
 from jobs.options import option
 from jobs.run.submission import JobKind
+from jobs.train.settings import TrainSettings
 from launch.cluster_options import ClusterOptions, SubmitOptions, cluster_for
 from launch.command import DONE, INTERRUPTED, SOME_FAILED, STOPPED, WRONG_USAGE, Terminated, parse, parse_both, run
 from launch.status import StatusSettings
@@ -182,6 +183,15 @@ def test_what_a_file_switches_on_can_be_switched_off(tmp_path: Path) -> None:
     for words in (["--config", file, "--no_json"], ["--no-json", "--config", file]):
         assert parse(StatusSettings, "", ["run", *words]).json is False
     assert parse(StatusSettings, "", ["run", "--config", file]).json is True
+
+
+def test_what_is_called_no_can_be_switched_off_too(tmp_path: Path) -> None:
+    file = str(tmp_path / "a.yaml")
+    (tmp_path / "a.yaml").write_text("no_TTUR: true\n")
+    for words, off in ((["--with_TTUR"], True), (["--with-TTUR"], True), (["--no_TTUR"], False), ([], False)):
+        assert parse(TrainSettings, "", ["--config", file, *words]).no_TTUR is not off
+        assert parse(TrainSettings, "", [*words, "--config", file]).no_TTUR is not off
+    assert parse(TrainSettings, "", []).no_TTUR is False and parse(TrainSettings, "", ["--no_TTUR"]).no_TTUR is True
 
 
 def test_a_file_may_hold_options_for_both(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
