@@ -50,12 +50,21 @@ class LaneStep(Step):
     def __call__(self) -> None:
         """Goes on until something has been submitted that is to be waited for, or all of the lane is over."""
         plan = load(RunDir(self.home).plan)
-        for index, place in enumerate(self.left):
+        for index, place in enumerate(() if self._has_gone_on() else self.left):
             waits_for = self._go_on(plan[place])
             if waits_for is not None:
                 dataclasses.replace(self, left=self.left[index:], is_first=False)._submit(waits_for)
                 break
         self._tell(plan)
+
+    def _has_gone_on(self) -> bool:
+        """Whether this job, which has been put back into the queue since, has submitted the lane's next step."""
+        ours, submission = attempts.current(), read_submission(of_lane(RunDir(self.home).submission, self.lane))
+        job = ours and ours.details.job
+        if ours is None or submission is None or job in submission.ids:
+            return False
+        starts = [each.details for each in attempts.every(ours.folder, ours.unit)]
+        return submission.submitted > min(start.started or "" for start in starts if start.job == job)
 
     def _go_on(self, chain: Chain) -> str | None:
         """The job that the chain waits for; None if it is over."""

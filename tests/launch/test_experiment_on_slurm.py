@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import time
 from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta, tzinfo
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -17,7 +19,7 @@ from test_experiment import Folder, Pretended, other
 from ecgan.errors import Unavailable, UserError
 from jobs import stop
 from jobs.experiment import progress
-from jobs.run import record
+from jobs.run import attempts, clock, record
 from jobs.run.folder import RunDir
 from jobs.run.kind import Kind
 from jobs.run.state import State
@@ -210,6 +212,45 @@ def test_a_step_that_was_killed_before_it_had_submitted_anything_does_it_again(f
     progress.begin(chain, "train", chain.folder / "log")
     queue.run()
     assert told(folder)[0] is State.DONE
+
+
+def test_a_step_that_is_put_back_behind_what_it_has_submitted_submits_nothing_more(
+    folder: Folder, queue: Queue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Once more with the next one, whose job has a number of its own, and whose lane has a submission that is older."""
+
+    class Ticking(datetime):
+        """A second goes by between any two looks."""
+
+        ticks = itertools.count()
+
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> datetime:  # type: ignore[override]
+            return datetime.now(tz) + timedelta(seconds=next(cls.ticks))
+
+    monkeypatch.setattr(clock, "datetime", Ticking)
+    folder.write(variants={"a": None}, seeds=[0])
+    folder.run()
+
+    def start(id: str) -> None:
+        attempt = attempts.begin(RunDir(folder.home).attempts, "lane-0", job=id)
+        monkeypatch.setenv(attempts.VARIABLE, str(attempt.path))
+        queue.call(id)
+
+    for expected in ("train", "generate"):
+        [step] = [id for id in queue.jobs if id not in queue.over and queue.jobs[id][0] not in PretendedThere.stages]
+        start(step)
+        known = dict(queue.jobs)
+        assert Pretended.begun[-1].startswith(expected)
+        start(step)  # its node was lost
+        assert queue.jobs == known
+        queue.over[step] = State.DONE
+        [stage] = [id for id in queue.jobs if id not in queue.over and queue.jobs[id][0] in PretendedThere.stages]
+        queue.call(stage)
+        queue.over[stage] = State.DONE
+    monkeypatch.delenv(attempts.VARIABLE)
+    queue.run()
+    assert told(folder)[0] is State.DONE and len(Pretended.begun) == len(set(Pretended.begun))
 
 
 def test_the_user_is_told_of_what_fails_and_once_at_the_end(folder: Folder, queue: Queue) -> None:
