@@ -61,10 +61,11 @@ class LaneStep(Step):
         """Whether this job, which has been put back into the queue since, has submitted the lane's next step."""
         ours, submission = attempts.current(), read_submission(of_lane(RunDir(self.home).submission, self.lane))
         job = ours and ours.details.job
-        if ours is None or submission is None or job in submission.ids:
+        if ours is None or job is None or submission is None or job in submission.ids:
             return False
-        starts = [each.details for each in attempts.every(ours.folder, ours.unit)]
-        return submission.submitted > min(start.started or "" for start in starts if start.job == job)
+        every = [each.details for each in attempts.every(ours.folder, ours.unit)]
+        starts = [each.started for each in every if each.job == job and each.started]
+        return submission.submitted > min(starts, default=submission.submitted)
 
     def _go_on(self, chain: Chain) -> str | None:
         """The job that the chain waits for; None if it is over."""
