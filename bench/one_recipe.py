@@ -159,7 +159,7 @@ def _judge(task: Task, settings: TrainSettings) -> Callable[[Any, int, float, Pa
         for place, labels in enumerate(masks):
             reference = photos[(place + 1) % len(photos)]
             segmap = Segmap(labels[None], model.semantic_nc, True)
-            painted = samples.of_one(painter, encoder, reference, segmap, pairs[place].name)
+            painted = samples.paint_one(painter, encoder, reference, segmap, pairs[place].name)
             picture = to_uint8(painted.image2.numpy()[0])
             moved = transfer_lab(picture, reference)
             seen = evaluator.measure(picture, labels)

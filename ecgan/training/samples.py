@@ -35,7 +35,7 @@ def paint(
     """
     rows = []
     for sample in samples:
-        pictures = of_one(generator, encoder, sample.photo, segmap(sample), sample.name)
+        pictures = paint_one(generator, encoder, sample.photo, segmap(sample), sample.name)
         edge, image, image2 = (
             to_uint8(picture.numpy()[0]) for picture in (pictures.edge, pictures.image, pictures.image2)
         )
@@ -44,9 +44,9 @@ def paint(
     return rows
 
 
-def of_one(generator: Generator, encoder: Encoder, reference: np.ndarray, segmap: Segmap, name: str) -> Pictures:
-    """Of one mask, whose name is `name`, in the mean style of `reference`, (H, W, 3) uint8 RGB. Both networks are in
-    evaluation. One by one, as generation paints by default: the same operators, compiled once."""
+def paint_one(generator: Generator, encoder: Encoder, reference: np.ndarray, segmap: Segmap, name: str) -> Pictures:
+    """What G makes of one mask, called `name`, in the mean style of `reference`, (H, W, 3) uint8 RGB. Both networks are
+    in evaluation. One by one, as generation paints by default: the same operators, compiled once."""
     with jt.no_grad():
         mu, _ = encoder(jt.array(to_network(reference[None])))
         return generator(mu, segmap, NoiseMaps.of([0], [name]))

@@ -74,7 +74,7 @@ class OfPictures:
     def _measure(self, sample: LoadedSample) -> tuple[dict[str, Reading], Measured]:
         encoder, generator = self.learner.networks.encoder, self.learner.painter()
         encoder.eval()
-        painted = samples.of_one(generator, encoder, sample.photo, self.learner.segmap(sample), sample.name)
+        painted = samples.paint_one(generator, encoder, sample.photo, self.learner.segmap(sample), sample.name)
         picture = transfer_lab(to_uint8(painted.image2.numpy()[0]), sample.photo)
         seen = Seen(picture, sample.labels, sample.photo)
         readings = {term.name: term.read(seen)[0] for term in self._terms() if term.over == "pictures" and term.read}
